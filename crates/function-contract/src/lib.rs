@@ -1,0 +1,227 @@
+//! What the CLI and the deployed functions say to each other, and the marks both leave behind.
+//!
+//! The CLI links this crate and never the function itself: no PostgreSQL driver, and no type that
+//! can hold a password, is reachable from it.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+mod names;
+pub use names::{CLONE_SUFFIX, IDENTIFIER_BYTES, RoleComment, alternate, clone_of, decode_tag, encode_tag};
+
+/// Environment variables by which one binary is told which function it is and what it may touch.
+pub mod env {
+    /// `rotation`, `provisioning` or `inspection`.
+    pub const FUNCTION: &str = "PGROTATE_FUNCTION";
+    /// The deployment's name; a secret or role that carries another one is refused.
+    pub const DEPLOYMENT: &str = "PGROTATE_DEPLOYMENT";
+    /// `host:port,…`: the only servers the function may talk to. Empty until the CLI knows them:
+    /// in a VPC whose only endpoint is Secrets Manager's the function could not look them up.
+    pub const HOSTS: &str = "PGROTATE_HOSTS";
+    /// ARN of the admin login's secret.
+    pub const ADMIN_SECRET_ARN: &str = "PGROTATE_ADMIN_SECRET_ARN";
+    /// ARN of the secret RDS keeps for the master user. Provisioning only.
+    pub const MASTER_SECRET_ARN: &str = "PGROTATE_MASTER_SECRET_ARN";
+    /// The database in which every advisory lock is taken. Advisory locks are per database, so all
+    /// functions must agree on one.
+    pub const LOCK_DATABASE: &str = "PGROTATE_LOCK_DATABASE";
+}
+
+/// Tags on secrets, read by CLI and functions alike.
+pub mod tag {
+    /// The deployment that owns the resource.
+    pub const DEPLOYMENT: &str = "pgrotate:deployment";
+    /// The resource's address in that deployment.
+    pub const ADDRESS: &str = "pgrotate:address";
+    /// The base login of a secret, [`encode_tag`](crate::encode_tag)d: the clone's suffix alone cannot
+    /// tell `x_clone` the clone from a role that is really called so.
+    pub const LOGIN: &str = "pgrotate:login";
+}
+
+/// File name, at the zip's root, of the user's own certificate authorities (PEM).
+pub const CA_BUNDLE_FILE: &str = "ca-bundle.pem";
+
+/// How the password of a login is replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// Two equal roles take turns; the one in use keeps its password for a whole period.
+    AlternatingUsers,
+    /// One role changes its own password.
+    SingleUser,
+}
+
+impl Strategy {
+    /// The spelling used in config, tags and output.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AlternatingUsers => "alternating-users",
+            Self::SingleUser => "single-user",
+        }
+    }
+}
+
+/// What a login is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Duty {
+    /// Rotates the others: CREATEROLE, with ADMIN OPTION on exactly them.
+    Admin,
+    /// Used by an application.
+    User,
+}
+
+/// The server a login lives on, as it goes into the secret's JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    /// Address of the instance's endpoint; never a CNAME of it, which would fail certificate
+    /// verification.
+    pub host: String,
+    pub port: u16,
+    /// `dbInstanceIdentifier` in the secret's JSON.
+    pub instance: String,
+}
+
+/// What the provisioning function is asked. There is no operation that carries SQL.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "operation", rename_all = "snake_case", deny_unknown_fields)]
+pub enum ProvisioningRequest {
+    /// Makes the role and the first version of its secret agree. Safe to repeat after any failure: a
+    /// value that is stored is never replaced, it is set in the database again.
+    EnsureLogin(EnsureLogin),
+    /// Takes LOGIN from the role and its clone. Nothing is dropped.
+    DisableLogin { login: String, address: String },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnsureLogin {
+    pub login: String,
+    /// `login.NAME`, written into the role's comment as the mark of ownership.
+    pub address: String,
+    pub duty: Duty,
+    pub strategy: Strategy,
+    pub secret_arn: String,
+    /// The database the secret names (`dbname`).
+    pub database: String,
+    pub server: Server,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provisioned {
+    pub login: String,
+    /// The secret version whose password the database now holds. None after `disable_login`.
+    pub version: Option<String>,
+    pub role_created: bool,
+    pub value_stored: bool,
+    /// What a person should know; never a secret.
+    pub notes: Vec<String>,
+}
+
+/// What the inspection function is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InspectionRequest {
+    pub logins: Vec<InspectLogin>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InspectLogin {
+    pub login: String,
+    pub secret_arn: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InspectionReport {
+    /// In the order of the request.
+    pub logins: Vec<LoginFacts>,
+}
+
+/// A fact, or why it could not be had. Absence is a fact; being unable to look is not absence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fact<T> {
+    Known(T),
+    Unknown(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoginFacts {
+    pub login: String,
+    /// None inside: the role does not exist.
+    pub role: Fact<Option<RoleFacts>>,
+    pub clone: Fact<Option<RoleFacts>>,
+    /// Every labelled version that holds a value, newest label first (AWSCURRENT, AWSPENDING,
+    /// AWSPREVIOUS, others).
+    pub versions: Vec<VersionFacts>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoleFacts {
+    pub comment: Option<String>,
+    pub can_login: bool,
+    pub create_role: bool,
+    pub superuser: bool,
+    /// -1: no limit.
+    pub connection_limit: i32,
+    /// As PostgreSQL prints it in UTC; None: no expiry.
+    pub valid_until: Option<String>,
+    /// Roles it is a member of.
+    pub member_of: Vec<String>,
+    /// Roles that hold ADMIN OPTION on it.
+    pub administered_by: Vec<String>,
+    /// Settings for all databases.
+    pub settings: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionFacts {
+    pub version: String,
+    pub labels: Vec<String>,
+    /// The user name the version holds.
+    pub username: Option<String>,
+    /// Keys that AWS's tools need and this version lacks.
+    pub missing_keys: Vec<String>,
+    /// `host:port` the version names.
+    pub host: Option<String>,
+    pub login: LoginAttempt,
+}
+
+/// What came of logging in with a version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LoginAttempt {
+    Succeeded,
+    /// The server answered no. `28P01` is a wrong password or unknown role, `28000` no LOGIN or an
+    /// expired VALID UNTIL, `53300` a connection limit.
+    Refused {
+        sqlstate: String,
+        message: String,
+    },
+    /// No answer: network, TLS or a host that is not allowed.
+    Unreachable {
+        message: String,
+    },
+    /// The version holds no usable value.
+    NoValue,
+}
+
+/// `errorType` of a failed invocation. The CLI matches on these, never on a message.
+pub mod error_type {
+    /// The event is malformed or names something the function never touches.
+    pub const BAD_EVENT: &str = "BadEvent";
+    /// The secret is not this deployment's, or names another host, user or engine than it may.
+    pub const SECRET_REFUSED: &str = "SecretRefused";
+    /// A role of that name exists without this deployment's comment.
+    pub const ROLE_NOT_OURS: &str = "RoleNotOurs";
+    /// The server could not be reached, or TLS verification failed.
+    pub const UNREACHABLE: &str = "DatabaseUnreachable";
+    /// The server refused a login or a statement; the message holds the SQLSTATE.
+    pub const DATABASE_REFUSED: &str = "DatabaseRefused";
+    /// Secrets Manager refused a call; the message holds AWS's code.
+    pub const SECRETS_MANAGER: &str = "SecretsManagerError";
+    /// Another run holds the login's lock.
+    pub const BUSY: &str = "LoginBusy";
+}

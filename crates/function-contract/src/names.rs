@@ -1,0 +1,113 @@
+//! Names and marks derived from a login: its clone, its tag value, its role comment.
+
+/// Suffix of a login's clone under alternating users; the one AWS's own function uses, so that a
+/// clone it made is recognised.
+pub const CLONE_SUFFIX: &str = "_clone";
+
+/// PostgreSQL cuts longer identifiers silently (`NAMEDATALEN` 64, less the terminator). Bytes, not
+/// characters.
+pub const IDENTIFIER_BYTES: usize = 63;
+
+/// The name of `login`'s clone.
+pub fn clone_of(login: &str) -> String {
+    format!("{login}{CLONE_SUFFIX}")
+}
+
+/// The role that takes over from `current`, where `base` is the declared login; None when `current` is
+/// neither of the two.
+pub fn alternate(base: &str, current: &str) -> Option<String> {
+    let clone = clone_of(base);
+    if current == base {
+        Some(clone)
+    } else if current == clone {
+        Some(base.to_owned())
+    } else {
+        None
+    }
+}
+
+/// Writes any text with the characters that every AWS service allows in a tag value: bytes other than
+/// ASCII letters, digits, `_`, `.` and `-` become `=XX`. A 63-byte name takes at most 189 of the 256
+/// characters.
+pub fn encode_tag(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-') {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("={byte:02X}"));
+        }
+    }
+    out
+}
+
+/// Reads what [`encode_tag`] wrote; None where it cannot have written it.
+pub fn decode_tag(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'=' {
+            let (high, low) = (rest.next()?, rest.next()?);
+            let digit = |d: u8| char::from(d).to_digit(16);
+            bytes.push(u8::try_from(digit(high)? * 16 + digit(low)?).ok()?);
+        } else {
+            bytes.push(byte);
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// The comment that marks a role as a deployment's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoleComment {
+    pub deployment: String,
+    pub address: String,
+}
+
+impl RoleComment {
+    /// The mark itself. What follows it in a comment is the user's own.
+    pub fn text(&self) -> String {
+        format!("pgrotate:deployment={} pgrotate:address={}", encode_tag(&self.deployment), encode_tag(&self.address))
+    }
+
+    /// Whether `comment` carries this mark.
+    pub fn marks(&self, comment: Option<&str>) -> bool {
+        comment.is_some_and(|comment| {
+            comment.strip_prefix(&self.text()).is_some_and(|rest| rest.is_empty() || rest.starts_with(' ') || rest.starts_with('\n'))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roles_alternate_around_the_declared_login() {
+        assert_eq!(alternate("app", "app").as_deref(), Some("app_clone"));
+        assert_eq!(alternate("app", "app_clone").as_deref(), Some("app"));
+        // A login that is really called so has a clone of its own.
+        assert_eq!(alternate("x_clone", "x_clone").as_deref(), Some("x_clone_clone"));
+        assert_eq!(alternate("app", "other"), None);
+    }
+
+    #[test]
+    fn tag_values_survive_any_name() {
+        for name in ["test_user1", "Über \"quoted\"", "a=b", "%", ""] {
+            let tag = encode_tag(name);
+            assert!(tag.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-=".contains(&b)), "{tag}");
+            assert_eq!(decode_tag(&tag).as_deref(), Some(name));
+        }
+        assert_eq!(decode_tag("=4"), None);
+        assert_eq!(decode_tag("=FF"), None);
+    }
+
+    #[test]
+    fn a_longer_address_is_not_our_mark() {
+        let mark = RoleComment { deployment: "article".into(), address: "login.test_user1".into() };
+        assert!(mark.marks(Some(&mark.text())));
+        assert!(mark.marks(Some(&format!("{} owned by team db", mark.text()))));
+        assert!(!mark.marks(Some(&format!("{}0", mark.text()))));
+        assert!(!mark.marks(None));
+    }
+}
