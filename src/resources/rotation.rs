@@ -1,0 +1,289 @@
+//! `rotation`: a secret's schedule, and the proof that it works. Settled means that a rotation has really
+//! run to its end, which the function only lets happen after the new password has logged in.
+
+use super::functions::FunctionNames;
+use super::login::Login;
+use super::secret::Secret;
+use super::stack::Stack;
+use super::{Live, LiveError};
+use crate::aws::{Aws, Look, SecretLook, absent, call};
+use crate::config::{Rule, Schedule};
+use crate::execute::Applied;
+use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown};
+use crate::resource::{Diff, Known, Refusal, Resource, Settled, Step, Verb, unobservable};
+use aws_sdk_secretsmanager::types::RotationRulesType;
+use std::time::Duration;
+
+#[derive(Debug, Clone)]
+pub struct Rotation;
+
+#[derive(Debug, Clone)]
+pub struct Desired {
+    pub mark: Mark,
+    pub secret: Ref<Secret>,
+    pub secret_name: String,
+    /// Of the secret: who may be rotated is who owns it.
+    pub secret_mark: Mark,
+    pub login: Ref<Login>,
+    pub stack: Ref<Stack>,
+    pub functions: FunctionNames,
+    pub function_arn: String,
+    pub schedule: Schedule,
+}
+
+/// A schedule as AWS writes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    pub every_days: Option<i64>,
+    pub expression: Option<String>,
+    pub window: Option<String>,
+}
+
+impl Rules {
+    pub fn of(schedule: &Schedule) -> Self {
+        let window = schedule.window_hours.map(|hours| format!("{hours}h"));
+        let (every_days, expression) = match &schedule.rule {
+            Rule::Days(days) => (Some(i64::from(*days)), None),
+            Rule::Hours(hours) => (None, Some(format!("rate({hours} hours)"))),
+            Rule::Cron(cron) => (None, Some(cron.clone())),
+        };
+        Self { every_days, expression, window }
+    }
+
+    fn shown(&self) -> Shown {
+        let Self { every_days, expression, window } = self;
+        let rule = match (expression, every_days) {
+            (Some(expression), _) => expression.clone(),
+            (None, Some(1)) => "every day".to_owned(),
+            (None, Some(days)) => format!("every {days} days"),
+            (None, None) => return Shown::Unset,
+        };
+        Shown::Text(match window {
+            Some(window) => format!("{rule}, within {window}"),
+            None => rule,
+        })
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Observed {
+    pub enabled: bool,
+    pub function: Option<String>,
+    pub rules: Rules,
+    /// Whether a rotation has ever run to its end.
+    pub rotated: bool,
+    /// Under way, or stuck.
+    pub pending: bool,
+    /// What the function said last, while something is pending.
+    pub trouble: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// Sets function and schedule, and rotates at once.
+    Enable,
+    /// Sets function and schedule only.
+    Reschedule,
+    /// Rotates at once.
+    Rotate,
+    Await,
+    Cancel,
+}
+
+impl Rotation {
+    pub fn at(login: &str) -> Ref<Self> {
+        Ref::to(Address { kind: Self::KIND, name: login.to_owned() })
+    }
+}
+
+impl Resource for Rotation {
+    const KIND: Kind = Kind("rotation");
+    type Desired = Desired;
+    type Observed = Observed;
+    type Outputs = ();
+    type Change = Change;
+
+    fn address(want: &Desired) -> Address {
+        want.mark.address.clone()
+    }
+
+    fn needs(want: &Desired) -> Vec<Address> {
+        vec![want.secret.address().clone(), want.login.address().clone(), want.stack.address().clone()]
+    }
+
+    fn diff(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<Vec<Step<Change>>, Refusal> {
+        // The article enables rotation before its users exist, and its first rotation fails.
+        cx.after(want.secret.address());
+        cx.after(want.login.address());
+        cx.after(want.stack.address());
+        let rules = Rules::of(&want.schedule);
+        let (before, function_before) = match &live {
+            Seen::Present(live) if live.enabled => {
+                (live.rules.shown(), live.function.as_ref().map_or(Shown::Unset, Shown::text))
+            }
+            _ => (Shown::Unset, Shown::Unset),
+        };
+        let shown = |step: Step<Change>| {
+            step.attribute("schedule", before, rules.shown()).attribute(
+                "function",
+                function_before,
+                Shown::text(&want.function_arn),
+            )
+        };
+        let live = match live {
+            Seen::Unobservable(why) => return Err(unobservable(why)),
+            Seen::Present(live) if live.enabled => live,
+            Seen::Absent | Seen::Present(_) => {
+                return Ok(vec![
+                    shown(cx.step("enable", Verb::Create, Change::Enable))
+                        .because("rotates once at once, which proves that it works"),
+                ]);
+            }
+        };
+        let mut steps = Vec::new();
+        if live.pending {
+            steps.push(cx.step("await", Verb::Ensure, Change::Await).because("a rotation is under way"));
+        }
+        if live.rules != rules || live.function.as_ref() != Some(&want.function_arn) {
+            steps.push(shown(cx.step("reschedule", Verb::Update, Change::Reschedule)));
+        }
+        if !live.rotated && !live.pending {
+            steps.push(cx.step("rotate", Verb::Rotate, Change::Rotate).because("no rotation has ever finished"));
+        }
+        Ok(steps)
+    }
+
+    fn remove(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<Vec<Step<Change>>, Refusal> {
+        match live {
+            Seen::Absent => Ok(Vec::new()),
+            Seen::Unobservable(why) => Err(unobservable(why)),
+            Seen::Present(live) if !live.enabled || live.function.as_ref() != Some(&want.function_arn) => {
+                Ok(Vec::new())
+            }
+            Seen::Present(_) => Ok(vec![cx.step("cancel", Verb::Delete, Change::Cancel)]),
+        }
+    }
+
+    fn settled(want: &Desired, live: &Observed) -> Settled<()> {
+        if !live.enabled {
+            return Settled::NotYet { saying: "rotation is not enabled yet".to_owned() };
+        }
+        if live.pending {
+            let last = live.trouble.as_ref().map(|said| format!("; the function said: {said}")).unwrap_or_default();
+            return Settled::NotYet { saying: format!("the rotation is under way{last}") };
+        }
+        if !live.rotated {
+            return Settled::NotYet { saying: "the first rotation has not finished yet".to_owned() };
+        }
+        if live.rules == Rules::of(&want.schedule) && live.function.as_ref() == Some(&want.function_arn) {
+            Settled::Yes(())
+        } else {
+            Settled::NotYet { saying: "the new schedule is not visible yet".to_owned() }
+        }
+    }
+
+    fn leaving(_want: &Desired, _live: &Observed) -> Settled<()> {
+        Settled::NotYet { saying: "rotation is still enabled".to_owned() }
+    }
+
+    fn same(one: &Observed, other: &Observed) -> bool {
+        // A scheduled rotation between plan and apply is nobody's doing.
+        let without_progress =
+            |live: &Observed| Observed { rotated: false, pending: false, trouble: None, ..live.clone() };
+        without_progress(one) == without_progress(other)
+    }
+}
+
+impl Live for Rotation {
+    /// A rotation takes seconds; Secrets Manager repeats a failed one several times over some minutes.
+    const PATIENCE: Duration = Duration::from_secs(10 * 60);
+
+    async fn observe(look: &Look<'_>, wants: &[&Desired]) -> Result<Vec<Seen<Observed>>, LiveError> {
+        let looks = wants.iter().map(|want| async {
+            let Some(secret) = look.secret(&want.secret_name).await? else { return Ok(Seen::Absent) };
+            // Somebody else's secret is refused by `secret`; here it counts as none.
+            if secret.deleted.is_some() || want.secret_mark.owner(&secret.tags) != Owner::Us {
+                return Ok(Seen::Absent);
+            }
+            let trouble = match secret.pending() {
+                Some(_) if secret.rotation_enabled => last_error(look.aws, &want.functions.rotation).await?,
+                _ => None,
+            };
+            Ok::<_, LiveError>(Seen::Present(observed(&secret, trouble)))
+        });
+        futures_util::future::try_join_all(looks).await
+    }
+
+    async fn apply(aws: &Aws, want: &Desired, change: &Change, _known: &Known) -> Result<Applied, LiveError> {
+        let rotate = call("secretsmanager", "RotateSecret");
+        let request = aws.secrets.rotate_secret().secret_id(&want.secret_name);
+        let rules = || {
+            let Rules { every_days, expression, window } = Rules::of(&want.schedule);
+            RotationRulesType::builder()
+                .set_automatically_after_days(every_days)
+                .set_schedule_expression(expression)
+                .set_duration(window)
+                .build()
+        };
+        let request = match change {
+            Change::Enable => request.rotation_lambda_arn(&want.function_arn).rotation_rules(rules()),
+            // Only a schedule changes: rotating at once could take a password from a client that has just
+            // fetched it.
+            Change::Reschedule => request
+                .rotation_lambda_arn(&want.function_arn)
+                .rotation_rules(rules())
+                .rotate_immediately(false),
+            Change::Rotate => request,
+            Change::Await => return Ok(Applied::Accepted),
+            Change::Cancel => {
+                let cancel = call("secretsmanager", "CancelRotateSecret");
+                let request = aws.secrets.cancel_rotate_secret().secret_id(&want.secret_name);
+                let answer = request.send().await.map_err(|error| cancel.failed(error));
+                absent(answer, &["ResourceNotFoundException"])?;
+                return Ok(Applied::Accepted);
+            }
+        };
+        let request = request.client_request_token(uuid::Uuid::new_v4().to_string());
+        match request.send().await.map_err(|error| rotate.failed(error)) {
+            Ok(_) => Ok(Applied::Accepted),
+            // The function's permission takes a moment to settle after the stack is complete
+            // (aws-cdk issue 26481: 2 of 18 deployments lost that race).
+            Err(error) if error.is(&["AccessDeniedException"]) => {
+                Ok(Applied::NotYet { saying: format!("Secrets Manager may not invoke the function yet: {error}") })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn observed(secret: &SecretLook, trouble: Option<String>) -> Observed {
+    Observed {
+        enabled: secret.rotation_enabled,
+        function: secret.rotation_function.clone(),
+        rules: Rules {
+            // AWS also fills in the days of an expression; the expression is what was asked for.
+            every_days: secret.every_days.filter(|_| secret.schedule.is_none()),
+            expression: secret.schedule.clone(),
+            window: secret.window.clone(),
+        },
+        rotated: secret.last_rotated.is_some(),
+        pending: secret.pending().is_some(),
+        trouble,
+    }
+}
+
+/// The function's last line that tells of an error, of the last ten minutes.
+async fn last_error(aws: &Aws, function: &str) -> Result<Option<String>, LiveError> {
+    let filter = call("logs", "FilterLogEvents");
+    let since = jiff::Timestamp::now().as_millisecond() - 10 * 60 * 1000;
+    let request = aws
+        .logs
+        .filter_log_events()
+        .log_group_name(FunctionNames::log_group(function))
+        .filter_pattern("\"error\"")
+        .start_time(since);
+    let answer = absent(request.send().await.map_err(|error| filter.failed(error)), &["ResourceNotFoundException"])?;
+    let Some(answer) = answer else { return Ok(None) };
+    let last = answer.events().iter().max_by_key(|event| event.timestamp()).and_then(|event| event.message());
+    Ok(last.map(|message| message.trim().to_owned()))
+}
