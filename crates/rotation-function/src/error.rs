@@ -29,6 +29,9 @@ pub enum FunctionError {
         grant = .grant.as_deref().map(|grant| format!("; and, on PostgreSQL 16 or later: {grant}")).unwrap_or_default()
     )]
     RoleNotOurs { role: String, quoted: String, mark: String, grant: Option<String> },
+    /// The admin login lacks a grant, without which it can rotate nothing.
+    #[error("{source}; the admin login needs this, on PostgreSQL 16 or later: {grant}")]
+    MissingGrant { source: DatabaseError, grant: String },
     /// Another run holds the login's lock.
     #[error("another run holds the lock of login \"{login}\": try again when it has ended")]
     Busy { login: String },
@@ -59,6 +62,7 @@ impl FunctionError {
             Self::RoleNotOurs { .. } => error_type::ROLE_NOT_OURS,
             Self::Busy { .. } => error_type::BUSY,
             Self::Database(DatabaseError::Unreachable { .. }) => error_type::UNREACHABLE,
+            Self::MissingGrant { .. } => error_type::DATABASE_REFUSED,
             Self::Database(DatabaseError::Refused { .. } | DatabaseError::Unexpected { .. }) => error_type::DATABASE_REFUSED,
             Self::Store(_) => error_type::SECRETS_MANAGER,
         }
@@ -67,7 +71,7 @@ impl FunctionError {
     /// The SQLSTATE, where a server answered.
     pub fn sqlstate(&self) -> Option<&str> {
         match self {
-            Self::Database(DatabaseError::Refused { sqlstate, .. }) => Some(sqlstate),
+            Self::Database(error) | Self::MissingGrant { source: error, .. } => error.sqlstate(),
             _ => None,
         }
     }
