@@ -145,7 +145,7 @@ pub struct Admin<T> {
 
 /// Versions by how likely the database holds their password: the one being set, the one found to be in
 /// force, the one before, then any other with a label.
-fn candidates(info: &SecretInfo) -> impl Iterator<Item = &str> {
+pub(crate) fn candidates(info: &SecretInfo) -> impl Iterator<Item = &str> {
     let likely = [label::PENDING, ours::SETTING, ours::IN_FORCE, label::PREVIOUS];
     let likely = likely.into_iter().filter_map(|label| info.version_with(label));
     let mut seen = BTreeSet::new();

@@ -3,7 +3,7 @@
 //! The master user's password is used here and nowhere else, so the event is distrusted: whoever may invoke
 //! this function must not be able to reach a role or a secret that is not the deployment's.
 
-use crate::context::{Context, Version};
+use crate::context::{Context, Version, candidates};
 use crate::database::{Database, DatabaseError, Login, Session, identifier, literal};
 use crate::error::FunctionError;
 use crate::password::Password;
@@ -160,6 +160,9 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
             Some(role) => work.repair(role).await?,
         }
         work.admit(login, found.get(login)).await?;
+        if let Some(role) = found.get(&clone).filter(|_| work.ensure.strategy == Strategy::AlternatingUsers) {
+            work.repair(role).await?;
+        }
         if named == clone {
             if !found.contains_key(&clone) {
                 work.create_clone(&clone, &verifier).await?;
@@ -170,6 +173,13 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         match self.log_in(&version.value, None).await {
             Ok(session) => session.close().await,
             Err(error) if error.is_bad_login() && !made => {
+                if let Some(other) = self.half_way(work.ensure, version).await? {
+                    work.notes.push(format!(
+                        "AWSCURRENT does not log in ({error}) and version {other} does: a rotation is under way, or has died; \
+                         rotating again ends it"
+                    ));
+                    return Ok(made);
+                }
                 work.set_password(named, &verifier).await?;
                 self.log_in(&version.value, None).await?.close().await;
                 work.notes.push(format!("set the stored password again: AWSCURRENT did not log in ({error})"));
@@ -177,6 +187,27 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
             Err(error) => return Err(error.into()),
         }
         Ok(made)
+    }
+
+    /// Another labelled version of the same user that logs in. Where there is one, setting AWSCURRENT's password
+    /// would pull the rug from under a single user's rotation between setSecret and finishSecret.
+    async fn half_way(&self, ensure: &EnsureLogin, current: &Version) -> Result<Option<String>, FunctionError> {
+        let info = self.store.describe(&ensure.secret_arn).await?;
+        for version in candidates(&info).filter(|version| *version != current.id) {
+            let Ok(Some(other)) = self.read(&ensure.secret_arn, &ensure.login, Which::Version(version)).await else { continue };
+            if other.value.username != current.value.username || other.value.address() != current.value.address() {
+                continue;
+            }
+            match self.log_in(&other.value, None).await {
+                Ok(session) => {
+                    session.close().await;
+                    return Ok(Some(other.id));
+                }
+                Err(error) if error.is_bad_login() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(None)
     }
 
     async fn disable_login(&self, login: &str, address: &str) -> Result<Provisioned, FunctionError> {

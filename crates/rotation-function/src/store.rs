@@ -2,11 +2,16 @@
 
 use crate::event::RotationToken;
 use crate::secret::SecretText;
+use aws_config::BehaviorVersion;
+use aws_config::environment::{EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider};
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::future::Future;
+use std::time::Duration;
 
 /// Labels that AWS defines.
 pub mod label {
@@ -120,6 +125,33 @@ pub trait SecretStore: Sync {
         to: Option<&str>,
         from: Option<&str>,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// Time limits of one call: an endpoint answers in milliseconds, and a route that leads nowhere must not
+/// use up the function's time.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(4);
+const CALL_TIMEOUT: Duration = Duration::from_secs(12);
+
+/// Tries of one call; throttling (50 writes a second in an account) is retried by the SDK.
+const ATTEMPTS: u32 = 4;
+
+/// Secrets Manager as the function's environment names it: region, credentials, endpoint.
+pub async fn from_env() -> AwsStore {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+        .operation_timeout(CALL_TIMEOUT)
+        .build();
+    let shared = aws_config::defaults(BehaviorVersion::latest())
+        // Lambda's credentials are in the environment and nowhere else.
+        .credentials_provider(EnvironmentVariableCredentialsProvider::new())
+        .region(EnvironmentVariableRegionProvider::new())
+        .timeout_config(timeouts)
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+        .load()
+        .await;
+    AwsStore::new(Client::new(&shared))
 }
 
 /// AWS's own.
