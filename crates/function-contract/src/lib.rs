@@ -38,6 +38,17 @@ pub mod tag {
     pub const LOGIN: &str = "pgrotate:login";
 }
 
+/// Labels of ours on secret versions, beside AWS's. Only single-user rotation needs them: they name every
+/// version whose password the database may hold, so that a crash between database and secret can lock
+/// nobody out.
+pub mod label {
+    /// The version whose password was last being set. In everyday running it is AWSCURRENT's too.
+    pub const SETTING: &str = "PGROTATE_SETTING";
+    /// A version that was found to log in although it is not AWSCURRENT: an earlier rotation died
+    /// half-way. Removed when a later rotation finishes.
+    pub const IN_FORCE: &str = "PGROTATE_IN_FORCE";
+}
+
 /// File name, at the zip's root, of the user's own certificate authorities (PEM).
 pub const CA_BUNDLE_FILE: &str = "ca-bundle.pem";
 
@@ -222,6 +233,8 @@ pub mod error_type {
     pub const DATABASE_REFUSED: &str = "DatabaseRefused";
     /// Secrets Manager refused a call; the message holds AWS's code.
     pub const SECRETS_MANAGER: &str = "SecretsManagerError";
+    /// The function's environment or its CA bundle is not usable: the deployment is to be repaired.
+    pub const CONFIGURATION: &str = "BadConfiguration";
     /// Another run holds the login's lock.
     pub const BUSY: &str = "LoginBusy";
 }

@@ -70,6 +70,16 @@ impl RoleComment {
         format!("pgrotate:deployment={} pgrotate:address={}", encode_tag(&self.deployment), encode_tag(&self.address))
     }
 
+    /// The mark that `comment` begins with, if any.
+    pub fn read(comment: Option<&str>) -> Option<Self> {
+        let rest = comment?.strip_prefix("pgrotate:deployment=")?;
+        let (deployment, rest) = rest.split_once(" pgrotate:address=")?;
+        let address = rest.split([' ', '\n']).next()?;
+        let mark = Self { deployment: decode_tag(deployment)?, address: decode_tag(address)? };
+        // Only what `text` writes is a mark, so that reading and `marks` cannot disagree.
+        mark.marks(comment).then_some(mark)
+    }
+
     /// Whether `comment` carries this mark.
     pub fn marks(&self, comment: Option<&str>) -> bool {
         comment.is_some_and(|comment| {
@@ -109,5 +119,17 @@ mod tests {
         assert!(mark.marks(Some(&format!("{} owned by team db", mark.text()))));
         assert!(!mark.marks(Some(&format!("{}0", mark.text()))));
         assert!(!mark.marks(None));
+    }
+
+    #[test]
+    fn a_mark_is_read_back_from_a_comment() {
+        let mark = RoleComment { deployment: "a b".into(), address: "login.x".into() };
+        for tail in ["", " the team's own words", "\nmore"] {
+            assert_eq!(RoleComment::read(Some(&format!("{}{tail}", mark.text()))), Some(mark.clone()));
+        }
+        for none in [None, Some(""), Some("x pgrotate:deployment=a pgrotate:address=b"), Some("pgrotate:deployment=a")] {
+            assert_eq!(RoleComment::read(none), None);
+        }
+        assert_eq!(RoleComment::read(Some("pgrotate:deployment=%41 pgrotate:address=b")), None, "not our spelling");
     }
 }

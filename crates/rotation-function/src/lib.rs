@@ -1,1 +1,26 @@
+//! The Lambda functions of pgrotate: rotation, provisioning and inspection, one binary.
+//!
+//! The library is generic over where secrets are kept ([`store::SecretStore`]) and over what one logs in to
+//! ([`database::Database`]), so that tests can fail either at any point; the binary has one of each.
 
+pub mod config;
+pub mod context;
+pub mod database;
+pub mod error;
+pub mod event;
+pub mod handler;
+pub mod inspection;
+pub mod logging;
+pub mod ownership;
+pub mod password;
+pub mod roles;
+pub mod provisioning;
+pub mod rotation;
+pub mod scram;
+pub mod secret;
+pub mod store;
+pub mod tls;
+
+mod alternating;
+mod lock;
+mod single;

@@ -1,0 +1,107 @@
+//! setSecret under alternating users: the admin login readies the role whose turn it is.
+
+use crate::context::{Admin, Context, Version};
+use crate::database::{Database, DatabaseError, Session, identifier};
+use crate::error::FunctionError;
+use crate::event::RotationEvent;
+use crate::rotation::{Gated, Report};
+use crate::roles::{self, Role, ServerFacts};
+use crate::scram::Verifier;
+use crate::store::SecretStore;
+use crate::{lock, ownership};
+use function_contract::clone_of;
+
+impl<S: SecretStore, D: Database> Context<'_, S, D> {
+    /// Gives the role whose turn it is the pending password. Nobody uses that role yet, so setting it twice
+    /// harms nobody, and no test login is needed to find out whether it was set before.
+    pub(crate) async fn set_alternating(
+        &self,
+        event: &RotationEvent,
+        gated: &Gated,
+        report: &mut Report,
+    ) -> Result<&'static str, FunctionError> {
+        let (outcome, notes) = self
+            .retrying(async || {
+                let admin = self.log_in_as_admin().await?;
+                let result = self.set_by_admin(event, gated, &admin).await;
+                admin.session.close().await;
+                result
+            })
+            .await?;
+        report.notes.extend(notes);
+        Ok(outcome)
+    }
+
+    async fn set_by_admin(
+        &self,
+        event: &RotationEvent,
+        gated: &Gated,
+        admin: &Admin<D::Session>,
+    ) -> Result<(&'static str, Vec<String>), FunctionError> {
+        let (session, base) = (&admin.session, gated.base.as_str());
+        lock::take(session, base).await?;
+        // Under the lock, because what was read before it another run may have changed.
+        let current = self.read_current(&event.secret, base).await?;
+        if current.id == event.token {
+            return Ok(("already current", Vec::new()));
+        }
+        let pending = self.read_pending(event, gated, &current).await?;
+        let clone = clone_of(base);
+        let mut found = roles::read(session, &[base, &clone]).await?;
+        // Ours, or nothing is done: the admin login can reach any role that it holds ADMIN OPTION on.
+        let mark = ownership::mark_of_base(self.config, base, found.get(base))?;
+        let Some(base_role) = found.remove(base) else {
+            return Err(FunctionError::BadEvent(format!("role {base:?} does not exist: apply the deployment")));
+        };
+        let mut notes = Vec::new();
+        if let Some(refusal) = self.guard(&current).await? {
+            notes.push(format!("repaired: AWSCURRENT did not log in ({refusal}), and the role is this deployment's own"));
+        }
+        let on_behalf = |error: DatabaseError| missing_grant(error, base, &admin.username);
+        let clone_role = match found.remove(&clone) {
+            Some(role) => {
+                ownership::check_mark(&role, &mark, Some(&admin.username))?;
+                role
+            }
+            None => {
+                roles::create_clone(session, &clone, base, &mark).await.map_err(on_behalf)?;
+                notes.push(format!("made role {}", identifier(&clone)));
+                let made: Option<Role> = roles::read(session, &[&clone]).await?.remove(&clone);
+                made.ok_or_else(|| FunctionError::BadEvent(format!("role {clone:?} was dropped while it was being made")))?
+            }
+        };
+        notes.extend(roles::mirror(session, &base_role, &clone_role).await.map_err(on_behalf)?);
+        // Last, so that a pending version that logs in has everything else too.
+        let server = ServerFacts::read(session).await?;
+        let verifier = Verifier::of(&pending.value.password, server.iterations)?;
+        let on_role = |error: DatabaseError| missing_grant(error, &pending.value.username, &admin.username);
+        roles::set_password(session, &pending.value.username, &verifier).await.map_err(on_role)?;
+        Ok(("password set", notes))
+    }
+
+    /// Whether AWSCURRENT logs in; otherwise the server's refusal.
+    ///
+    /// AWS's function goes no further without this: the holder of a secret must own the account that it
+    /// names. Ours may, since tag and role comment have proven the same; it says so.
+    async fn guard(&self, current: &Version) -> Result<Option<String>, FunctionError> {
+        match self.log_in(&current.value, None).await {
+            Ok(session) => {
+                session.close().await;
+                Ok(None)
+            }
+            Err(error) if error.sqlstate().is_some() && !error.is_passing() => {
+                Ok(Some(format!("SQLSTATE {}", error.sqlstate().unwrap_or_default())))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Says what to do where the admin login lacks ADMIN OPTION on `role`.
+pub(crate) fn missing_grant(error: DatabaseError, role: &str, admin: &str) -> FunctionError {
+    if error.is_not_permitted() {
+        FunctionError::MissingGrant { source: error, grant: roles::admin_grant(role, admin) }
+    } else {
+        error.into()
+    }
+}

@@ -1,0 +1,291 @@
+//! PostgreSQL: connections that are always verified, always bounded, and say why they failed.
+
+use crate::config::Hosts;
+use crate::password::Password;
+use std::future::Future;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio_postgres::config::SslMode;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Config, Row};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+/// A TCP connection within a VPC takes milliseconds; one that a security group drops takes forever.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// All of connecting: name lookup, TCP, TLS and the password exchange.
+const LOGIN_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// Round trips in a session. Beyond [`SESSION_SETTINGS`]' statement_timeout and beyond the longest wait
+/// for the login's lock, so that the server's own, more telling error comes first.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long a session may take to say goodbye.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Start-up options; they outrank what ALTER ROLE … SET says.
+/// - timeouts: nothing we run takes longer than milliseconds unless it waits;
+/// - idle_session_timeout: a frozen Lambda must not hold an advisory lock for as long as it stays frozen;
+/// - search_path: a function or operator in someone's schema must not be run by the admin login;
+/// - role: a clone logs in as its base (`ALTER ROLE … SET role`), which may not change the clone's password;
+/// - the rest pins how values are read and printed.
+const SESSION_SETTINGS: &str = "-c statement_timeout=8000 -c lock_timeout=4000 \
+    -c idle_in_transaction_session_timeout=20000 -c idle_session_timeout=60000 -c search_path=pg_catalog -c role=none \
+    -c standard_conforming_strings=on -c TimeZone=UTC -c DateStyle=ISO";
+
+/// Why the database did not do as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    /// No answer: the name, the network or TLS. Also a server that is not on the list.
+    #[error("{server}: {because}")]
+    Unreachable {
+        server: String,
+        because: String,
+        /// Whether waiting may help: not for a certificate that does not verify.
+        passing: bool,
+    },
+    /// The server's own no.
+    #[error("{server} refused {what}: {message} (SQLSTATE {sqlstate})")]
+    Refused { server: String, what: &'static str, sqlstate: String, message: String },
+    /// The driver does not understand the answer.
+    #[error("{server} gave an unexpected answer to {what}: {because}")]
+    Unexpected { server: String, what: &'static str, because: String },
+}
+
+impl DatabaseError {
+    /// The server's SQLSTATE, where it answered.
+    pub fn sqlstate(&self) -> Option<&str> {
+        match self {
+            Self::Refused { sqlstate, .. } => Some(sqlstate),
+            Self::Unreachable { .. } | Self::Unexpected { .. } => None,
+        }
+    }
+
+    /// Whether it is one of the errors a failover, a restart or a short outage makes.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Unreachable { passing, .. } => *passing,
+            // Administrator's shutdown, still starting, connection exceptions, and a writer that has
+            // become a reader. (57P02, a crash of another backend, ends connections likewise.)
+            Self::Refused { sqlstate, .. } => {
+                matches!(sqlstate.as_str(), "57P01" | "57P02" | "57P03" | "25006") || sqlstate.starts_with("08")
+            }
+            Self::Unexpected { .. } => false,
+        }
+    }
+
+    /// Whether the server refused the login itself: a wrong password, an unknown or expired role
+    /// (28P01), no LOGIN or no matching pg_hba line (28000).
+    pub fn is_bad_login(&self) -> bool {
+        self.sqlstate().is_some_and(|state| state.starts_with("28"))
+    }
+
+    /// Whether the server refused for lack of privilege.
+    pub fn is_not_permitted(&self) -> bool {
+        self.sqlstate() == Some(SqlState::INSUFFICIENT_PRIVILEGE.code())
+    }
+
+    /// Whether a lock was not to be had in time.
+    pub fn is_lock_timeout(&self) -> bool {
+        self.sqlstate() == Some(SqlState::LOCK_NOT_AVAILABLE.code())
+    }
+}
+
+/// Where and as whom to log in.
+pub struct Login<'a> {
+    pub host: &'a str,
+    pub port: u16,
+    pub database: &'a str,
+    pub username: &'a str,
+    pub password: &'a Password,
+}
+
+/// Something one can log in to. The product has one implementation, [`Postgres`]; tests wrap it to fail at
+/// chosen points.
+pub trait Database: Sync {
+    type Session: Session;
+
+    /// Logs in, once.
+    fn connect(&self, login: &Login<'_>) -> impl Future<Output = Result<Self::Session, DatabaseError>> + Send;
+}
+
+/// A logged-in session.
+pub trait Session: Send + Sync {
+    /// Rows of a query that changes nothing.
+    fn query(
+        &self,
+        what: &'static str,
+        sql: &str,
+        parameters: &[(&(dyn ToSql + Sync), Type)],
+    ) -> impl Future<Output = Result<Vec<Row>, DatabaseError>> + Send;
+
+    /// Runs statements that change something, together: all or nothing.
+    fn change(&self, what: &'static str, sql: &str) -> impl Future<Output = Result<(), DatabaseError>> + Send;
+
+    /// Says goodbye and waits for it to be sent. A session that is only dropped may keep its locks: Lambda
+    /// freezes the process the moment it has answered.
+    fn close(self) -> impl Future<Output = ()> + Send;
+}
+
+/// PostgreSQL over verified TLS.
+#[derive(Clone)]
+pub struct Postgres {
+    tls: MakeRustlsConnect,
+    hosts: Arc<Hosts>,
+}
+
+impl Postgres {
+    /// Connects only to `hosts`, only as `tls` verifies.
+    pub fn new(tls: rustls::ClientConfig, hosts: Hosts) -> Self {
+        Self { tls: MakeRustlsConnect::new(tls), hosts: Arc::new(hosts) }
+    }
+}
+
+impl Database for Postgres {
+    type Session = PostgresSession;
+
+    async fn connect(&self, login: &Login<'_>) -> Result<PostgresSession, DatabaseError> {
+        let server = format!("{}:{}", login.host, login.port);
+        if !self.hosts.allow(login.host, login.port) {
+            let because = "it is not among the servers this function may talk to: apply the deployment again".to_owned();
+            return Err(DatabaseError::Unreachable { server, because, passing: false });
+        }
+        let mut config = Config::new();
+        config
+            .host(login.host)
+            .port(login.port)
+            .dbname(login.database)
+            .user(login.username)
+            .password(login.password.expose())
+            .application_name("pgrotate")
+            .options(SESSION_SETTINGS)
+            .connect_timeout(CONNECT_TIMEOUT)
+            // Anything less would fall back to plain text.
+            .ssl_mode(SslMode::Require);
+        if let Ok(address) = login.host.parse::<IpAddr>() {
+            config.hostaddr(address);
+        }
+        let connecting = tokio::time::timeout(LOGIN_TIMEOUT, config.connect(self.tls.clone()));
+        let (client, connection) = match connecting.await {
+            Ok(Ok(connected)) => connected,
+            Ok(Err(error)) => return Err(failed(&server, "the login", &error)),
+            Err(_) => return Err(silent(&server, LOGIN_TIMEOUT)),
+        };
+        // What the connection's end was, the failing statement reports.
+        let driver = tokio::spawn(async move { drop(connection.await) });
+        Ok(PostgresSession { client, driver, server })
+    }
+}
+
+/// A session of [`Postgres`].
+pub struct PostgresSession {
+    client: Client,
+    driver: JoinHandle<()>,
+    server: String,
+}
+
+impl Session for PostgresSession {
+    async fn query(
+        &self,
+        what: &'static str,
+        sql: &str,
+        parameters: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Vec<Row>, DatabaseError> {
+        match tokio::time::timeout(ANSWER_TIMEOUT, self.client.query_typed(sql, parameters)).await {
+            Ok(answer) => answer.map_err(|error| failed(&self.server, what, &error)),
+            Err(_) => Err(silent(&self.server, ANSWER_TIMEOUT)),
+        }
+    }
+
+    async fn change(&self, what: &'static str, sql: &str) -> Result<(), DatabaseError> {
+        // Several statements in one simple query are one transaction.
+        match tokio::time::timeout(ANSWER_TIMEOUT, self.client.batch_execute(sql)).await {
+            Ok(answer) => answer.map_err(|error| failed(&self.server, what, &error)),
+            Err(_) => Err(silent(&self.server, ANSWER_TIMEOUT)),
+        }
+    }
+
+    async fn close(self) {
+        let Self { client, mut driver, server: _ } = self;
+        drop(client);
+        if tokio::time::timeout(CLOSE_TIMEOUT, &mut driver).await.is_err() {
+            driver.abort();
+        }
+    }
+}
+
+fn silent(server: &str, limit: Duration) -> DatabaseError {
+    let because = format!("no answer within {} seconds", limit.as_secs());
+    DatabaseError::Unreachable { server: server.to_owned(), because, passing: true }
+}
+
+fn failed(server: &str, what: &'static str, error: &tokio_postgres::Error) -> DatabaseError {
+    let server = server.to_owned();
+    if let Some(answer) = error.as_db_error() {
+        let (sqlstate, message) = (answer.code().code().to_owned(), answer.message().to_owned());
+        return DatabaseError::Refused { server, what, sqlstate, message };
+    }
+    let mut because = error.to_string();
+    let mut tls = false;
+    let mut io = error.is_closed();
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        because = format!("{because}: {inner}");
+        if let Some(failure) = inner.downcast_ref::<std::io::Error>() {
+            io = true;
+            tls |= failure.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
+        }
+        tls |= inner.is::<rustls::Error>();
+        cause = inner.source();
+    }
+    if tls {
+        because.push_str("; if the server's authority is not one of Amazon RDS, add it to the deployment's CA bundle");
+        DatabaseError::Unreachable { server, because, passing: false }
+    } else if io {
+        DatabaseError::Unreachable { server, because, passing: true }
+    } else if what == "the login" {
+        // Among others a server that does not speak TLS, which no repetition changes.
+        DatabaseError::Unreachable { server, because, passing: false }
+    } else {
+        DatabaseError::Unexpected { server, what, because }
+    }
+}
+
+/// A name as SQL wants it, whatever is in it. PostgreSQL has no way to write a NUL in a name; callers
+/// refuse such names before.
+pub fn identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A string as SQL wants it under `standard_conforming_strings`, which [`SESSION_SETTINGS`] pins.
+pub fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(sqlstate: &str) -> DatabaseError {
+        DatabaseError::Refused { server: "s".into(), what: "it", sqlstate: sqlstate.into(), message: "m".into() }
+    }
+
+    #[test]
+    fn failover_errors_pass_and_refusals_do_not() {
+        for state in ["57P01", "57P03", "08006", "08001", "25006"] {
+            assert!(refused(state).is_passing(), "{state}");
+        }
+        for state in ["28P01", "28000", "42501", "53300", "55P03", "57014"] {
+            assert!(!refused(state).is_passing(), "{state}");
+        }
+    }
+
+    #[test]
+    fn names_and_strings_cannot_end_early() {
+        assert_eq!(identifier("a\"; DROP ROLE x; --"), "\"a\"\"; DROP ROLE x; --\"");
+        assert_eq!(literal("it's\\"), "'it''s\\'");
+    }
+}

@@ -1,0 +1,83 @@
+//! Why an invocation failed, as the CLI gets to see it.
+
+use crate::config::ConfigError;
+use crate::database::DatabaseError;
+use crate::secret::SecretError;
+use crate::store::StoreError;
+use function_contract::error_type;
+
+/// A failed invocation. [`error_type`](FunctionError::error_type) is what the CLI matches on; the message
+/// says what to do next, and holds no secret: nothing here can be built from a password.
+#[derive(Debug, thiserror::Error)]
+pub enum FunctionError {
+    /// The environment does not say what this function is.
+    #[error("the function's environment is not usable: {0}")]
+    Config(#[from] ConfigError),
+    /// The event is malformed, out of turn, or names something the function never touches.
+    #[error("{0}")]
+    BadEvent(String),
+    /// The secret is not this deployment's, or names another host, user or engine than it may.
+    #[error("secret {secret} is refused: {because}")]
+    SecretRefused { secret: String, because: String },
+    /// The JSON of a secret's version cannot be used.
+    #[error("secret {secret} is refused: {source}")]
+    SecretValue { secret: String, source: SecretError },
+    /// A role of that name exists without this deployment's mark.
+    #[error(
+        "role \"{role}\" is not this deployment's: its comment does not begin with '{mark}'. If it may be taken over, \
+         say so on it: COMMENT ON ROLE {quoted} IS '{mark}'{grant}",
+        grant = .grant.as_deref().map(|grant| format!("; and, on PostgreSQL 16 or later: {grant}")).unwrap_or_default()
+    )]
+    RoleNotOurs { role: String, quoted: String, mark: String, grant: Option<String> },
+    /// The admin login lacks a grant, without which it can rotate nothing.
+    #[error("{source}; the admin login needs this, on PostgreSQL 16 or later: {grant}")]
+    MissingGrant { source: DatabaseError, grant: String },
+    /// Another run holds the login's lock.
+    #[error("another run holds the lock of login \"{login}\": try again when it has ended")]
+    Busy { login: String },
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The operating system gives no random bytes.
+    #[error("the operating system gives no random bytes: {0}")]
+    Random(#[from] getrandom::Error),
+}
+
+impl FunctionError {
+    pub(crate) fn refused(secret: &str, because: impl Into<String>) -> Self {
+        Self::SecretRefused { secret: secret.to_owned(), because: because.into() }
+    }
+
+    pub(crate) fn value(secret: &str) -> impl FnOnce(SecretError) -> Self + '_ {
+        move |source| Self::SecretValue { secret: secret.to_owned(), source }
+    }
+
+    /// One of [`function_contract::error_type`].
+    pub fn error_type(&self) -> &'static str {
+        match self {
+            Self::Config(_) | Self::Random(_) => error_type::CONFIGURATION,
+            Self::BadEvent(_) => error_type::BAD_EVENT,
+            Self::SecretRefused { .. } | Self::SecretValue { .. } => error_type::SECRET_REFUSED,
+            Self::RoleNotOurs { .. } => error_type::ROLE_NOT_OURS,
+            Self::Busy { .. } => error_type::BUSY,
+            Self::Database(DatabaseError::Unreachable { .. }) => error_type::UNREACHABLE,
+            Self::MissingGrant { .. } => error_type::DATABASE_REFUSED,
+            Self::Database(DatabaseError::Refused { .. } | DatabaseError::Unexpected { .. }) => error_type::DATABASE_REFUSED,
+            Self::Store(_) => error_type::SECRETS_MANAGER,
+        }
+    }
+
+    /// The SQLSTATE, where a server answered.
+    pub fn sqlstate(&self) -> Option<&str> {
+        match self {
+            Self::Database(error) | Self::MissingGrant { source: error, .. } => error.sqlstate(),
+            _ => None,
+        }
+    }
+
+    /// Whether the same thing tried again, on a new connection, may well succeed.
+    pub(crate) fn is_passing(&self) -> bool {
+        matches!(self, Self::Database(error) if error.is_passing())
+    }
+}

@@ -1,0 +1,273 @@
+//! Roles: what the catalogue says of them, and the statements that change them.
+
+use crate::database::{DatabaseError, Session, identifier, literal};
+use crate::scram::{DEFAULT_ITERATIONS, Verifier};
+use function_contract::{RoleComment, RoleFacts};
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
+use tokio_postgres::types::Type;
+
+/// `server_version_num` from which CREATEROLE reaches only roles held WITH ADMIN OPTION, and GRANT knows
+/// INHERIT and SET.
+const ADMIN_OPTION_COUNTS: i32 = 160_000;
+
+/// What the server is like.
+#[derive(Debug, Clone, Copy)]
+pub struct ServerFacts {
+    /// `server_version_num`.
+    pub version: i32,
+    /// What it would take for a new verifier; its own setting from 16, 4096 before.
+    pub iterations: NonZeroU32,
+    /// RDS's `rds.restrict_password_commands`: only members of rds_password may set passwords, their own
+    /// included.
+    pub restricts_passwords: bool,
+}
+
+impl ServerFacts {
+    /// Asks the server.
+    pub async fn read(session: &impl Session) -> Result<Self, DatabaseError> {
+        const SQL: &str = "SELECT current_setting('server_version_num')::int4, \
+             current_setting('scram_iterations', true)::int4, \
+             COALESCE(current_setting('rds.restrict_password_commands', true), 'off')";
+        let rows = session.query("the server's settings", SQL, &[]).await?;
+        let row = rows.first();
+        let iterations = row.and_then(|row| row.get::<_, Option<i32>>(1)).and_then(|number| u32::try_from(number).ok());
+        let restricts = row.map_or(String::new(), |row| row.get(2));
+        Ok(Self {
+            version: row.map_or(0, |row| row.get(0)),
+            iterations: iterations.and_then(NonZeroU32::new).unwrap_or(DEFAULT_ITERATIONS),
+            restricts_passwords: matches!(restricts.as_str(), "on" | "1" | "true" | "yes"),
+        })
+    }
+
+    /// Whether ADMIN OPTION decides what a CREATEROLE login may do.
+    pub fn admin_option_counts(self) -> bool {
+        self.version >= ADMIN_OPTION_COUNTS
+    }
+}
+
+/// A role in the catalogue.
+#[derive(Debug, Clone)]
+pub struct Role {
+    pub name: String,
+    pub facts: RoleFacts,
+    /// Member of rds_iam, directly or not: it logs in with IAM tokens, and RDS then refuses passwords.
+    pub uses_iam: bool,
+    /// Every setting, those for one database included.
+    pub settings: BTreeMap<SettingKey, String>,
+}
+
+/// What a setting of a role applies to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SettingKey {
+    /// None: all databases.
+    pub database: Option<String>,
+    pub name: String,
+}
+
+/// Looks up those of `names` that exist. Every login may: the catalogues read here are public.
+pub async fn read(session: &impl Session, names: &[&str]) -> Result<BTreeMap<String, Role>, DatabaseError> {
+    const ROLES: &str = "SELECT r.rolname::text, shobj_description(r.oid, 'pg_authid'), r.rolcanlogin, r.rolcreaterole, \
+           r.rolsuper, r.rolconnlimit, r.rolvaliduntil::text, \
+           ARRAY(SELECT DISTINCT g.rolname::text FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid \
+                 WHERE m.member = r.oid ORDER BY 1), \
+           ARRAY(SELECT DISTINCT a.rolname::text FROM pg_auth_members m JOIN pg_roles a ON a.oid = m.member \
+                 WHERE m.roleid = r.oid AND m.admin_option ORDER BY 1), \
+           COALESCE((SELECT pg_has_role(r.oid, i.oid, 'MEMBER') FROM pg_roles i WHERE i.rolname = 'rds_iam'), false), \
+           ARRAY(SELECT COALESCE(d.datname::text, '') FROM pg_db_role_setting s LEFT JOIN pg_database d ON d.oid = s.setdatabase, \
+                 unnest(s.setconfig) WITH ORDINALITY AS c(entry, at) WHERE s.setrole = r.oid ORDER BY s.setdatabase, c.at), \
+           ARRAY(SELECT c.entry FROM pg_db_role_setting s, unnest(s.setconfig) WITH ORDINALITY AS c(entry, at) \
+                 WHERE s.setrole = r.oid ORDER BY s.setdatabase, c.at) \
+         FROM pg_roles r WHERE r.rolname::text = ANY($1)";
+    let rows = session.query("a look at roles", ROLES, &[(&names, Type::TEXT_ARRAY)]).await?;
+    let roles = rows.iter().map(|row| {
+        let databases: Vec<String> = row.get(10);
+        let entries: Vec<String> = row.get(11);
+        let settings: BTreeMap<SettingKey, String> = databases
+            .into_iter()
+            .zip(&entries)
+            .filter_map(|(database, entry)| {
+                let (name, value) = entry.split_once('=')?;
+                let database = Some(database).filter(|name| !name.is_empty());
+                Some((SettingKey { database, name: name.to_owned() }, value.to_owned()))
+            })
+            .collect();
+        let everywhere = settings.iter().filter(|(key, _)| key.database.is_none());
+        let facts = RoleFacts {
+            comment: row.get(1),
+            can_login: row.get(2),
+            create_role: row.get(3),
+            superuser: row.get(4),
+            connection_limit: row.get(5),
+            valid_until: row.get(6),
+            member_of: row.get(7),
+            administered_by: row.get(8),
+            settings: everywhere.map(|(key, value)| (key.name.clone(), value.clone())).collect(),
+        };
+        let role = Role { name: row.get(0), facts, uses_iam: row.get(9), settings };
+        (role.name.clone(), role)
+    });
+    Ok(roles.collect())
+}
+
+/// What lets `admin` rotate `role` on PostgreSQL 16 and later, and no more than that: it neither inherits
+/// the role's privileges nor may become it.
+pub fn admin_grant(role: &str, admin: &str) -> String {
+    format!("GRANT {} TO {} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE", identifier(role), identifier(admin))
+}
+
+/// Sets a role's password to a verifier. `SET ROLE NONE` because a session that a role setting has made
+/// another role may not change its own login's password.
+pub async fn set_password(session: &impl Session, role: &str, verifier: &Verifier) -> Result<(), DatabaseError> {
+    let sql = zeroize::Zeroizing::new(format!(
+        "SET ROLE NONE; ALTER ROLE {} PASSWORD {}",
+        identifier(role),
+        literal(verifier.expose())
+    ));
+    session.change("a new password", &sql).await
+}
+
+/// Makes the clone of `base`, without LOGIN: what it lacks, [`mirror`] adds.
+pub async fn create_clone(
+    session: &impl Session,
+    clone: &str,
+    base: &str,
+    mark: &RoleComment,
+) -> Result<(), DatabaseError> {
+    // One transaction: a clone without its mark would be refused ever after.
+    let (quoted, base_quoted) = (identifier(clone), identifier(base));
+    let mark = literal(&mark.text());
+    let sql = format!(
+        "CREATE ROLE {quoted} NOLOGIN; COMMENT ON ROLE {quoted} IS {mark}; GRANT {base_quoted} TO {quoted}; \
+         ALTER ROLE {quoted} SET \"role\" = {}",
+        literal(base)
+    );
+    session.change("the making of the clone", &sql).await
+}
+
+/// Makes the clone equal to its base: member of it, working as it, same LOGIN, limit, expiry and settings.
+///
+/// What the admin login may not do (some settings are for superusers) is returned as notes: the
+/// rotation of a password must not fail for the want of `log_statement`. Membership and LOGIN must succeed:
+/// a clone without them is no alternate.
+pub async fn mirror(session: &impl Session, base: &Role, clone: &Role) -> Result<Vec<String>, DatabaseError> {
+    const WHAT: &str = "mirroring the login's attributes";
+    let quoted = identifier(&clone.name);
+    if !clone.facts.member_of.contains(&base.name) {
+        session.change(WHAT, &format!("GRANT {} TO {quoted}", identifier(&base.name))).await?;
+    }
+    if clone.facts.can_login != base.facts.can_login {
+        let login = if base.facts.can_login { "LOGIN" } else { "NOLOGIN" };
+        session.change(WHAT, &format!("ALTER ROLE {quoted} {login}")).await?;
+    }
+    let mut wanted = Vec::new();
+    if clone.facts.connection_limit != base.facts.connection_limit {
+        wanted.push(format!("ALTER ROLE {quoted} CONNECTION LIMIT {}", base.facts.connection_limit));
+    }
+    let expiry = |role: &Role| role.facts.valid_until.clone().unwrap_or_else(|| "infinity".to_owned());
+    if expiry(clone) != expiry(base) {
+        wanted.push(format!("ALTER ROLE {quoted} VALID UNTIL {}", literal(&expiry(base))));
+    }
+    wanted.extend(setting_changes(base, clone));
+    let mut notes = Vec::new();
+    for sql in wanted {
+        match session.change(WHAT, &sql).await {
+            Ok(()) => {}
+            Err(error) if error.sqlstate().is_some() && !error.is_passing() => {
+                let sqlstate = error.sqlstate().unwrap_or_default();
+                notes.push(format!("not mirrored ({sqlstate}), left to a superuser or the next provisioning: {sql}"));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(notes)
+}
+
+/// ALTER ROLE statements that bring the clone's settings to those of its base.
+fn setting_changes(base: &Role, clone: &Role) -> Vec<String> {
+    let mut wanted = base.settings.clone();
+    // What the clone makes is to belong to its base, or the two could not read each other's tables. A base
+    // that itself works as another role says so in its own setting, which is then mirrored instead.
+    let role = SettingKey { database: None, name: "role".to_owned() };
+    wanted.entry(role).or_insert_with(|| base.name.clone());
+    let keys: BTreeSet<&SettingKey> = wanted.keys().chain(clone.settings.keys()).collect();
+    let changes = keys.into_iter().filter_map(|key| {
+        let (want, have) = (wanted.get(key), clone.settings.get(key));
+        if want == have {
+            return None;
+        }
+        let scope = key.database.as_deref().map(|name| format!(" IN DATABASE {}", identifier(name))).unwrap_or_default();
+        let name = identifier(&key.name);
+        let action = match want {
+            Some(value) => format!("SET {name} TO {}", setting_value(&key.name, value)),
+            None => format!("RESET {name}"),
+        };
+        Some(format!("ALTER ROLE {}{scope} {action}", identifier(&clone.name)))
+    });
+    changes.collect()
+}
+
+/// Settings whose stored value is a list of quoted names (GUC_LIST_QUOTE): given back as one string, the
+/// list would be taken for one odd name. The same list stands in pg_dump (`variable_is_guc_list_quote`).
+const NAME_LISTS: [&str; 6] = [
+    "local_preload_libraries",
+    "search_path",
+    "session_preload_libraries",
+    "shared_preload_libraries",
+    "temp_tablespaces",
+    "unix_socket_directories",
+];
+
+fn setting_value(name: &str, stored: &str) -> String {
+    if !NAME_LISTS.contains(&name.to_ascii_lowercase().as_str()) {
+        return literal(stored);
+    }
+    let mut names = Vec::new();
+    let mut rest = stored.trim_start();
+    while !rest.is_empty() {
+        let mut name = String::new();
+        if let Some(quoted) = rest.strip_prefix('"') {
+            let mut chars = quoted.char_indices().peekable();
+            let mut end = quoted.len();
+            while let Some((at, c)) = chars.next() {
+                if c != '"' {
+                    name.push(c);
+                } else if chars.next_if(|(_, next)| *next == '"').is_some() {
+                    name.push('"');
+                } else {
+                    end = at + 1;
+                    break;
+                }
+            }
+            rest = &quoted[end..];
+        } else {
+            let end = rest.find(',').unwrap_or(rest.len());
+            name.push_str(rest[..end].trim_end());
+            rest = &rest[end..];
+        }
+        names.push(literal(&name));
+        rest = rest.trim_start().trim_start_matches(',').trim_start();
+    }
+    if names.is_empty() { literal("") } else { names.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_of_names_are_given_back_as_lists() {
+        assert_eq!(setting_value("search_path", "\"$user\", public"), "'$user', 'public'");
+        assert_eq!(setting_value("search_path", "\"a,\"\"b\", \"it's\""), "'a,\"b', 'it''s'");
+        assert_eq!(setting_value("search_path", "\"\""), "''");
+        assert_eq!(setting_value("search_path", ""), "''");
+        assert_eq!(setting_value("application_name", "a, b"), "'a, b'");
+    }
+
+    #[test]
+    fn a_broken_list_ends() {
+        for text in ["\"", "\"a", "a\"b", ",", ",,a", "é, \"é"] {
+            assert!(!setting_value("search_path", text).is_empty(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! The gate before every step, and the steps that are the same for both strategies.
+
+use crate::context::{Context, Version};
+use crate::database::{Database, Session};
+use crate::error::FunctionError;
+use crate::event::{RotationEvent, Step};
+use crate::ownership;
+use crate::password::Password;
+use crate::store::{Put, SecretInfo, SecretStore, Which, label};
+use function_contract::{Strategy, alternate, label as ours};
+use std::time::Duration;
+
+/// Tries of the test login. A secret may name a replica, which learns of a new password a moment later.
+const TEST_TRIES: u32 = 4;
+
+/// Between two tries of the test login.
+const TEST_PAUSE: Duration = Duration::from_millis(500);
+
+/// What a step did, for the log line.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// The base login, once the gate has told it.
+    pub login: Option<String>,
+    /// In a few words.
+    pub outcome: &'static str,
+    /// What a person should know; never a secret.
+    pub notes: Vec<String>,
+}
+
+/// What the gate let through.
+pub(crate) struct Gated {
+    pub info: SecretInfo,
+    /// The base login.
+    pub base: String,
+    /// The token's version is AWSCURRENT: the rotation has ended, and a step is only being repeated.
+    pub finished: bool,
+}
+
+impl<S: SecretStore, D: Database> Context<'_, S, D> {
+    /// Runs one step of a rotation. `report` is filled as far as it gets, also when the step fails.
+    pub async fn rotate(&self, event: &RotationEvent, report: &mut Report) -> Result<(), FunctionError> {
+        let gated = self.gate(&event.secret, &event.token).await?;
+        report.login = Some(gated.base.clone());
+        report.outcome = match event.step {
+            Step::Test => self.test(event, &gated).await?,
+            Step::Finish => self.finish(event, &gated).await?,
+            Step::Create | Step::Set if gated.finished => "already current",
+            Step::Create => self.create(event, &gated).await?,
+            Step::Set => self.set(event, &gated, report).await?,
+        };
+        Ok(())
+    }
+
+    /// Refuses what is not ours and not in turn. Nothing of the event is used before it has passed here.
+    pub(crate) async fn gate(&self, secret: &str, token: &str) -> Result<Gated, FunctionError> {
+        let info = self.store.describe(secret).await?;
+        let base = ownership::login_of(self.config, &info)?;
+        if info.rotation_enabled == Some(false) {
+            return Err(FunctionError::refused(secret, "rotation is switched off for it"));
+        }
+        let Some(labels) = info.versions.get(token) else {
+            return Err(FunctionError::BadEvent(format!("secret {secret} has no version {token}")));
+        };
+        let finished = labels.contains(label::CURRENT);
+        if !finished && !labels.contains(label::PENDING) {
+            return Err(FunctionError::BadEvent(format!("version {token} of secret {secret} is not AWSPENDING (any more)")));
+        }
+        Ok(Gated { info, base, finished })
+    }
+
+    /// Which strategy a secret's value asks for, as in AWS's own functions: `masterarn` means that
+    /// another secret rotates this one.
+    pub(crate) fn strategy(&self, secret: &SecretInfo, version: &Version) -> Result<Strategy, FunctionError> {
+        match version.value.master_arn.as_deref() {
+            None => Ok(Strategy::SingleUser),
+            Some(_) if secret.arn == self.config.admin_secret_arn => {
+                Err(FunctionError::refused(&secret.arn, "it is the admin login's and has a masterarn: it can only rotate itself"))
+            }
+            Some(arn) if arn == self.config.admin_secret_arn => Ok(Strategy::AlternatingUsers),
+            Some(_) => Err(FunctionError::refused(&secret.arn, "its masterarn is not this deployment's admin secret")),
+        }
+    }
+
+    async fn create(&self, event: &RotationEvent, gated: &Gated) -> Result<&'static str, FunctionError> {
+        let current = self.read_current(&event.secret, &gated.base).await?;
+        let username = self.next_username(gated, &current)?;
+        let text = current.value.replaced(&username, &Password::generate()?);
+        // No look before: a put under a token that has a value is refused by Secrets Manager itself, which
+        // settles a race that a look could not.
+        let put = self.store.put(&event.secret, &event.token, &text, label::PENDING, event.rotation_token.as_ref());
+        Ok(match put.await? {
+            Put::Stored => "value stored",
+            Put::AlreadyThere => "value was there",
+        })
+    }
+
+    /// The role that the pending version is for.
+    fn next_username(&self, gated: &Gated, current: &Version) -> Result<String, FunctionError> {
+        let username = &current.value.username;
+        match self.strategy(&gated.info, current)? {
+            Strategy::SingleUser => Ok(username.clone()),
+            Strategy::AlternatingUsers => {
+                ownership::refuse_long_clone(&gated.base)?;
+                alternate(&gated.base, username).ok_or_else(|| {
+                    FunctionError::refused(&gated.info.arn, format!("it names user {username:?} and is for {:?}", gated.base))
+                })
+            }
+        }
+    }
+
+    async fn set(&self, event: &RotationEvent, gated: &Gated, report: &mut Report) -> Result<&'static str, FunctionError> {
+        let current = self.read_current(&event.secret, &gated.base).await?;
+        match self.strategy(&gated.info, &current)? {
+            Strategy::AlternatingUsers => self.set_alternating(event, gated, report).await,
+            Strategy::SingleUser => self.set_single(event, gated, current, report).await,
+        }
+    }
+
+    /// The pending version, if it is what createSecret makes of `current`.
+    pub(crate) async fn read_pending(
+        &self,
+        event: &RotationEvent,
+        gated: &Gated,
+        current: &Version,
+    ) -> Result<Version, FunctionError> {
+        let refuse = |because: &str| Err(FunctionError::refused(&event.secret, because));
+        let Some(pending) = self.read(&event.secret, &gated.base, Which::Version(&event.token)).await? else {
+            return refuse("its AWSPENDING version holds no value: createSecret comes first");
+        };
+        if !pending.labels.contains(label::PENDING) {
+            return Err(FunctionError::BadEvent(format!("version {} is not AWSPENDING any more", event.token)));
+        }
+        if pending.value.address() != current.value.address() {
+            return refuse("its AWSPENDING version names another server than AWSCURRENT");
+        }
+        if pending.value.username != self.next_username(gated, current)? {
+            return refuse("its AWSPENDING version names another user than the one whose turn it is");
+        }
+        if pending.value.master_arn != current.value.master_arn {
+            return refuse("its AWSPENDING version has another masterarn than AWSCURRENT");
+        }
+        Ok(pending)
+    }
+
+    async fn test(&self, event: &RotationEvent, gated: &Gated) -> Result<&'static str, FunctionError> {
+        if let Some(version) = self.read(&event.secret, &gated.base, Which::Version(&event.token)).await? {
+            self.prove(&version).await?;
+            return Ok("logged in");
+        }
+        // RotateImmediately=false runs this step alone, under a version without a value: a rehearsal of
+        // what a rotation will need.
+        let current = self.read_current(&event.secret, &gated.base).await?;
+        self.prove(&current).await?;
+        if self.strategy(&gated.info, &current)? == Strategy::AlternatingUsers {
+            self.retrying(async || Ok(self.log_in_as_admin().await?.session.close().await)).await?;
+        }
+        Ok("rehearsed with AWSCURRENT")
+    }
+
+    /// Logs in and runs a query.
+    async fn prove(&self, version: &Version) -> Result<(), FunctionError> {
+        self.retrying(async || {
+            let mut tries = 1;
+            let session = loop {
+                match self.log_in(&version.value, None).await {
+                    Ok(session) => break session,
+                    Err(error) if error.is_bad_login() && tries < TEST_TRIES => {
+                        tries += 1;
+                        tokio::time::sleep(TEST_PAUSE).await;
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            };
+            let answer = session.query("a test query", "SELECT 1", &[]).await;
+            session.close().await;
+            answer.map(drop).map_err(FunctionError::from)
+        })
+        .await
+    }
+
+    async fn finish(&self, event: &RotationEvent, gated: &Gated) -> Result<&'static str, FunctionError> {
+        let (secret, token, info) = (&event.secret, event.token.as_str(), &gated.info);
+        if !gated.finished {
+            if self.read(secret, &gated.base, Which::Version(token)).await?.is_none() {
+                return Err(FunctionError::refused(secret, "its AWSPENDING version holds no value: it cannot become AWSCURRENT"));
+            }
+            // AWS compares: where the label has moved since the gate, this fails and the step is repeated.
+            self.store.move_label(secret, label::CURRENT, Some(token), info.version_with(label::CURRENT)).await?;
+        }
+        // Left where it is, AWSPENDING would be harmless here, and look like a rotation under way.
+        if info.has(token, label::PENDING) {
+            self.store.move_label(secret, label::PENDING, None, Some(token)).await?;
+        }
+        if let Some(old) = info.version_with(ours::IN_FORCE) {
+            self.store.move_label(secret, ours::IN_FORCE, None, Some(old)).await?;
+        }
+        Ok(if gated.finished { "already current" } else { "made current" })
+    }
+}

@@ -1,0 +1,368 @@
+//! The JSON in a secret: AWS's keys, read strictly, and everything else left as it stands.
+
+use crate::password::Password;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use std::ops::Range;
+use zeroize::Zeroizing;
+
+/// The keys AWS's rotation functions, drivers and tools read; every secret of ours has the first seven,
+/// and `masterarn` too under alternating users.
+pub mod key {
+    pub const ENGINE: &str = "engine";
+    pub const HOST: &str = "host";
+    pub const PORT: &str = "port";
+    pub const USERNAME: &str = "username";
+    pub const PASSWORD: &str = "password";
+    pub const DBNAME: &str = "dbname";
+    pub const INSTANCE: &str = "dbInstanceIdentifier";
+    pub const MASTER_ARN: &str = "masterarn";
+
+    /// Those every secret of ours has.
+    pub const NEEDED: [&str; 7] = [ENGINE, HOST, PORT, USERNAME, PASSWORD, DBNAME, INSTANCE];
+}
+
+/// Engines whose servers speak the protocol this function speaks.
+const ENGINES: [&str; 2] = ["postgres", "aurora-postgresql"];
+
+/// Taken where the JSON has no `port`, as AWS's functions do.
+const DEFAULT_PORT: u16 = 5432;
+
+/// Taken where the JSON has no `dbname`, as AWS's functions do.
+const DEFAULT_DATABASE: &str = "postgres";
+
+/// The text of a secret's version. It holds a password, and is kept like one.
+///
+/// ```compile_fail
+/// fn printable<T: std::fmt::Debug>() {}
+/// printable::<rotation_function::secret::SecretText>();
+/// ```
+///
+/// ```compile_fail
+/// fn serialisable<T: serde::Serialize>() {}
+/// serialisable::<rotation_function::secret::SecretText>();
+/// ```
+pub struct SecretText(Zeroizing<String>);
+
+impl SecretText {
+    /// Takes over a text that has just been read.
+    pub fn new(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+
+    /// The text itself, for the store and for nobody else.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Why a secret's JSON cannot be used. Names keys, never values.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum SecretError {
+    #[error("its value is not a JSON object")]
+    NotAnObject,
+    #[error("its JSON has no {0:?}")]
+    Missing(&'static str),
+    #[error("its JSON has {0:?} twice")]
+    Twice(&'static str),
+    #[error("{0:?} in its JSON has a type or value that cannot be used")]
+    Unusable(&'static str),
+    #[error("its engine is neither postgres nor aurora-postgresql")]
+    Engine,
+}
+
+/// A version's value, read.
+///
+/// ```compile_fail
+/// fn printable<T: std::fmt::Debug>() {}
+/// printable::<rotation_function::secret::SecretValue>();
+/// ```
+pub struct SecretValue {
+    text: SecretText,
+    username_at: Range<usize>,
+    password_at: Range<usize>,
+    pub host: String,
+    pub port: u16,
+    pub username: String,
+    pub password: Password,
+    pub database: String,
+    /// ARN of the secret that rotates this one: set for alternating users, absent for a single user.
+    pub master_arn: Option<String>,
+    /// Those of [`key::NEEDED`] that it lacks and that have a default here.
+    pub missing: Vec<&'static str>,
+}
+
+/// A value about to be made for a new login.
+pub struct NewSecret<'a> {
+    pub engine: &'a str,
+    pub host: &'a str,
+    pub port: u16,
+    pub username: &'a str,
+    pub password: &'a Password,
+    pub database: &'a str,
+    pub instance: &'a str,
+    pub master_arn: Option<&'a str>,
+}
+
+impl NewSecret<'_> {
+    /// The JSON of a first version, keys in the order AWS's console writes them.
+    pub fn compose(&self) -> SecretText {
+        let mut text = Zeroizing::new(String::from("{"));
+        let mut entry = |key: &str, value: &str| {
+            if text.len() > 1 {
+                text.push(',');
+            }
+            text.push_str(&quoted(key));
+            text.push(':');
+            text.push_str(value);
+        };
+        entry(key::ENGINE, &quoted(self.engine));
+        entry(key::HOST, &quoted(self.host));
+        entry(key::PORT, &self.port.to_string());
+        entry(key::USERNAME, &quoted(self.username));
+        entry(key::PASSWORD, &quoted(self.password.expose()));
+        entry(key::DBNAME, &quoted(self.database));
+        entry(key::INSTANCE, &quoted(self.instance));
+        if let Some(arn) = self.master_arn {
+            entry(key::MASTER_ARN, &quoted(arn));
+        }
+        text.push('}');
+        SecretText(text)
+    }
+}
+
+/// User name and password only, as RDS keeps them for the master user.
+pub struct Credentials {
+    pub username: String,
+    pub password: Password,
+}
+
+impl Credentials {
+    /// Reads a secret of which no more is expected than the two keys.
+    pub fn parse(text: &SecretText) -> Result<Self, SecretError> {
+        let entries = entries(text)?;
+        Ok(Self {
+            username: string(&entries, key::USERNAME)?.ok_or(SecretError::Missing(key::USERNAME))?,
+            password: Password::new(Zeroizing::new(
+                string(&entries, key::PASSWORD)?.ok_or(SecretError::Missing(key::PASSWORD))?,
+            )),
+        })
+    }
+}
+
+impl SecretValue {
+    /// Reads a version's text. A key this function uses must not stand there twice: readers disagree on
+    /// which of the two counts, and a guard that reads one must not protect a use of the other.
+    pub fn parse(text: SecretText) -> Result<Self, SecretError> {
+        let entries = entries(&text)?;
+        let engine = string(&entries, key::ENGINE)?.ok_or(SecretError::Missing(key::ENGINE))?;
+        if !ENGINES.contains(&engine.as_str()) {
+            return Err(SecretError::Engine);
+        }
+        let Credentials { username, password } = Credentials::parse(&text)?;
+        if username.is_empty() || username.contains('\0') {
+            return Err(SecretError::Unusable(key::USERNAME));
+        }
+        let host = string(&entries, key::HOST)?.ok_or(SecretError::Missing(key::HOST))?;
+        if host.is_empty() {
+            return Err(SecretError::Unusable(key::HOST));
+        }
+        let mut missing = Vec::new();
+        for key in key::NEEDED {
+            if one(&entries, key)?.is_none() {
+                missing.push(key);
+            }
+        }
+        let at = |key| one(&entries, key)?.map(|raw| span(text.expose(), raw)).ok_or(SecretError::Missing(key));
+        let (username_at, password_at) = (at(key::USERNAME)?, at(key::PASSWORD)?);
+        let port = port(one(&entries, key::PORT)?)?;
+        let database = string(&entries, key::DBNAME)?
+            .filter(|name| !name.is_empty())
+            .unwrap_or_else(|| DEFAULT_DATABASE.to_owned());
+        let master_arn = string(&entries, key::MASTER_ARN)?.filter(|arn| !arn.is_empty());
+        drop(entries);
+        Ok(Self { text, username_at, password_at, host, port, username, password, database, master_arn, missing })
+    }
+
+    /// The same text, byte for byte, but for the values of `username` and `password`.
+    pub fn replaced(&self, username: &str, password: &Password) -> SecretText {
+        let old = self.text.expose();
+        let mut edits = [
+            // A name that stays keeps its spelling: an escape in it is part of "byte for byte".
+            (self.username_at.clone(), (username != self.username).then(|| quoted(username))),
+            (self.password_at.clone(), Some(quoted(password.expose()))),
+        ];
+        edits.sort_by_key(|(range, _)| range.start);
+        let mut text = Zeroizing::new(String::with_capacity(old.len() + 256));
+        let mut from = 0;
+        for (range, new) in &edits {
+            text.push_str(&old[from..range.start]);
+            text.push_str(new.as_ref().map_or(&old[range.clone()], |new| new.as_str()));
+            from = range.end;
+        }
+        text.push_str(&old[from..]);
+        SecretText(text)
+    }
+
+    /// `host:port`.
+    pub fn address(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+}
+
+fn quoted(text: &str) -> Zeroizing<String> {
+    // Serialising a string into memory has no way to fail; Value's Display does the same without a Result.
+    let value = serde_json::Value::from(text);
+    let quoted = Zeroizing::new(value.to_string());
+    if let serde_json::Value::String(copy) = value {
+        drop(Zeroizing::new(copy));
+    }
+    quoted
+}
+
+struct Entries<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Entries<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Read;
+        impl<'de> Visitor<'de> for Read {
+            type Value = Vec<(String, &'de RawValue)>;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(key) = map.next_key::<String>()? {
+                    entries.push((key, map.next_value::<&'de RawValue>()?));
+                }
+                Ok(entries)
+            }
+        }
+        deserializer.deserialize_map(Read).map(Entries)
+    }
+}
+
+fn entries(text: &SecretText) -> Result<Entries<'_>, SecretError> {
+    // serde_json's message could quote the value; which object it is, the caller knows.
+    serde_json::from_str(text.expose()).map_err(|_| SecretError::NotAnObject)
+}
+
+fn one<'a>(entries: &Entries<'a>, key: &'static str) -> Result<Option<&'a RawValue>, SecretError> {
+    let mut found = entries.0.iter().filter(|(name, _)| name == key).map(|(_, raw)| *raw);
+    let first = found.next();
+    if found.next().is_some() { Err(SecretError::Twice(key)) } else { Ok(first) }
+}
+
+fn string(entries: &Entries<'_>, key: &'static str) -> Result<Option<String>, SecretError> {
+    let Some(raw) = one(entries, key)? else { return Ok(None) };
+    serde_json::from_str(raw.get()).map(Some).map_err(|_| SecretError::Unusable(key))
+}
+
+/// A number, or a number in quotes as the console writes it.
+fn port(raw: Option<&RawValue>) -> Result<u16, SecretError> {
+    let Some(raw) = raw else { return Ok(DEFAULT_PORT) };
+    let text = raw.get().trim_matches('"');
+    text.parse().ok().filter(|port| *port != 0).ok_or(SecretError::Unusable(key::PORT))
+}
+
+/// Where `raw` stands in the text it was borrowed from.
+fn span(text: &str, raw: &RawValue) -> Range<usize> {
+    let start = raw.get().as_ptr() as usize - text.as_ptr() as usize;
+    start..start + raw.get().len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn parse(text: &str) -> Result<SecretValue, SecretError> {
+        SecretValue::parse(SecretText::new(text.to_owned()))
+    }
+
+    fn password(text: &str) -> Password {
+        Password::new(Zeroizing::new(text.to_owned()))
+    }
+
+    const ARTICLE: &str = r#"{"username":"test_user1","password":"old","engine":"postgres","host":"db.example","port":5432,"dbname":"app","masterarn":"arn:admin","dbInstanceIdentifier":"my-db"}"#;
+
+    #[test]
+    fn the_articles_secret_is_read() {
+        let value = parse(ARTICLE).ok().unwrap();
+        assert_eq!((value.host.as_str(), value.port), ("db.example", 5432));
+        assert_eq!((value.username.as_str(), value.password.expose()), ("test_user1", "old"));
+        assert_eq!((value.database.as_str(), value.master_arn.as_deref()), ("app", Some("arn:admin")));
+        assert!(value.missing.is_empty());
+    }
+
+    #[test]
+    fn defaults_are_those_of_aws() {
+        let value = parse(r#"{"engine":"postgres","host":"h","username":"u","password":"p","masterarn":""}"#).ok().unwrap();
+        assert_eq!((value.port, value.database.as_str()), (5432, "postgres"));
+        assert_eq!(value.missing, ["port", "dbname", "dbInstanceIdentifier"]);
+        assert_eq!(value.master_arn, None);
+        let quoted = r#"{"engine":"postgres","host":"h","username":"u","password":"p","port":"5433"}"#;
+        assert_eq!(parse(quoted).ok().unwrap().port, 5433);
+    }
+
+    #[test]
+    fn unusable_values_are_refused_by_key() {
+        let error = |text: &str| parse(text).err().unwrap();
+        assert_eq!(error("hunter2"), SecretError::NotAnObject);
+        assert_eq!(error("[1]"), SecretError::NotAnObject);
+        assert_eq!(error(&ARTICLE.replace("postgres\"", "mysql\"")), SecretError::Engine);
+        assert_eq!(error(&ARTICLE.replace("\"host\"", "\"Host\"")), SecretError::Missing(key::HOST));
+        assert_eq!(error(&ARTICLE.replace("\"old\"", "1")), SecretError::Unusable(key::PASSWORD));
+        assert_eq!(error(&ARTICLE.replace("5432", "70000")), SecretError::Unusable(key::PORT));
+        assert_eq!(error(&ARTICLE.replace("{", r#"{"host":"evil","#)), SecretError::Twice(key::HOST));
+        assert_eq!(error(&ARTICLE.replace("{", r#"{"h\u006fst":"evil","#)), SecretError::Twice(key::HOST));
+    }
+
+    #[test]
+    fn what_is_not_replaced_stays_byte_for_byte() {
+        let odd = "{ \"note\" : [1, 2.50, {\"a\":\"\\u00e9\"}],\n\t\"password\":\"o\\u006cd\",\"x\":1e3, \"engine\":\"postgres\",\"host\":\"h\",\"username\":\"\\u0075\" }\n";
+        let value = parse(odd).ok().unwrap();
+        let same = value.replaced("u", &password("a\"b\\c"));
+        assert_eq!(same.expose(), odd.replace("o\\u006cd", "a\\\"b\\\\c"));
+        let other = value.replaced("u_clone", &password("new"));
+        assert_eq!(other.expose(), odd.replace("o\\u006cd", "new").replace("\\u0075", "u_clone"));
+    }
+
+    #[test]
+    fn a_composed_value_has_every_key_and_reads_back() {
+        let secret = password("p\"{}");
+        let mut new = NewSecret {
+            engine: "postgres",
+            host: "db",
+            port: 5433,
+            username: "Über \"x\"",
+            password: &secret,
+            database: "app",
+            instance: "my-db",
+            master_arn: Some("arn:admin"),
+        };
+        let value = SecretValue::parse(new.compose()).ok().unwrap();
+        assert!(value.missing.is_empty());
+        assert_eq!((value.username.as_str(), value.password.expose()), ("Über \"x\"", "p\"{}"));
+        assert_eq!(value.master_arn.as_deref(), Some("arn:admin"));
+        new.master_arn = None;
+        assert!(!new.compose().expose().contains(key::MASTER_ARN));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused_without_panic(text in ".*") {
+            let _ = parse(&text);
+        }
+
+        #[test]
+        fn any_password_and_name_survive(name in "[^\0]+", word in ".*") {
+            let value = parse(ARTICLE).ok().unwrap();
+            let again = SecretValue::parse(value.replaced(&name, &password(&word))).ok().unwrap();
+            prop_assert_eq!(again.username, name);
+            prop_assert_eq!(again.password.expose(), word);
+        }
+    }
+}

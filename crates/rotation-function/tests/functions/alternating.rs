@@ -1,0 +1,124 @@
+use crate::fake::PENDING;
+use crate::world::World;
+use function_contract::{Fact, Strategy};
+use rotation_function::database::identifier;
+
+#[tokio::test]
+async fn five_rotations_take_turns_and_both_versions_work_throughout() {
+    let world = World::new(Strategy::AlternatingUsers).await;
+    let mut passwords = vec![world.current(&world.user_arn)["password"].clone()];
+    for turn in 0..5 {
+        let reports = world.rotate(&world.user_arn).await;
+        let name = if turn % 2 == 0 { world.clone_name() } else { world.user.clone() };
+        let current = world.current(&world.user_arn);
+        assert_eq!(current["username"], name.as_str());
+        assert!(!passwords.contains(&current["password"]));
+        passwords.push(current["password"].clone());
+        assert_eq!(world.working_labels(&world.user_arn).await, ["AWSCURRENT", "AWSPREVIOUS"], "turn {turn}");
+        assert!(!world.store.with(&world.user_arn, |secret| secret.labels.contains_key(PENDING)));
+        let notes: Vec<&String> = reports.iter().flat_map(|report| &report.notes).collect();
+        assert_eq!(notes.len(), usize::from(turn == 0), "{notes:?}");
+    }
+    let log = world.server.log();
+    for password in &passwords {
+        assert!(!log.contains(password.as_str().unwrap()), "a password reached the server's log");
+    }
+}
+
+#[tokio::test]
+async fn what_the_clone_makes_belongs_to_the_base_and_settings_are_mirrored() {
+    let world = World::new(Strategy::AlternatingUsers).await;
+    let (user, clone) = (identifier(&world.user), identifier(&world.clone_name()));
+    let schema = identifier(&format!("schema of {}", world.user));
+    world
+        .server
+        .sql(&format!(
+            "CREATE SCHEMA {schema} AUTHORIZATION {user}; \
+             ALTER ROLE {user} SET search_path = {schema}, \"$user\", public; \
+             ALTER ROLE {user} SET statement_timeout = '61s'; \
+             ALTER ROLE {user} IN DATABASE postgres SET application_name = 'it''s, \"quoted\"'; \
+             ALTER ROLE {user} CONNECTION LIMIT 17 VALID UNTIL '2100-01-02 03:04:05+00'"
+        ))
+        .await;
+    let reports = world.rotate(&world.user_arn).await;
+    assert_eq!(reports[1].notes.len(), 1, "{:?}", reports[1].notes);
+    let facts = world.inspect(&world.user_arn).await;
+    let (Fact::Known(Some(role)), Fact::Known(Some(copy))) = (facts.role, facts.clone) else { panic!() };
+    assert_eq!((copy.connection_limit, &copy.valid_until), (17, &Some("2100-01-02 03:04:05+00".to_owned())));
+    assert_eq!(copy.member_of, [world.user.clone()]);
+    let mut settings = copy.settings.clone();
+    assert_eq!(settings.remove("role"), Some(world.user.clone()));
+    assert_eq!(settings, role.settings);
+    assert_eq!(copy.comment, role.comment);
+
+    // AWSCURRENT is the clone: its table is the base's, and the next turn can use it.
+    let sql = "DO $$ BEGIN IF current_setting('application_name') <> 'pgrotate' THEN RAISE 'name'; END IF; END $$; \
+               CREATE TABLE made_by_clone (id int)";
+    let path = format!("SET search_path = {schema}; {sql}");
+    world.as_current(&path).await.unwrap();
+    let owner = "SELECT tableowner::text FROM pg_tables WHERE tablename = 'made_by_clone'";
+    assert_eq!(world.server.texts(owner).await, [world.user.clone()]);
+    // What base loses, the clone loses.
+    world.server.sql(&format!("ALTER ROLE {user} RESET ALL; ALTER ROLE {user} IN DATABASE postgres RESET ALL")).await;
+    world.server.sql(&format!("ALTER ROLE {user} CONNECTION LIMIT -1 VALID UNTIL 'infinity'")).await;
+    world.rotate(&world.user_arn).await;
+    let facts = world.inspect(&world.user_arn).await;
+    let Fact::Known(Some(copy)) = facts.clone else { panic!() };
+    assert_eq!(copy.settings.into_iter().collect::<Vec<_>>(), [("role".to_owned(), world.user.clone())]);
+    assert_eq!((copy.connection_limit, copy.valid_until.as_deref()), (-1, Some("infinity")));
+    world.as_current("INSERT INTO made_by_clone VALUES (1)").await.unwrap_err();
+    world.as_current(&format!("INSERT INTO {schema}.made_by_clone VALUES (1)")).await.unwrap();
+    world.server.sql(&format!("DROP SCHEMA {schema} CASCADE; DROP ROLE {clone}")).await;
+}
+
+#[tokio::test]
+async fn what_the_admin_may_not_mirror_is_noted_and_fails_nothing() {
+    let world = World::new(Strategy::AlternatingUsers).await;
+    let user = identifier(&world.user);
+    world.server.sql(&format!("ALTER ROLE {user} SET log_statement = 'none'; ALTER ROLE {user} SET my.setting = 'x'")).await;
+    let reports = world.rotate(&world.user_arn).await;
+    for setting in ["log_statement", "my.setting"] {
+        assert!(reports[1].notes.iter().any(|note| note.contains("42501") && note.contains(setting)), "{reports:?}");
+    }
+    assert!(world.current_works(&world.user_arn).await);
+}
+
+#[tokio::test]
+async fn a_broken_current_is_repaired_and_said_so() {
+    let world = World::new(Strategy::AlternatingUsers).await;
+    for damage in ["PASSWORD 'lost'", "PASSWORD NULL", "VALID UNTIL '2000-01-01'", "CONNECTION LIMIT 0"] {
+        let name = world.current(&world.user_arn)["username"].as_str().unwrap().to_owned();
+        world.server.sql(&format!("ALTER ROLE {} {damage}", identifier(&name))).await;
+        assert!(!world.current_works(&world.user_arn).await, "{damage}");
+        let token = crate::world::token();
+        world.store.start_rotation(&world.user_arn, &token).unwrap();
+        world.step(&world.user_arn, "createSecret", &token).await.unwrap();
+        let report = world.step(&world.user_arn, "setSecret", &token).await.unwrap();
+        assert!(report.notes.iter().any(|note| note.starts_with("repaired")), "{damage}: {report:?}");
+        // An expiry or limit of the base is mirrored, as meant: lift it, and go on.
+        for role in [&world.user, &world.clone_name()] {
+            world.server.sql(&format!("ALTER ROLE {} VALID UNTIL 'infinity' CONNECTION LIMIT -1", identifier(role))).await;
+        }
+        for step in ["testSecret", "finishSecret"] {
+            world.step(&world.user_arn, step, &token).await.unwrap();
+        }
+        assert!(world.current_works(&world.user_arn).await, "{damage}");
+    }
+}
+
+#[tokio::test]
+async fn calls_and_connections_of_a_rotation_are_few() {
+    let world = World::new(Strategy::AlternatingUsers).await;
+    world.rotate(&world.user_arn).await;
+    world.store.calls();
+    let token = crate::world::token();
+    world.store.start_rotation(&world.user_arn, &token).unwrap();
+    let mut counts = Vec::new();
+    for step in crate::world::STEPS {
+        let connections = || world.server.log().matches("connection authorized: user=").count();
+        let _ = connections;
+        world.step(&world.user_arn, step, &token).await.unwrap();
+        counts.push(world.store.calls().len());
+    }
+    assert_eq!(counts, [3, 5, 2, 4]);
+}

@@ -1,0 +1,186 @@
+use crate::fake::CURRENT;
+use crate::server::MASTER;
+use crate::world::{MASTER_ARN, World};
+use function_contract::{Duty, Fact, LoginAttempt, ProvisioningRequest, RoleComment, Strategy, error_type, tag};
+use rotation_function::database::{identifier, literal};
+
+#[tokio::test]
+async fn both_logins_are_made_and_a_second_run_changes_nothing() {
+    for strategy in [Strategy::AlternatingUsers, Strategy::SingleUser] {
+        let world = World::unprovisioned(strategy);
+        let first = world.ensure_all().await;
+        for done in &first {
+            assert!(done.role_created && done.value_stored, "{done:?}");
+            assert!(done.notes.is_empty(), "{done:?}");
+        }
+        let before = world.server.texts("SELECT rolname || coalesce(rolpassword, '') FROM pg_authid ORDER BY 1").await;
+        let own = |rows: Vec<String>| rows.into_iter().filter(|row| row.starts_with(&world.user)).collect::<Vec<_>>();
+        for (done, first) in world.ensure_all().await.iter().zip(&first) {
+            assert!(!done.role_created && !done.value_stored && done.notes.is_empty(), "{done:?}");
+            assert_eq!(done.version, first.version);
+        }
+        let after = world.server.texts("SELECT rolname || coalesce(rolpassword, '') FROM pg_authid ORDER BY 1").await;
+        assert_eq!(own(before), own(after), "the verifier has not been set again");
+    }
+}
+
+#[tokio::test]
+async fn the_secret_has_awss_keys_and_the_role_its_mark() {
+    let world = World::new(Strategy::AlternatingUsers).await;
+    let value = world.current(&world.user_arn);
+    let keys: Vec<&String> = value.as_object().unwrap().keys().collect();
+    assert_eq!(
+        keys,
+        ["engine", "host", "port", "username", "password", "dbname", "dbInstanceIdentifier", "masterarn"],
+    );
+    assert_eq!(value["masterarn"], world.config.admin_secret_arn.as_str());
+    assert_eq!(world.current(&world.config.admin_secret_arn).get("masterarn"), None);
+
+    let facts = world.inspect(&world.user_arn).await;
+    let Fact::Known(Some(role)) = facts.role else { panic!("{facts:?}") };
+    assert!(role.can_login && !role.create_role && !role.superuser);
+    assert_eq!(role.administered_by.contains(&world.admin), true, "{role:?}");
+    let mark = RoleComment { deployment: "tests".into(), address: format!("login.{}", world.user) };
+    assert!(mark.marks(role.comment.as_deref()), "{role:?}");
+    assert_eq!(facts.clone, Fact::Known(None));
+    assert_eq!(facts.versions.len(), 1);
+    assert_eq!(facts.versions[0].login, LoginAttempt::Succeeded);
+    assert!(facts.versions[0].missing_keys.is_empty());
+
+    let Fact::Known(Some(admin)) = world.inspect(&world.config.admin_secret_arn).await.role else { panic!() };
+    assert!(admin.create_role && !admin.superuser);
+}
+
+#[tokio::test]
+async fn the_admin_can_rotate_a_user_and_can_be_it_in_no_way() {
+    let world = World::new(Strategy::AlternatingUsers).await;
+    if world.server.version().await >= 160_000 {
+        let sql = format!(
+            "SELECT m.admin_option || ' ' || m.inherit_option || ' ' || m.set_option FROM pg_auth_members m \
+             WHERE m.roleid = {user}::regrole AND m.member = {admin}::regrole",
+            user = literal(&identifier(&world.user)),
+            admin = literal(&identifier(&world.admin)),
+        );
+        assert_eq!(world.server.texts(&sql).await, ["true false false"]);
+    } else {
+        let inherits = format!("SELECT rolinherit::text FROM pg_roles WHERE rolname = {}", literal(&world.admin));
+        assert_eq!(world.server.texts(&inherits).await, ["false"]);
+    }
+}
+
+#[tokio::test]
+async fn a_stored_value_is_never_replaced_but_set_again() {
+    let world = World::new(Strategy::AlternatingUsers).await;
+    let before = world.current(&world.user_arn);
+    world.server.sql(&format!("ALTER ROLE {} NOLOGIN PASSWORD 'lost'", identifier(&world.user))).await;
+    assert!(!world.current_works(&world.user_arn).await);
+    let done = world.ensure(world.request(Duty::User)).await.unwrap();
+    assert!(!done.value_stored && !done.role_created && done.notes.len() == 1, "{done:?}");
+    assert_eq!(world.current(&world.user_arn), before);
+    assert!(world.current_works(&world.user_arn).await);
+}
+
+#[tokio::test]
+async fn roles_lost_with_the_database_are_made_again_from_the_secret() {
+    let world = World::new(Strategy::AlternatingUsers).await;
+    world.rotate(&world.user_arn).await;
+    // AWSCURRENT names the clone. A restored snapshot may be older than both.
+    let (user, clone) = (identifier(&world.user), identifier(&world.clone_name()));
+    world.server.sql(&format!("DROP ROLE {clone}; DROP ROLE {user}")).await;
+    let done = world.ensure(world.request(Duty::User)).await.unwrap();
+    assert!(done.role_created && !done.value_stored, "{done:?}");
+    assert!(world.current_works(&world.user_arn).await);
+    world.rotate(&world.user_arn).await;
+    assert_eq!(world.current(&world.user_arn)["username"], world.user.as_str());
+    assert!(world.current_works(&world.user_arn).await);
+}
+
+#[tokio::test]
+async fn a_role_that_is_not_ours_is_refused_with_the_way_to_adopt_it() {
+    let world = World::unprovisioned(Strategy::AlternatingUsers);
+    world.ensure(world.request(Duty::Admin)).await.unwrap();
+    world.server.sql(&format!("CREATE ROLE {} LOGIN PASSWORD 'theirs'", identifier(&world.user))).await;
+    let error = world.ensure(world.request(Duty::User)).await.unwrap_err();
+    assert_eq!(error.error_type(), error_type::ROLE_NOT_OURS);
+    // The hint works.
+    let hint = error.to_string();
+    let comment = hint.split("say so on it: ").nth(1).unwrap().split("; and, on").next().unwrap();
+    world.server.sql(comment).await;
+    if world.server.version().await >= 160_000 {
+        // ADMIN OPTION on a role that somebody else has made, the master needs too.
+        world.server.sql(&format!("GRANT {} TO {MASTER} WITH ADMIN OPTION", identifier(&world.user))).await;
+    }
+    assert!(world.ensure(world.request(Duty::User)).await.unwrap().value_stored);
+    assert!(world.current_works(&world.user_arn).await);
+}
+
+#[tokio::test]
+async fn what_the_event_may_not_name_is_refused() {
+    let world = World::new(Strategy::AlternatingUsers).await;
+    let refusal = async |change: &dyn Fn(&mut function_contract::EnsureLogin)| {
+        let mut request = world.request(Duty::User);
+        change(&mut request);
+        world.ensure(request).await.unwrap_err().error_type()
+    };
+    for name in [MASTER, "postgres", "pg_monitor", "rds_superuser", "rdsadmin", "", &"x".repeat(64), &"é".repeat(29)] {
+        let error = refusal(&|request| request.login = name.to_owned()).await;
+        let reserved = name != MASTER;
+        assert_eq!(error, if reserved { error_type::BAD_EVENT } else { error_type::SECRET_REFUSED }, "{name}");
+    }
+    // Even where a secret's tag says so.
+    world.store.with(&world.user_arn, |secret| secret.tags.insert(tag::LOGIN.into(), MASTER.into()));
+    assert_eq!(refusal(&|request| request.login = MASTER.into()).await, error_type::BAD_EVENT);
+    world.store.with(&world.user_arn, |secret| {
+        secret.tags.insert(tag::LOGIN.into(), function_contract::encode_tag(&world.user))
+    });
+    assert_eq!(refusal(&|request| request.secret_arn = MASTER_ARN.into()).await, error_type::SECRET_REFUSED);
+    let admin_arn = world.config.admin_secret_arn.clone();
+    assert_eq!(refusal(&|request| request.secret_arn = admin_arn.clone()).await, error_type::SECRET_REFUSED);
+    assert_eq!(refusal(&|request| request.secret_arn = "arn:none".into()).await, error_type::SECRETS_MANAGER);
+    assert_eq!(refusal(&|request| request.server.host = "localhost".into()).await, error_type::UNREACHABLE);
+    assert_eq!(refusal(&|request| request.duty = Duty::Admin).await, error_type::BAD_EVENT);
+    assert_eq!(refusal(&|request| request.strategy = Strategy::SingleUser).await, error_type::SECRET_REFUSED);
+    assert_eq!(refusal(&|request| request.address = "login.other".into()).await, error_type::ROLE_NOT_OURS);
+    world.server.sql(&format!("GRANT rds_iam TO {}", identifier(&world.user))).await;
+    assert_eq!(refusal(&|_| ()).await, error_type::BAD_EVENT);
+}
+
+#[tokio::test]
+async fn a_login_is_disabled_with_its_clone_and_nobody_elses() {
+    let world = World::new(Strategy::AlternatingUsers).await;
+    world.rotate(&world.user_arn).await;
+    let disable = |login: &str, address: String| ProvisioningRequest::DisableLogin { login: login.to_owned(), address };
+    let wrong = world.context().provision(&disable(&world.user, "login.other".into())).await.unwrap_err();
+    assert_eq!(wrong.error_type(), error_type::ROLE_NOT_OURS);
+    let request = disable(&world.user, format!("login.{}", world.user));
+    assert_eq!(world.context().provision(&request).await.unwrap().notes.len(), 2);
+    assert!(world.context().provision(&request).await.unwrap().notes.is_empty());
+    let facts = world.inspect(&world.user_arn).await;
+    for role in [facts.role, facts.clone] {
+        let Fact::Known(Some(role)) = role else { panic!("{role:?}") };
+        assert!(!role.can_login);
+    }
+    assert!(matches!(&facts.versions[0].login, LoginAttempt::Refused { sqlstate, .. } if sqlstate == "28000"));
+    // Provisioning brings it back.
+    world.ensure(world.request(Duty::User)).await.unwrap();
+    world.rotate(&world.user_arn).await;
+    assert_eq!(world.store.with(&world.user_arn, |secret| secret.labels.contains_key(CURRENT)), true);
+    assert!(world.current_works(&world.user_arn).await);
+}
+
+#[tokio::test]
+async fn provisioning_leaves_a_half_done_rotation_alone() {
+    let world = World::new(Strategy::SingleUser).await;
+    let token = crate::world::token();
+    world.store.start_rotation(&world.user_arn, &token).unwrap();
+    for step in ["createSecret", "setSecret"] {
+        world.step(&world.user_arn, step, &token).await.unwrap();
+    }
+    assert!(!world.current_works(&world.user_arn).await, "a single user's window");
+    let done = world.ensure(world.request(Duty::User)).await.unwrap();
+    assert_eq!(done.notes.len(), 1, "{done:?}");
+    for step in ["testSecret", "finishSecret"] {
+        world.step(&world.user_arn, step, &token).await.unwrap();
+    }
+    assert!(world.current_works(&world.user_arn).await);
+}

@@ -1,0 +1,170 @@
+//! A real PostgreSQL for the tests: one server per test process, TLS by a CA of its own, an RDS-like master.
+//!
+//! Which server: the `bin` folder in `PGROTATE_TEST_POSTGRES`, else the sandbox's, else Debian's.
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use std::fs::{self, Permissions};
+use std::net::TcpListener;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+pub const MASTER: &str = "dbmaster";
+pub const MASTER_PASSWORD: &str = "master password of the tests";
+
+pub struct Server {
+    pub port: u16,
+    /// PEM of the CA that signed the server's certificate.
+    pub ca: String,
+    socket: PathBuf,
+    /// While this process lives it holds the pipe open that keeps the server up.
+    _keeper: Child,
+}
+
+static SERVER: LazyLock<Server> = LazyLock::new(Server::start);
+
+pub fn server() -> &'static Server {
+    &SERVER
+}
+
+fn bin() -> PathBuf {
+    if let Some(folder) = std::env::var_os("PGROTATE_TEST_POSTGRES") {
+        return folder.into();
+    }
+    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/sandbox-tools");
+    let sandbox = ["18", "17", "16"].map(|major| tools.join(format!("postgres-{major}/bin")));
+    let debian = ["18", "17", "16", "15"].map(|major| PathBuf::from(format!("/usr/lib/postgresql/{major}/bin")));
+    let found = sandbox.into_iter().chain(debian).find(|folder| folder.join("initdb").exists());
+    found.expect("no PostgreSQL: run `sandbox/ctl install`, or set PGROTATE_TEST_POSTGRES to its bin folder")
+}
+
+/// PostgreSQL refuses to run as root: then it is `postgres`, or `nobody` where there is none.
+fn other_user() -> Option<(u32, u32)> {
+    let id = Command::new("id").arg("-u").output().unwrap();
+    if id.stdout != b"0\n" {
+        return None;
+    }
+    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let entry = |name: &str| {
+        let line = users.lines().find(|line| line.starts_with(&format!("{name}:")))?;
+        let mut fields = line.split(':').skip(2);
+        Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
+    };
+    Some(entry("postgres").or_else(|| entry("nobody")).unwrap_or((65534, 65534)))
+}
+
+fn certificates() -> (String, String, String) {
+    let ca_key = KeyPair::generate().unwrap();
+    let mut ca = CertificateParams::new(Vec::new()).unwrap();
+    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca_pem = ca.self_signed(&ca_key).unwrap().pem();
+    let key = KeyPair::generate().unwrap();
+    let leaf = CertificateParams::new(vec!["127.0.0.1".to_owned(), "localhost".to_owned()]).unwrap();
+    let leaf = leaf.signed_by(&key, &Issuer::new(ca, ca_key)).unwrap();
+    (ca_pem, leaf.pem(), key.serialize_pem())
+}
+
+impl Server {
+    fn start() -> Self {
+        let (bin, user) = (bin(), other_user());
+        let folder = tempfile::Builder::new().prefix("pgrotate-test-").tempdir().unwrap().keep();
+        let data = folder.join("data");
+        let owned = |path: &Path| {
+            if let Some((uid, gid)) = user {
+                chown(path, Some(uid), Some(gid)).unwrap();
+            }
+        };
+        owned(&folder);
+        let command = |program: &Path| {
+            let mut command = Command::new(program);
+            command.current_dir("/").env_clear().env("PATH", "/usr/bin:/bin").env("LC_ALL", "C");
+            if let Some((uid, gid)) = user {
+                command.uid(uid).gid(gid);
+            }
+            command
+        };
+        let mut initdb = command(&bin.join("initdb"));
+        initdb.args(["--no-sync", "-A", "trust", "-U", "postgres", "-E", "UTF8", "-D"]).arg(&data);
+        let made = initdb.output().unwrap();
+        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+
+        let (ca, certificate, key) = certificates();
+        for (name, text) in [("server.crt", &certificate), ("server.key", &key)] {
+            let path = data.join(name);
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+            owned(&path);
+        }
+        let hba = "local all all trust\nhostssl all all 127.0.0.0/8 scram-sha-256\n";
+        fs::write(data.join("pg_hba.conf"), hba).unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        // The shell ends the server when its standard input closes, which it does however this process ends.
+        let script = r#"exec 3<&0
+            "$1/postgres" -D "$2/data" -k "$2" -p "$3" -h 127.0.0.1,127.0.0.2 -c ssl=on -c fsync=off \
+                -c log_statement=all -c log_connections=on -c max_connections=300 -c shared_buffers=16MB \
+                </dev/null >"$2/log" 2>&1 3<&- &
+            cat <&3 >/dev/null
+            kill -INT $!; wait $!; rm -rf "$2""#;
+        let mut keeper = command(Path::new("/bin/sh"));
+        keeper.arg("-c").arg(script).arg("sh").args([&bin, &folder]).arg(port.to_string());
+        let keeper = keeper.stdin(Stdio::piped()).spawn().unwrap();
+        let server = Self { port, ca, socket: folder, _keeper: keeper };
+        server.set_up();
+        server
+    }
+
+    fn set_up(&self) {
+        // On a thread of its own: the caller may be inside a runtime already.
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                runtime.block_on(async {
+                    let began = Instant::now();
+                    while self.try_superuser().await.is_err() {
+                        assert!(began.elapsed() < Duration::from_secs(60), "no server: {}", self.log());
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                    }
+                    // As on RDS: the master is no superuser.
+                    self.sql(&format!(
+                        "CREATE ROLE rds_superuser NOLOGIN; CREATE ROLE rds_password NOLOGIN; CREATE ROLE rds_iam NOLOGIN; \
+                         CREATE ROLE {MASTER} LOGIN CREATEROLE CREATEDB PASSWORD '{MASTER_PASSWORD}'; \
+                         GRANT rds_superuser, rds_password TO {MASTER} WITH ADMIN OPTION"
+                    ))
+                    .await;
+                });
+            });
+        });
+    }
+
+    async fn try_superuser(&self) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
+        let mut config = tokio_postgres::Config::new();
+        config.host_path(&self.socket).port(self.port).user("postgres").dbname("postgres");
+        let (client, connection) = config.connect(tokio_postgres::NoTls).await?;
+        tokio::spawn(connection);
+        Ok(client)
+    }
+
+    /// Runs statements as the superuser.
+    pub async fn sql(&self, sql: &str) {
+        self.try_superuser().await.unwrap().batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+    }
+
+    /// The first column of a query's rows, as the superuser sees it.
+    pub async fn texts(&self, sql: &str) -> Vec<String> {
+        let client = self.try_superuser().await.unwrap();
+        let rows = client.query(sql, &[]).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+        rows.iter().map(|row| row.get(0)).collect()
+    }
+
+    /// The server's log so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.socket.join("log")).unwrap_or_default()
+    }
+
+    pub async fn version(&self) -> i32 {
+        self.texts("SELECT current_setting('server_version_num')").await[0].parse().unwrap()
+    }
+}

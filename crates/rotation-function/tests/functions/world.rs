@@ -1,0 +1,188 @@
+//! A deployment of one admin login and one user, against the real server and the fake store.
+
+use crate::fake::{CURRENT, Fake};
+use crate::faults::{FaultyDatabase, FaultyStore, Plan};
+use crate::server::{MASTER, MASTER_PASSWORD, Server, server};
+use function_contract::{
+    CA_BUNDLE_FILE, Duty, EnsureLogin, InspectLogin, InspectionRequest, LoginAttempt, LoginFacts, Provisioned,
+    ProvisioningRequest, Strategy,
+};
+use rotation_function::config::{Config, Function, Hosts};
+use rotation_function::context::Context;
+use rotation_function::database::Postgres;
+use rotation_function::error::FunctionError;
+use rotation_function::event::RotationEvent;
+use rotation_function::rotation::Report;
+use rotation_function::tls;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::time::Instant;
+
+pub const DEPLOYMENT: &str = "tests";
+pub const MASTER_ARN: &str = "arn:master";
+pub const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecret"];
+
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+pub struct World {
+    pub server: &'static Server,
+    pub store: Fake,
+    pub database: Postgres,
+    pub config: Config,
+    pub plan: Plan,
+    pub strategy: Strategy,
+    pub admin: String,
+    pub user: String,
+    pub user_arn: String,
+}
+
+pub fn token() -> String {
+    format!("{:08x}-0000-4000-8000-{:012x}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Postgres with the given PEM as the user's bundle.
+pub fn postgres(ca: &str, hosts: &str) -> Postgres {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join(CA_BUNDLE_FILE), ca).unwrap();
+    Postgres::new(tls::client(Some(folder.path())).unwrap(), Hosts::parse(hosts).unwrap())
+}
+
+impl World {
+    /// Provisioned and ready to rotate. Names hold a capital and a quote, so that a forgotten quoting shows.
+    pub async fn new(strategy: Strategy) -> Self {
+        let world = Self::unprovisioned(strategy);
+        world.ensure_all().await;
+        world
+    }
+
+    pub fn unprovisioned(strategy: Strategy) -> Self {
+        let server = server();
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let (admin, user) = (format!("Admin's {number}"), format!("App\"{number}"));
+        let hosts = format!("127.0.0.1:{}", server.port);
+        let world = Self {
+            server,
+            store: Fake::default(),
+            database: postgres(&server.ca, &hosts),
+            config: Config {
+                function: Function::Rotation,
+                deployment: DEPLOYMENT.to_owned(),
+                hosts: Hosts::parse(&hosts).unwrap(),
+                admin_secret_arn: format!("arn:admin{number}"),
+                master_secret_arn: Some(MASTER_ARN.to_owned()),
+                lock_database: "postgres".to_owned(),
+            },
+            plan: Plan::default(),
+            strategy,
+            user_arn: format!("arn:user{number}"),
+            admin,
+            user,
+        };
+        world.store.create(MASTER_ARN, "none", "none");
+        let master = format!(r#"{{"username":"{MASTER}","password":"{MASTER_PASSWORD}"}}"#);
+        world.store.put_by_hand(MASTER_ARN, "m", &master);
+        world.store.create(&world.config.admin_secret_arn, DEPLOYMENT, &world.admin);
+        world.store.create(&world.user_arn, DEPLOYMENT, &world.user);
+        world
+    }
+
+    pub fn context(&self) -> Context<'_, Fake, Postgres> {
+        self.context_over(&self.store, &self.database)
+    }
+
+    fn context_over<'a, S, D>(&'a self, store: &'a S, database: &'a D) -> Context<'a, S, D> {
+        Context { config: &self.config, store, database, until: Instant::now() + Duration::from_secs(25) }
+    }
+
+    pub fn request(&self, duty: Duty) -> EnsureLogin {
+        let (login, secret_arn, strategy) = match duty {
+            Duty::Admin => (&self.admin, &self.config.admin_secret_arn, Strategy::SingleUser),
+            Duty::User => (&self.user, &self.user_arn, self.strategy),
+        };
+        EnsureLogin {
+            login: login.clone(),
+            address: format!("login.{login}"),
+            duty,
+            strategy,
+            secret_arn: secret_arn.clone(),
+            database: "postgres".to_owned(),
+            server: function_contract::Server {
+                host: "127.0.0.1".to_owned(),
+                port: self.server.port,
+                instance: "my-postgres-instance".to_owned(),
+            },
+        }
+    }
+
+    pub async fn ensure(&self, request: EnsureLogin) -> Result<Provisioned, FunctionError> {
+        self.context().provision(&ProvisioningRequest::EnsureLogin(request)).await
+    }
+
+    pub async fn ensure_all(&self) -> [Provisioned; 2] {
+        let admin = self.ensure(self.request(Duty::Admin)).await.unwrap();
+        [admin, self.ensure(self.request(Duty::User)).await.unwrap()]
+    }
+
+    /// One step, through whatever `plan` does to it.
+    pub async fn step(&self, arn: &str, step: &str, token: &str) -> Result<Report, FunctionError> {
+        let event = serde_json::json!({"Step": step, "SecretId": arn, "ClientRequestToken": token});
+        let event = RotationEvent::parse(event)?;
+        let (store, database) = (FaultyStore(&self.store, &self.plan), FaultyDatabase(&self.database, &self.plan));
+        let mut report = Report::default();
+        self.context_over(&store, &database).rotate(&event, &mut report).await?;
+        Ok(report)
+    }
+
+    /// The four steps, as RotateSecret takes them.
+    pub async fn steps(&self, arn: &str, token: &str) -> Result<Vec<Report>, FunctionError> {
+        let mut reports = Vec::new();
+        for step in STEPS {
+            reports.push(self.step(arn, step, token).await?);
+        }
+        Ok(reports)
+    }
+
+    /// A whole rotation.
+    pub async fn rotate(&self, arn: &str) -> Vec<Report> {
+        let token = token();
+        self.store.start_rotation(arn, &token).unwrap();
+        self.steps(arn, &token).await.unwrap()
+    }
+
+    pub async fn inspect(&self, arn: &str) -> LoginFacts {
+        let login = if arn == self.user_arn { &self.user } else { &self.admin };
+        let login = InspectLogin { login: login.clone(), secret_arn: arn.to_owned() };
+        self.context().inspect(&InspectionRequest { logins: vec![login] }).await.unwrap().logins.remove(0)
+    }
+
+    /// Labels of every version that logs in.
+    pub async fn working_labels(&self, arn: &str) -> Vec<String> {
+        let versions = self.inspect(arn).await.versions;
+        versions.into_iter().filter(|version| version.login == LoginAttempt::Succeeded).flat_map(|version| version.labels).collect()
+    }
+
+    pub async fn current_works(&self, arn: &str) -> bool {
+        self.working_labels(arn).await.iter().any(|label| label == CURRENT)
+    }
+
+    pub fn current(&self, arn: &str) -> serde_json::Value {
+        self.store.with(arn, |secret| secret.value(CURRENT))
+    }
+
+    pub fn clone_name(&self) -> String {
+        function_contract::clone_of(&self.user)
+    }
+
+    /// Runs statements as the user, with AWSCURRENT.
+    pub async fn as_current(&self, sql: &str) -> Result<(), rotation_function::database::DatabaseError> {
+        use rotation_function::database::Session;
+        let context = self.context();
+        let current = context.read_current(&self.user_arn, &self.user).await.unwrap();
+        let session = context.log_in(&current.value, None).await.unwrap();
+        // As an application's session would be: the function's own start-up options switch the role off.
+        session.change("the test's statements", "RESET role").await?;
+        let result = session.change("the test's statements", sql).await;
+        session.close().await;
+        result
+    }
+}
