@@ -5,10 +5,14 @@
 //! kept inside the VPC by the deployed functions.
 
 pub mod aws;
+pub mod cli;
 pub mod config;
+pub mod desired;
 pub mod execute;
+pub mod function_zip;
 pub mod graph;
 pub mod model;
 pub mod plan;
+pub mod render;
 pub mod resource;
 pub mod resources;

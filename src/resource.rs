@@ -51,6 +51,8 @@ pub struct Step<C> {
     pub attributes: Vec<Attribute>,
     /// Why, where the attributes do not say it.
     pub because: Option<String>,
+    /// What stays behind once a deletion is done, and what to do with it.
+    pub leaves: Option<String>,
     /// Addresses whose actions must be done first.
     pub after: BTreeSet<Address>,
 }
@@ -63,6 +65,12 @@ impl<C> Step<C> {
 
     pub fn because(mut self, why: impl Into<String>) -> Self {
         self.because = Some(why.into());
+        self
+    }
+
+    /// Names what a deletion leaves behind.
+    pub fn leaves(mut self, what: impl Into<String>) -> Self {
+        self.leaves = Some(what.into());
         self
     }
 
@@ -80,8 +88,8 @@ impl<C> Step<C> {
     }
 
     pub fn map<D>(self, f: impl FnOnce(C) -> D) -> Step<D> {
-        let Self { key, verb, risk, change, attributes, because, after } = self;
-        Step { key, verb, risk, change: f(change), attributes, because, after }
+        let Self { key, verb, risk, change, attributes, because, leaves, after } = self;
+        Step { key, verb, risk, change: f(change), attributes, because, leaves, after }
     }
 }
 
@@ -208,6 +216,7 @@ impl<'a> Diff<'a> {
             change,
             attributes: Vec::new(),
             because: None,
+            leaves: None,
             after: std::mem::take(&mut self.edges),
         }
     }

@@ -28,6 +28,8 @@ pub struct Action<F: Family> {
     pub change: F::Change,
     pub attributes: Vec<Attribute>,
     pub because: Option<String>,
+    /// What stays behind once a deletion is done.
+    pub leaves: Option<String>,
     /// What the diff saw and wanted: the action is stale when its target no longer looks like this.
     pub want: F::Want,
     pub seen: Seen<F::Live>,
@@ -222,7 +224,7 @@ impl<F: Family> Planned<F> {
     fn add(&mut self, address: &Address, want: &F::Want, seen: &Seen<F::Live>, steps: Vec<Step<F::Change>>) {
         for (place, step) in steps.into_iter().enumerate() {
             let number = self.actions.len();
-            let Step { key, verb, risk, change, attributes, because, after } = step;
+            let Step { key, verb, risk, change, attributes, because, leaves, after } = step;
             self.edges.extend(after.iter().filter_map(|first| self.last.get(first)).map(|&first| (first, number)));
             if let Some(&previous) = self.last.get(address) {
                 self.edges.push((previous, number));
@@ -237,6 +239,7 @@ impl<F: Family> Planned<F> {
                 change,
                 attributes,
                 because,
+                leaves,
                 want: want.clone(),
                 seen: seen.clone(),
             });

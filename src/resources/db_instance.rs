@@ -225,11 +225,15 @@ impl Resource for DbInstance {
             ));
         }
         let shown = snapshot.as_ref().map_or(Shown::text("none: the data is lost"), Shown::text);
-        steps.push(
-            cx.step("delete", Verb::Delete, Change::Delete { snapshot })
-                .risk(Risk::Irreversible)
-                .set("final_snapshot", shown),
-        );
+        let leaves = snapshot.as_ref().map(|name| {
+            format!("the snapshot `{name}`, billed until deleted: aws rds delete-db-snapshot --db-snapshot-identifier {name}")
+        });
+        let mut step = cx
+            .step("delete", Verb::Delete, Change::Delete { snapshot })
+            .risk(Risk::Irreversible)
+            .set("final_snapshot", shown);
+        step.leaves = leaves;
+        steps.push(step);
         Ok(steps)
     }
 

@@ -180,6 +180,7 @@ kinds! {
 mod functions;
 mod template;
 pub use functions::{FunctionError, FunctionNames};
+pub use template::Inputs as TemplateInputs;
 
 /// The live half of a kind. Its futures never leave the thread they are made on.
 #[allow(async_fn_in_trait, reason = "used only by the kinds of this crate, on one thread")]

@@ -287,3 +287,56 @@ async fn last_error(aws: &Aws, function: &str) -> Result<Option<String>, LiveErr
     let last = answer.events().iter().max_by_key(|event| event.timestamp()).and_then(|event| event.message());
     Ok(last.map(|message| message.trim().to_owned()))
 }
+
+/// Asks Secrets Manager to rotate now; answers with the rotation's token, which is the new version's id.
+pub async fn rotate_now(aws: &Aws, secret: &str) -> Result<String, LiveError> {
+    let rotate = call("secretsmanager", "RotateSecret");
+    let token = uuid::Uuid::new_v4().to_string();
+    let request = aws.secrets.rotate_secret().secret_id(secret).client_request_token(&token);
+    request.send().await.map_err(|error| rotate.failed(error))?;
+    Ok(token)
+}
+
+/// One line of a function's log about one rotation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LogLine {
+    /// Unix milliseconds.
+    pub at: i64,
+    pub step: String,
+    /// `failed`, or what the step did.
+    pub outcome: String,
+    pub message: Option<String>,
+    pub milliseconds: u64,
+}
+
+/// What the rotation function has logged of the rotation `token` since `since` (Unix milliseconds), in
+/// order. Logs arrive some seconds late.
+pub async fn log_of(aws: &Aws, function: &str, token: &str, since: i64) -> Result<Vec<LogLine>, LiveError> {
+    let filter = call("logs", "FilterLogEvents");
+    let request = aws
+        .logs
+        .filter_log_events()
+        .log_group_name(FunctionNames::log_group(function))
+        .filter_pattern(format!("\"{token}\""))
+        .start_time(since);
+    let mut pages = request.into_paginator().send();
+    let mut lines = Vec::new();
+    while let Some(page) = pages.next().await {
+        let Some(page) = absent(page.map_err(|error| filter.failed(error)), &["ResourceNotFoundException"])? else {
+            break;
+        };
+        lines.extend(page.events().iter().filter_map(|event| {
+            // Lambda's own lines (START, REPORT) are not JSON and not ours.
+            let line: serde_json::Value = serde_json::from_str(event.message()?).ok()?;
+            (line["rotation"].as_str() == Some(token)).then(|| LogLine {
+                at: event.timestamp().unwrap_or(since),
+                step: line["step"].as_str().unwrap_or("?").to_owned(),
+                outcome: line["outcome"].as_str().unwrap_or("?").to_owned(),
+                message: line["message"].as_str().map(str::to_owned),
+                milliseconds: line["milliseconds"].as_u64().unwrap_or(0),
+            })
+        }));
+    }
+    lines.sort_by_key(|line| line.at);
+    Ok(lines)
+}

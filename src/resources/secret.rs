@@ -148,7 +148,11 @@ impl Resource for Secret {
             Seen::Present(_) => Ok(vec![
                 cx.step("delete", Verb::Delete, Change::Delete)
                     .risk(Risk::Interrupts)
-                    .set("recovery", Shown::text(format!("{} days", want.recovery))),
+                    .set("recovery", Shown::text(format!("{} days", want.recovery)))
+                    .leaves(format!(
+                        "the secret `{0}`, restorable for {1} days: aws secretsmanager restore-secret --secret-id {0}",
+                        want.name, want.recovery
+                    )),
             ]),
         }
     }

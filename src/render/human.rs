@@ -1,0 +1,158 @@
+//! Plans and reports for people, as plain lines.
+
+use super::document::{ActionDocument, PlanDocument, ReportDocument};
+use crate::model::Shown;
+use crate::resource::{Risk, Verb};
+use std::fmt::Write;
+
+/// The plan, risks first.
+pub fn plan(plan: &PlanDocument) -> String {
+    let mut out = String::new();
+    let PlanDocument { deployment, place, actions, deferred, notes, unchanged, .. } = plan;
+    let what = if plan.goal == "destroy" { "Destroying" } else { "Plan for" };
+    line(&mut out, format_args!("{what} deployment {deployment} in account {}, {}", place.account, place.region));
+    let risky: Vec<_> = actions.iter().filter(|action| action.risk != Risk::None).collect();
+    if !risky.is_empty() {
+        line(&mut out, format_args!("\nRisks:"));
+        for action in risky {
+            let why = action.because.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+            line(&mut out, format_args!("  ! {} {} {}{why}", risk(action.risk), verb(action.verb), action.address));
+        }
+    }
+    if !actions.is_empty() {
+        out.push('\n');
+    }
+    for action in actions {
+        self::action(&mut out, action);
+    }
+    section(&mut out, "Not in this plan", deferred.iter().map(|d| format!("{}: {} ({})", d.address, d.what, d.why)));
+    section(&mut out, "Notes", notes.iter().map(|note| format!("{}: {}", note.address, note.text)));
+    let counts: Vec<_> =
+        plan.counts().into_iter().map(|(verb, count)| format!("{count} to {}", self::verb(verb))).collect();
+    out.push('\n');
+    if counts.is_empty() {
+        let nothing = if plan.goal == "destroy" { "nothing is left to destroy" } else { "everything is as declared" };
+        line(&mut out, format_args!("No changes: {nothing} ({} resources looked at).", unchanged.len()));
+    } else {
+        line(&mut out, format_args!("{}, {} unchanged.", counts.join(", "), unchanged.len()));
+    }
+    out
+}
+
+fn action(out: &mut String, action: &ActionDocument) {
+    let ActionDocument { address, change: _, verb, risk: _, because, attributes, after, leaves } = action;
+    line(out, format_args!("{} {} {address}", sign(*verb), self::verb(*verb)));
+    if let Some(why) = because {
+        line(out, format_args!("      # {why}"));
+    }
+    let width = attributes.iter().map(|attribute| attribute.name.len()).max().unwrap_or(0);
+    for attribute in attributes {
+        let name = attribute.name;
+        match (&attribute.before, &attribute.after) {
+            (Shown::Text(before), Shown::Text(after)) if before.contains('\n') || after.contains('\n') => {
+                line(out, format_args!("      {name}:"));
+                text_diff(out, before, after);
+            }
+            (Shown::Unset, after) => line(out, format_args!("      {name:width$}  {}", shown(after))),
+            (before, after) => {
+                line(out, format_args!("      {name:width$}  {} → {}", shown(before), shown(after)));
+            }
+        }
+    }
+    if let Some(leaves) = leaves {
+        line(out, format_args!("      leaves {leaves}"));
+    }
+    if !after.is_empty() {
+        line(out, format_args!("      after  {}", after.join(", ")));
+    }
+}
+
+/// Lines that changed, with three around them.
+fn text_diff(out: &mut String, before: &str, after: &str) {
+    let diff = similar::TextDiff::from_lines(before, after);
+    for hunk in diff.unified_diff().context_radius(3).iter_hunks() {
+        for text in hunk.to_string().lines() {
+            line(out, format_args!("        {text}"));
+        }
+    }
+}
+
+/// What became of everything, and what remains.
+pub fn report(report: &ReportDocument) -> String {
+    let mut out = String::new();
+    let width = report.outcomes.iter().map(|outcome| outcome.outcome.len()).max().unwrap_or(0);
+    for outcome in &report.outcomes {
+        let took = outcome.took.map(|took| format!(" ({})", seconds(took))).unwrap_or_default();
+        let which = if outcome.change == "create" { String::new() } else { format!(" {}", outcome.change) };
+        line(&mut out, format_args!("  {:width$}  {}{which}{took}", outcome.outcome, outcome.address));
+        for cause in &outcome.because {
+            line(&mut out, format_args!("  {:width$}    {cause}", ""));
+        }
+    }
+    section(&mut out, "What remains", report.remains.iter().cloned());
+    let count = |name: &str| report.outcomes.iter().filter(|outcome| outcome.outcome == name).count();
+    let done = count("done") + count("already done");
+    let rest: Vec<_> = ["failed", "stale", "skipped", "cancelled"]
+        .into_iter()
+        .filter_map(|name| Some(format!("{} {name}", Some(count(name)).filter(|&count| count > 0)?)))
+        .collect();
+    let rest = if rest.is_empty() { String::new() } else { format!(", {}", rest.join(", ")) };
+    line(&mut out, format_args!("\n{done} of {} done{rest}, in {}.", report.outcomes.len(), seconds(report.took)));
+    out
+}
+
+fn section(out: &mut String, title: &str, lines: impl Iterator<Item = String>) {
+    let mut lines = lines.peekable();
+    if lines.peek().is_some() {
+        line(out, format_args!("\n{title}:"));
+        for text in lines {
+            line(out, format_args!("  {text}"));
+        }
+    }
+}
+
+fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(out, "{text}");
+}
+
+/// A duration as people say it.
+pub fn seconds(seconds: f64) -> String {
+    if seconds < 120.0 { format!("{seconds:.1} s") } else { format!("{:.0} min {:.0} s", (seconds / 60.0).floor(), seconds % 60.0) }
+}
+
+fn shown(value: &Shown) -> String {
+    match value {
+        Shown::Unset => "(none)".to_owned(),
+        Shown::Text(text) => text.clone(),
+        Shown::AfterApply(address) => format!("(known after {address})"),
+        Shown::Withheld => "(not shown)".to_owned(),
+    }
+}
+
+pub fn verb(verb: Verb) -> &'static str {
+    match verb {
+        Verb::Create => "create",
+        Verb::Update => "update",
+        Verb::Ensure => "ensure",
+        Verb::Rotate => "rotate",
+        Verb::Delete => "delete",
+    }
+}
+
+fn sign(verb: Verb) -> char {
+    match verb {
+        Verb::Create => '+',
+        Verb::Update | Verb::Ensure => '~',
+        Verb::Rotate => '↻',
+        Verb::Delete => '-',
+    }
+}
+
+fn risk(risk: Risk) -> &'static str {
+    match risk {
+        Risk::None => "none",
+        Risk::Interrupts => "interrupts:",
+        Risk::Irreversible => "irreversible:",
+    }
+}

@@ -1,0 +1,7 @@
+//! What people and programs read. Every format is made from the same document; none looks at a plan
+//! itself.
+
+pub mod document;
+pub mod human;
+
+pub use document::{PlanDocument, ReportDocument};
