@@ -25,12 +25,7 @@ const HTTPS: u16 = 443;
 
 /// Everything a deployment wants, each resource after those it refers to. The errors are what the config
 /// says that does not fit what is there, each at its line.
-pub fn build(
-    config: &Config,
-    place: &Place,
-    network: &NetworkLook,
-    zip: &Zip,
-) -> Result<Vec<Want>, Vec<ConfigError>> {
+pub fn build(config: &Config, place: &Place, network: &NetworkLook, zip: &Zip) -> Result<Vec<Want>, Vec<ConfigError>> {
     let errors = check(config, place, network);
     if !errors.is_empty() {
         return Err(errors);
@@ -52,15 +47,25 @@ fn check(config: &Config, place: &Place, network: &NetworkLook) -> Vec<ConfigErr
     let vpc = &config.network.vpc;
     match &network.vpc {
         None => errors.push(
-            ConfigError::at(&vpc.span, format!("there is no VPC {} in {} of account {}", vpc.value, place.region, place.account))
-                .hint("check the id, the region in [aws], and which account your credentials are of"),
+            ConfigError::at(
+                &vpc.span,
+                format!("there is no VPC {} in {} of account {}", vpc.value, place.region, place.account),
+            )
+            .hint("check the id, the region in [aws], and which account your credentials are of"),
         ),
         Some(look) if config.network.secrets_manager == SecretsManagerPath::Endpoint => {
             for (on, what) in [(look.dns_support, "enableDnsSupport"), (look.dns_hostnames, "enableDnsHostnames")] {
                 if !on {
                     errors.push(
-                        ConfigError::at(&vpc.span, format!("{what} is off in {}: an endpoint's private DNS needs it", vpc.value))
-                            .hint(format!("aws ec2 modify-vpc-attribute --vpc-id {} --{}", vpc.value, switch(what))),
+                        ConfigError::at(
+                            &vpc.span,
+                            format!("{what} is off in {}: an endpoint's private DNS needs it", vpc.value),
+                        )
+                        .hint(format!(
+                            "aws ec2 modify-vpc-attribute --vpc-id {} --{}",
+                            vpc.value,
+                            switch(what)
+                        )),
                     );
                 }
             }
@@ -75,8 +80,11 @@ fn check(config: &Config, place: &Place, network: &NetworkLook) -> Vec<ConfigErr
                     .hint(format!("aws ec2 describe-subnets --filters Name=vpc-id,Values={}", vpc.value)),
             ),
             Some(look) if look.vpc != vpc.value => errors.push(
-                ConfigError::at(&subnet.span, format!("subnet {} is in {}, not in {}", subnet.value, look.vpc, vpc.value))
-                    .hint("name subnets of the VPC above"),
+                ConfigError::at(
+                    &subnet.span,
+                    format!("subnet {} is in {}, not in {}", subnet.value, look.vpc, vpc.value),
+                )
+                .hint("name subnets of the VPC above"),
             ),
             Some(look) => {
                 zones.insert(look.zone.as_str());
@@ -95,8 +103,11 @@ fn check(config: &Config, place: &Place, network: &NetworkLook) -> Vec<ConfigErr
     }
     if !config.database.manage {
         errors.push(
-            ConfigError::at(&config.database.identifier.span, "an instance that pgrotate does not manage cannot be used yet")
-                .hint("set `manage = true` and let pgrotate make the instance"),
+            ConfigError::at(
+                &config.database.identifier.span,
+                "an instance that pgrotate does not manage cannot be used yet",
+            )
+            .hint("set `manage = true` and let pgrotate make the instance"),
         );
     }
     errors
@@ -142,10 +153,7 @@ impl Model<'_> {
     }
 
     fn group(&self, part: &str) -> Group {
-        Group {
-            name: format!("pgrotate-{}-{part}", self.config.deployment),
-            at: SecurityGroup::at(part),
-        }
+        Group { name: format!("pgrotate-{}-{part}", self.config.deployment), at: SecurityGroup::at(part) }
     }
 
     fn groups(&mut self, network: &NetworkLook) -> Groups {
@@ -265,11 +273,16 @@ impl Model<'_> {
 
     /// The endpoint, where we make one; answers with all that the functions' way depends on.
     fn endpoint(&mut self, groups: &Groups) -> Vec<Address> {
+        let function = groups.function.at.address();
+        let concerns_functions = |rule: &rule::Desired| {
+            rule.group.at.address() == function
+                || matches!(&rule.peer, Peer::Group(peer) if peer.at.address() == function)
+        };
         let mut path: Vec<_> = self
             .wants
             .iter()
             .filter_map(|want| match want {
-                Want::SecurityGroupRule(rule) => Some(rule.mark.address.clone()),
+                Want::SecurityGroupRule(rule) if concerns_functions(rule) => Some(rule.mark.address.clone()),
                 _ => None,
             })
             .collect();

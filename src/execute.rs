@@ -105,10 +105,18 @@ impl Outcome {
 /// Told while a plan is carried out.
 #[derive(Debug, Clone)]
 pub enum Event {
-    Started { action: usize },
+    Started {
+        action: usize,
+    },
     /// The target is on its way; what it says of itself.
-    Waiting { action: usize, saying: String, since: Duration },
-    Finished { action: usize },
+    Waiting {
+        action: usize,
+        saying: String,
+        since: Duration,
+    },
+    Finished {
+        action: usize,
+    },
     Stopping,
 }
 
@@ -358,7 +366,9 @@ impl<F: Family, W: World<F>> Run<'_, F, W> {
 fn same<F: Family>(one: &Seen<F::Live>, other: &Seen<F::Live>) -> bool {
     match (one, other) {
         (Seen::Present(one), Seen::Present(other)) => F::same(one, other),
-        (Seen::Absent, Seen::Absent) | (Seen::Unobservable(_), Seen::Unobservable(_)) => true,
+        // A role is absent while there is no instance, and out of sight once there is one that nobody has
+        // logged in to: not seeing it is no sign that it came to be.
+        (Seen::Absent | Seen::Unobservable(_), Seen::Absent | Seen::Unobservable(_)) => true,
         _ => false,
     }
 }

@@ -26,9 +26,8 @@ pub enum ZipError {
 /// `zip` names a zip to take instead of our own; `ca_bundle` a PEM file whose authorities the functions
 /// shall trust beside the RDS roots.
 pub fn load(zip: Option<&Path>, ca_bundle: Option<&Path>) -> Result<Zip, ZipError> {
-    let read = |path: &Path| {
-        std::fs::read(path).map_err(|source| ZipError::Unreadable { path: path.to_owned(), source })
-    };
+    let read =
+        |path: &Path| std::fs::read(path).map_err(|source| ZipError::Unreadable { path: path.to_owned(), source });
     let mut bytes = match (zip, EMBEDDED) {
         (Some(path), _) => read(path)?,
         (None, Some(embedded)) => embedded.to_vec(),

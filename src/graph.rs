@@ -2,7 +2,7 @@
 
 use petgraph::algo::{kosaraju_scc, toposort};
 use petgraph::graph::{DiGraph, NodeIndex};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// An acyclic order over the actions `0..len`.
@@ -53,6 +53,20 @@ impl Order {
         self.neighbours(action, petgraph::Incoming)
     }
 
+    /// The prerequisites that no other prerequisite already waits for: enough to say what `action` waits
+    /// for.
+    pub fn nearest_prerequisites(&self, action: usize) -> Vec<usize> {
+        let all = self.prerequisites(action);
+        let mut implied = BTreeSet::new();
+        let mut queue: Vec<_> = all.iter().flat_map(|&first| self.prerequisites(first)).collect();
+        while let Some(first) = queue.pop() {
+            if implied.insert(first) {
+                queue.extend(self.prerequisites(first));
+            }
+        }
+        all.into_iter().filter(|first| !implied.contains(first)).collect()
+    }
+
     fn neighbours(&self, action: usize, direction: petgraph::Direction) -> Vec<usize> {
         let mut found: Vec<_> =
             self.graph.neighbors_directed(NodeIndex::new(action), direction).map(NodeIndex::index).collect();
@@ -91,7 +105,7 @@ impl Order {
 fn stable_sort(graph: &DiGraph<usize, ()>) -> Vec<usize> {
     let mut waiting: Vec<usize> =
         graph.node_indices().map(|node| graph.neighbors_directed(node, petgraph::Incoming).count()).collect();
-    let mut ready: std::collections::BTreeSet<usize> =
+    let mut ready: BTreeSet<usize> =
         waiting.iter().enumerate().filter(|&(_, &count)| count == 0).map(|(action, _)| action).collect();
     let mut sorted = Vec::with_capacity(waiting.len());
     while let Some(action) = ready.pop_first() {
@@ -145,6 +159,14 @@ mod tests {
         assert_eq!(order.sorted(), [2, 3, 0, 1]);
         assert_eq!(order.prerequisites(0), [2, 3]);
         assert_eq!(order.dependents(0), [1]);
+    }
+
+    #[test]
+    fn what_others_wait_for_need_not_be_said() {
+        let order = order(4, &[(0, 1), (1, 2), (0, 2), (0, 3), (2, 3)]).unwrap();
+        assert_eq!(order.prerequisites(3), [0, 2]);
+        assert_eq!(order.nearest_prerequisites(3), [2]);
+        assert_eq!(order.nearest_prerequisites(2), [1]);
     }
 
     #[test]

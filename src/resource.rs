@@ -264,6 +264,9 @@ pub trait Resource: Sized + 'static {
     ) -> Result<Vec<Step<Self::Change>>, Refusal>;
     /// Whether it has arrived, and what it then gives to others.
     fn settled(want: &Self::Desired, live: &Self::Observed) -> Settled<Self::Outputs>;
+    /// What a good apply leaves: live state made from the desired one, with identifiers derived from the
+    /// address. Simulations and tests start from it, so that there is no second, hand-kept model of AWS.
+    fn realised(want: &Self::Desired, known: &Known) -> Result<Self::Observed, NotProduced>;
     /// While it is being removed: why it will never be gone, or what it says of itself.
     fn leaving(_want: &Self::Desired, _live: &Self::Observed) -> Settled<()> {
         Settled::NotYet { saying: "it is still there".to_owned() }
@@ -334,6 +337,15 @@ impl Known {
     }
 }
 
+/// A made-up identifier, the same for the same address: `prefix-` and 17 hexadecimal digits, as EC2 writes
+/// them.
+pub fn made_up_id(prefix: &str, address: &Address) -> String {
+    use sha2::{Digest, Sha256};
+    let digest = Sha256::digest(address.to_string());
+    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{prefix}-{}", &hex[..17])
+}
+
 /// What could not be seen is not changed.
 pub fn unobservable(why: String) -> Refusal {
     Refusal::new(format!("it could not be looked at: {why}"), "make it visible to these credentials and plan again")
@@ -346,9 +358,7 @@ pub fn require_ours(mark: &Mark, tags: &Tags, what: &str) -> Result<(), Refusal>
     match mark.owner(tags) {
         Owner::Us => Ok(()),
         Owner::Nobody => Err(Refusal::new(format!("{what} exists already and carries no tag of pgrotate"), hint)),
-        Owner::OtherDeployment(other) => {
-            Err(Refusal::new(format!("{what} belongs to the deployment `{other}`"), hint))
-        }
+        Owner::OtherDeployment(other) => Err(Refusal::new(format!("{what} belongs to the deployment `{other}`"), hint)),
         Owner::OtherAddress(other) => Err(Refusal::new(
             format!("{what} carries this deployment's tag, but the address `{other}`: a copy, or something renamed"),
             hint,
@@ -365,17 +375,14 @@ pub trait Family: Clone + fmt::Debug + 'static {
 
     fn address(want: &Self::Want) -> Address;
     fn needs(want: &Self::Want) -> Vec<Address>;
-    fn diff(
-        cx: &mut Diff<'_>,
-        want: &Self::Want,
-        live: Seen<&Self::Live>,
-    ) -> Result<Vec<Step<Self::Change>>, Refusal>;
+    fn diff(cx: &mut Diff<'_>, want: &Self::Want, live: Seen<&Self::Live>) -> Result<Vec<Step<Self::Change>>, Refusal>;
     fn remove(
         cx: &mut Diff<'_>,
         want: &Self::Want,
         live: Seen<&Self::Live>,
     ) -> Result<Vec<Step<Self::Change>>, Refusal>;
     fn settled(want: &Self::Want, live: &Self::Live) -> Settled<Outputs>;
+    fn realised(want: &Self::Want, known: &Known) -> Result<Self::Live, NotProduced>;
     fn leaving(want: &Self::Want, live: &Self::Live) -> Settled<()>;
     fn same(one: &Self::Live, other: &Self::Live) -> bool;
 }

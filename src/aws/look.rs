@@ -77,8 +77,7 @@ fn once<T>(map: &Mutex<HashMap<String, Once<T>>>, key: &str) -> Once<T> {
 
 async fn describe_secret(aws: &Aws, name: &str) -> Result<Option<SecretLook>, AwsError> {
     let describe = call("secretsmanager", "DescribeSecret");
-    let answer =
-        aws.secrets.describe_secret().secret_id(name).send().await.map_err(|error| describe.failed(error));
+    let answer = aws.secrets.describe_secret().secret_id(name).send().await.map_err(|error| describe.failed(error));
     let Some(answer) = absent(answer, &["ResourceNotFoundException"])? else { return Ok(None) };
     let rules = answer.rotation_rules();
     Ok(Some(SecretLook {

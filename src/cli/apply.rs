@@ -56,8 +56,7 @@ pub(super) async fn carry_out(session: &Session, plan: &Plan<Kinds>, format: For
     });
     let mut progress = Progress::new(plan);
     let report =
-        execute(plan, &session.aws, Limits::default(), stopped, |event, outcomes| progress.tell(event, outcomes))
-            .await;
+        execute(plan, &session.aws, Limits::default(), stopped, |event, outcomes| progress.tell(event, outcomes)).await;
     ctrl_c.abort();
     let document = ReportDocument::of(plan, &report, &session.config.deployment);
     match format {
@@ -96,12 +95,18 @@ fn code(outcomes: &[Outcome]) -> u8 {
 pub(super) fn confirm(question: &str, word: &str, flag: &str) -> Result<(), CliError> {
     let mut input = std::io::stdin().lock();
     if !std::io::stdin().is_terminal() {
-        return Err(CliError::NotConfirmed(format!("there is no terminal to ask; give {flag} to go on without asking")));
+        return Err(CliError::NotConfirmed(format!(
+            "there is no terminal to ask; give {flag} to go on without asking"
+        )));
     }
     let io = |source| CliError::Io { doing: "ask on the terminal", source };
     let mut err = std::io::stderr().lock();
     write!(err, "\n{question}").and_then(|()| err.flush()).map_err(io)?;
     let mut answer = String::new();
     input.read_line(&mut answer).map_err(io)?;
-    if answer.trim() == word { Ok(()) } else { Err(CliError::NotConfirmed("not confirmed: nothing was changed".to_owned())) }
+    if answer.trim() == word {
+        Ok(())
+    } else {
+        Err(CliError::NotConfirmed("not confirmed: nothing was changed".to_owned()))
+    }
 }

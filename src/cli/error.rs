@@ -91,9 +91,7 @@ impl CliError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Live(error) => live_hint(error),
-            Self::Zip(ZipError::NotBuilt) => {
-                Some("make function, or name a zip by --function-zip".to_owned())
-            }
+            Self::Zip(ZipError::NotBuilt) => Some("make function, or name a zip by --function-zip".to_owned()),
             Self::WrongAccount { .. } => {
                 Some("use credentials of that account, or correct `account` in [aws]".to_owned())
             }

@@ -68,9 +68,7 @@ async fn follow(session: &Session, login: &Desired, token: &str, since: i64) -> 
         told = told.max(lines.len());
         if finished.is_none() {
             let secret = Look::new(&session.aws).secret(&login.secret_name).await?;
-            finished = secret
-                .is_some_and(|secret| secret.labelled("AWSCURRENT") == Some(token))
-                .then(Instant::now);
+            finished = secret.is_some_and(|secret| secret.labelled("AWSCURRENT") == Some(token)).then(Instant::now);
         }
         let logged_all = lines.iter().any(|line| line.step == "finishSecret");
         match finished {

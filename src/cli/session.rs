@@ -27,8 +27,8 @@ impl Session {
         }
         let subnets: Vec<_> = config.network.subnets.iter().map(|subnet| subnet.value.as_str()).collect();
         let network = aws.network(&config.network.vpc.value, &subnets).await?;
-        let wants = desired::build(&config, &aws.place(), &network, &zip)
-            .map_err(|errors| Errors::new(source, errors))?;
+        let wants =
+            desired::build(&config, &aws.place(), &network, &zip).map_err(|errors| Errors::new(source, errors))?;
         Ok(Self { config, aws, wants })
     }
 

@@ -2,9 +2,7 @@
 
 use crate::graph::{Cycle, Order};
 use crate::model::{Address, Seen};
-use crate::resource::{
-    Attribute, Deferral, Diff, Family, Note, Outputs, Refusal, Risk, Settled, Standing, Step, Verb,
-};
+use crate::resource::{Attribute, Deferral, Diff, Family, Note, Outputs, Refusal, Risk, Settled, Standing, Step, Verb};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a plan is for.
@@ -185,12 +183,7 @@ impl<F: Family> Planned<F> {
         self.standings.insert(address, standing);
     }
 
-    fn destroy(
-        &mut self,
-        want: &F::Want,
-        live: &BTreeMap<Address, Seen<F::Live>>,
-        blockers: &BTreeSet<Address>,
-    ) {
+    fn destroy(&mut self, want: &F::Want, live: &BTreeMap<Address, Seen<F::Live>>, blockers: &BTreeSet<Address>) {
         let address = F::address(want);
         let seen = seen::<F>(live, &address);
         // Deleting needs values of things that still stand: what has outputs gives them.

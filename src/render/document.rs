@@ -35,7 +35,7 @@ pub struct ActionDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,
     pub attributes: Vec<Attribute>,
-    /// What must be done first.
+    /// What must be done first; what these wait for themselves is left out.
     pub after: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub leaves: Option<String>,
@@ -54,7 +54,7 @@ impl PlanDocument {
                 attributes: action.attributes.clone(),
                 after: plan
                     .order
-                    .prerequisites(number)
+                    .nearest_prerequisites(number)
                     .into_iter()
                     .map(|first| plan.actions[first].label())
                     .collect(),

@@ -118,7 +118,11 @@ fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
 
 /// A duration as people say it.
 pub fn seconds(seconds: f64) -> String {
-    if seconds < 120.0 { format!("{seconds:.1} s") } else { format!("{:.0} min {:.0} s", (seconds / 60.0).floor(), seconds % 60.0) }
+    if seconds < 120.0 {
+        format!("{seconds:.1} s")
+    } else {
+        format!("{:.0} min {:.0} s", (seconds / 60.0).floor(), seconds % 60.0)
+    }
 }
 
 fn shown(value: &Shown) -> String {

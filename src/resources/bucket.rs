@@ -4,7 +4,7 @@ use super::{Live, LiveError, missing_tags};
 use crate::aws::{Aws, Look, absent, call};
 use crate::execute::Applied;
 use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown, Tags};
-use crate::resource::{Diff, Known, Refusal, Resource, Settled, Step, Verb, require_ours, unobservable};
+use crate::resource::{Diff, Known, NotProduced, Refusal, Resource, Settled, Step, Verb, require_ours, unobservable};
 use aws_sdk_s3::types::{
     BucketLocationConstraint, CreateBucketConfiguration, PublicAccessBlockConfiguration, Tag, Tagging,
 };
@@ -106,6 +106,10 @@ impl Resource for Bucket {
 
     fn settled(_want: &Desired, _live: &Observed) -> Settled<()> {
         Settled::Yes(())
+    }
+
+    fn realised(want: &Desired, _known: &Known) -> Result<Observed, NotProduced> {
+        Ok(Observed { tags: want.mark.tags(), public_access_blocked: true })
     }
 }
 

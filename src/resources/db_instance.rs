@@ -8,7 +8,7 @@ use crate::aws::{Aws, InstanceLook, Look, absent, call};
 use crate::execute::Applied;
 use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown, Tags, Val};
 use crate::resource::{
-    Diff, Known, OutputOf, Refusal, Resource, Risk, Settled, Step, Verb, require_ours, unobservable,
+    Diff, Known, NotProduced, made_up_id, OutputOf, Refusal, Resource, Risk, Settled, Step, Verb, require_ours, unobservable,
 };
 use std::collections::BTreeSet;
 use std::fmt;
@@ -89,7 +89,6 @@ pub struct Observed {
     pub minor_upgrades: bool,
     pub master_secret: Option<(MasterSecretArn, String)>,
     pub tags: Tags,
-    pub replicas: BTreeSet<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -274,6 +273,32 @@ impl Resource for DbInstance {
             ..live.clone()
         };
         without_moods(one) == without_moods(other)
+    }
+
+    fn realised(want: &Desired, known: &Known) -> Result<Observed, NotProduced> {
+        let arn = |service: &str, rest: &str| format!("arn:aws:{service}:::{rest}");
+        Ok(Observed {
+            arn: arn("rds", &format!("db:{}", want.identifier)),
+            resource_id: made_up_id("db", &want.mark.address).to_uppercase(),
+            status: "available".to_owned(),
+            server: Some(Server { host: format!("{}.example.rds.amazonaws.com", want.identifier), port: want.port }),
+            version: Version { minor: want.version.minor.or(Some(1)), ..want.version },
+            class: want.class.clone(),
+            storage: want.storage,
+            storage_type: want.storage_type.clone(),
+            subnet_group: want.subnet_group.address().name.clone(),
+            groups: BTreeSet::from([known.output::<GroupId>(&want.group)?]),
+            public: want.public,
+            backup: want.backup,
+            port: want.port,
+            master: want.master.clone(),
+            deletion_protection: want.deletion_protection,
+            encrypted: want.encrypted,
+            copy_tags: true,
+            minor_upgrades: true,
+            master_secret: Some((MasterSecretArn(arn("secretsmanager", "secret:rds!db-master")), "active".to_owned())),
+            tags: want.mark.tags(),
+        })
     }
 }
 
@@ -534,7 +559,6 @@ fn observed(instance: &InstanceLook) -> Result<Observed, LiveError> {
             ))
         }),
         tags: read_tags(instance.tag_list()),
-        replicas: instance.read_replica_db_instance_identifiers().iter().cloned().collect(),
         server,
     })
 }

@@ -4,7 +4,7 @@ use super::{Live, LiveError, missing_tags};
 use crate::aws::{Aws, Look, absent, call};
 use crate::execute::Applied;
 use crate::model::{Address, Kind, Mark, Ref, Seen, Shown, Tags};
-use crate::resource::{Diff, Known, Refusal, Resource, Settled, Step, Verb, require_ours, unobservable};
+use crate::resource::{Diff, Known, NotProduced, Refusal, Resource, Settled, Step, Verb, require_ours, unobservable};
 use aws_sdk_rds::types::Tag;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -98,6 +98,14 @@ impl Resource for DbSubnetGroup {
 
     fn settled(_want: &Desired, _live: &Observed) -> Settled<()> {
         Settled::Yes(())
+    }
+
+    fn realised(want: &Desired, _known: &Known) -> Result<Observed, NotProduced> {
+        Ok(Observed {
+            arn: format!("arn:aws:rds:::subgrp:{}", want.name),
+            subnets: want.subnets.clone(),
+            tags: want.mark.tags(),
+        })
     }
 }
 

@@ -10,7 +10,7 @@ use super::{Live, LiveError};
 use crate::aws::{Aws, Look};
 use crate::execute::Applied;
 use crate::model::{Address, Kind, Mark, Ref, Seen, Shown, Val};
-use crate::resource::{Diff, Known, Refusal, Resource, Settled, Step, Verb};
+use crate::resource::{Diff, Known, NotProduced, Refusal, Resource, Settled, Step, Verb};
 use function_contract::{
     Duty, EnsureLogin, Fact, InspectLogin, InspectionReport, InspectionRequest, LoginAttempt, LoginFacts, Provisioned,
     ProvisioningRequest, RoleComment, RoleFacts, Server as ContractServer, Strategy,
@@ -47,8 +47,7 @@ impl Desired {
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Observed {
-    /// None: there is no such role.
-    pub role: Option<RoleFacts>,
+    pub role: RoleFacts,
     /// What came of logging in with AWSCURRENT; None where no version carries it.
     pub current: Option<LoginAttempt>,
     /// The user name that AWSCURRENT holds.
@@ -95,7 +94,6 @@ impl Resource for Login {
             Seen::Unobservable(why) => (Verb::Ensure, Some(why)),
             Seen::Present(live) => match lacks(want, live)? {
                 None => return Ok(Vec::new()),
-                Some(why) if live.role.is_none() => (Verb::Create, Some(why)),
                 Some(why) => (Verb::Update, Some(why)),
             },
         };
@@ -139,12 +137,30 @@ impl Resource for Login {
         // A rotation in between changes which of the two users is current.
         Observed { current_user: None, ..one.clone() } == Observed { current_user: None, ..other.clone() }
     }
+
+    fn realised(want: &Desired, _known: &Known) -> Result<Observed, NotProduced> {
+        Ok(Observed {
+            role: RoleFacts {
+                comment: Some(want.comment().text()),
+                can_login: true,
+                create_role: want.duty == Duty::Admin,
+                superuser: false,
+                connection_limit: -1,
+                valid_until: None,
+                member_of: Vec::new(),
+                administered_by: want.admin.iter().map(|(_, name)| name.clone()).collect(),
+                settings: std::collections::BTreeMap::new(),
+            },
+            current: Some(LoginAttempt::Succeeded),
+            current_user: Some(want.login.clone()),
+            missing_keys: Vec::new(),
+        })
+    }
 }
 
 /// What is wrong with a login that was seen; None where it is as it should be.
 fn lacks(want: &Desired, live: &Observed) -> Result<Option<String>, Refusal> {
-    let login = &want.login;
-    let Some(role) = &live.role else { return Ok(Some("the role does not exist".to_owned())) };
+    let (login, role) = (&want.login, &live.role);
     if !want.comment().marks(role.comment.as_deref()) {
         return Err(Refusal::new(
             format!("the role `{login}` exists and was not made by this deployment"),
@@ -265,7 +281,8 @@ impl Live for Login {
 
 fn observed(facts: LoginFacts) -> Seen<Observed> {
     let role = match facts.role {
-        Fact::Known(role) => role,
+        Fact::Known(Some(role)) => role,
+        Fact::Known(None) => return Seen::Absent,
         Fact::Unknown(why) => return Seen::Unobservable(why),
     };
     let current = facts.versions.into_iter().find(|version| version.labels.iter().any(|label| label == "AWSCURRENT"));

@@ -81,6 +81,10 @@ macro_rules! kinds {
                 }
             }
 
+            fn realised(want: &Want, known: &Known) -> Result<AnyLive, NotProduced> {
+                match want { $(Want::$kind(want) => $kind::realised(want, known).map(AnyLive::$kind)),+ }
+            }
+
             fn leaving(want: &Want, live: &AnyLive) -> Settled<()> {
                 match (want, live) {
                     $((Want::$kind(want), AnyLive::$kind(live)) => $kind::leaving(want, live),)+
@@ -191,12 +195,8 @@ pub trait Live: Resource {
     /// Looks at all of `wants` with as few calls as AWS allows; answers in their order.
     async fn observe(look: &Look<'_>, wants: &[&Self::Desired]) -> Result<Vec<Seen<Self::Observed>>, LiveError>;
     /// Makes one change. Calling it again after a failure at any point is safe.
-    async fn apply(
-        aws: &Aws,
-        want: &Self::Desired,
-        change: &Self::Change,
-        known: &Known,
-    ) -> Result<Applied, LiveError>;
+    async fn apply(aws: &Aws, want: &Self::Desired, change: &Self::Change, known: &Known)
+    -> Result<Applied, LiveError>;
 }
 
 /// Why observing or changing failed.

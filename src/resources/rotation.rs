@@ -10,7 +10,7 @@ use crate::aws::{Aws, Look, SecretLook, absent, call};
 use crate::config::{Rule, Schedule};
 use crate::execute::Applied;
 use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown};
-use crate::resource::{Diff, Known, Refusal, Resource, Settled, Step, Verb, unobservable};
+use crate::resource::{Diff, Known, NotProduced, Refusal, Resource, Settled, Step, Verb, unobservable};
 use aws_sdk_secretsmanager::types::RotationRulesType;
 use std::time::Duration;
 
@@ -191,6 +191,17 @@ impl Resource for Rotation {
         let without_progress =
             |live: &Observed| Observed { rotated: false, pending: false, trouble: None, ..live.clone() };
         without_progress(one) == without_progress(other)
+    }
+
+    fn realised(want: &Desired, _known: &Known) -> Result<Observed, NotProduced> {
+        Ok(Observed {
+            enabled: true,
+            function: Some(want.function_arn.clone()),
+            rules: Rules::of(&want.schedule),
+            rotated: true,
+            pending: false,
+            trouble: None,
+        })
     }
 }
 

@@ -5,7 +5,7 @@ use super::{Live, LiveError, missing_tags};
 use crate::aws::{Aws, Look, absent, call};
 use crate::execute::Applied;
 use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown, Tags};
-use crate::resource::{Diff, Known, OutputOf, Refusal, Resource, Settled, Step, Verb, require_ours, unobservable};
+use crate::resource::{Diff, Known, NotProduced, made_up_id, OutputOf, Refusal, Resource, Settled, Step, Verb, require_ours, unobservable};
 use aws_sdk_ec2::types::{Filter, ResourceType, SecurityGroupRule as Rule, Tag, TagSpecification};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -150,6 +150,16 @@ impl Resource for SecurityGroup {
 
     fn settled(_want: &Desired, live: &Observed) -> Settled<Outputs> {
         Settled::Yes(Outputs { id: GroupId(live.id.clone()) })
+    }
+
+    fn realised(want: &Desired, _known: &Known) -> Result<Observed, NotProduced> {
+        Ok(Observed {
+            id: made_up_id("sg", &want.mark.address),
+            tags: want.mark.tags(),
+            default_egress: BTreeSet::new(),
+            ours: want.rules.iter().map(|rule| (rule.clone(), format!("sgr-of-{rule}"))).collect(),
+            unmanaged: BTreeMap::new(),
+        })
     }
 }
 

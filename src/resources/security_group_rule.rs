@@ -6,7 +6,7 @@ use super::{Live, LiveError, missing_tags};
 use crate::aws::{Aws, Look, absent, call};
 use crate::execute::Applied;
 use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown, Tags, Val};
-use crate::resource::{Diff, Known, Refusal, Resource, Settled, Step, Verb, unobservable};
+use crate::resource::{Diff, Known, NotProduced, made_up_id, Refusal, Resource, Settled, Step, Verb, unobservable};
 use aws_sdk_ec2::types::{
     IpPermission, IpRange, Ipv6Range, ResourceType, SecurityGroupRule as Rule, UserIdGroupPair,
 };
@@ -180,6 +180,17 @@ impl Resource for SecurityGroupRule {
         } else {
             Settled::NotYet { saying: "the new rule is not visible yet".to_owned() }
         }
+    }
+
+    fn realised(want: &Desired, known: &Known) -> Result<Observed, NotProduced> {
+        Ok(Observed {
+            id: made_up_id("sgr", &want.mark.address),
+            group: known.output::<GroupId>(&want.group.at)?.0,
+            tags: want.mark.tags(),
+            description: want.description.clone(),
+            matches: true,
+            shown: format!("port {} as declared", want.port),
+        })
     }
 }
 

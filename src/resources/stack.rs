@@ -11,7 +11,7 @@ use super::{Live, LiveError, missing_tags};
 use crate::aws::{Aws, Look, absent, call};
 use crate::execute::Applied;
 use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown, Tags, Val};
-use crate::resource::{Diff, Known, Refusal, Resource, Settled, Step, Verb, require_ours, unobservable};
+use crate::resource::{Diff, Known, NotProduced, Refusal, Resource, Settled, Step, Verb, require_ours, unobservable};
 use aws_sdk_cloudformation::types::{Capability, OnFailure, Parameter, Tag};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -163,6 +163,26 @@ impl Resource for Stack {
         let without_status =
             |live: &Observed| Observed { status: String::new(), reason: None, ..live.clone() };
         without_status(one) == without_status(other)
+    }
+
+    fn realised(want: &Desired, known: &Known) -> Result<Observed, NotProduced> {
+        let code: CodePlace = known.output(&want.artifact)?;
+        let parameters = [
+            (template::FUNCTION_GROUP, known.output::<GroupId>(&want.group)?.0),
+            (template::ADMIN_SECRET_ARN, known.output::<SecretArn>(&want.admin_secret)?.0),
+            (template::CODE_BUCKET, code.bucket),
+            (template::CODE_KEY, code.key),
+            (template::HOSTS, known.output::<Server>(&want.instance)?.to_string()),
+            (template::MASTER_SECRET_ARN, known.output::<MasterSecretArn>(&want.instance)?.0),
+        ];
+        Ok(Observed {
+            id: format!("arn:aws:cloudformation:::stack/{}", want.name),
+            status: "CREATE_COMPLETE".to_owned(),
+            reason: None,
+            template: template::build(&want.inputs),
+            parameters: parameters.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+            tags: want.mark.tags(),
+        })
     }
 }
 

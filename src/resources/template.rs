@@ -39,9 +39,7 @@ const LOG_DAYS: u32 = 90;
 pub fn build(inputs: &Inputs) -> Value {
     let Inputs { deployment, place, names, subnets, instance_arn, lock_database } = inputs;
     let ours = json!({ format!("aws:ResourceTag/{}", tag::DEPLOYMENT): encode_tag(deployment) });
-    let secrets = |actions: &[&str], condition: Value| {
-        json!({ "Effect": "Allow", "Action": actions, "Resource": "*", "Condition": { "StringEquals": condition } })
-    };
+    let secrets = |actions: &[&str], condition: Value| json!({ "Effect": "Allow", "Action": actions, "Resource": "*", "Condition": { "StringEquals": condition } });
     let admin_secret = json!({
         "Effect": "Allow",
         "Action": ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"],
@@ -127,7 +125,11 @@ pub fn build(inputs: &Inputs) -> Value {
             what: "provisioning",
             statements: vec![
                 secrets(
-                    &["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"],
+                    &[
+                        "secretsmanager:DescribeSecret",
+                        "secretsmanager:GetSecretValue",
+                        "secretsmanager:PutSecretValue",
+                    ],
                     ours.clone(),
                 ),
                 secrets(&read, json!({ "aws:ResourceTag/aws:rds:primaryDBInstanceArn": instance_arn })),

@@ -6,7 +6,7 @@ use super::{Live, LiveError, missing_tags};
 use crate::aws::{Aws, Look, absent, call};
 use crate::execute::Applied;
 use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown, Tags, Val};
-use crate::resource::{Diff, Known, Refusal, Resource, Risk, Settled, Step, Verb, unobservable};
+use crate::resource::{Diff, Known, NotProduced, made_up_id, Refusal, Resource, Risk, Settled, Step, Verb, unobservable};
 use aws_sdk_ec2::types::{Filter, ResourceType, VpcEndpointType};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -157,6 +157,17 @@ impl Resource for VpcEndpoint {
 
     fn leaving(_want: &Desired, live: &Observed) -> Settled<()> {
         Settled::NotYet { saying: format!("the endpoint is {}", live.state) }
+    }
+
+    fn realised(want: &Desired, known: &Known) -> Result<Observed, NotProduced> {
+        Ok(Observed {
+            id: made_up_id("vpce", &want.mark.address),
+            state: "available".to_owned(),
+            private_dns: true,
+            subnets: want.subnets.clone(),
+            groups: BTreeSet::from([known.output::<GroupId>(&want.group)?]),
+            tags: want.mark.tags(),
+        })
     }
 }
 

@@ -75,7 +75,10 @@ async fn what_the_clone_makes_belongs_to_the_base_and_settings_are_mirrored() {
 async fn what_the_admin_may_not_mirror_is_noted_and_fails_nothing() {
     let world = World::new(Strategy::AlternatingUsers).await;
     let user = identifier(&world.user);
-    world.server.sql(&format!("ALTER ROLE {user} SET log_statement = 'none'; ALTER ROLE {user} SET my.setting = 'x'")).await;
+    world
+        .server
+        .sql(&format!("ALTER ROLE {user} SET log_statement = 'none'; ALTER ROLE {user} SET my.setting = 'x'"))
+        .await;
     let reports = world.rotate(&world.user_arn).await;
     for setting in ["log_statement", "my.setting"] {
         assert!(reports[1].notes.iter().any(|note| note.contains("42501") && note.contains(setting)), "{reports:?}");
@@ -97,7 +100,10 @@ async fn a_broken_current_is_repaired_and_said_so() {
         assert!(report.notes.iter().any(|note| note.starts_with("repaired")), "{damage}: {report:?}");
         // An expiry or limit of the base is mirrored, as meant: lift it, and go on.
         for role in [&world.user, &world.clone_name()] {
-            world.server.sql(&format!("ALTER ROLE {} VALID UNTIL 'infinity' CONNECTION LIMIT -1", identifier(role))).await;
+            world
+                .server
+                .sql(&format!("ALTER ROLE {} VALID UNTIL 'infinity' CONNECTION LIMIT -1", identifier(role)))
+                .await;
         }
         for step in ["testSecret", "finishSecret"] {
             world.step(&world.user_arn, step, &token).await.unwrap();

@@ -29,10 +29,7 @@ async fn the_secret_has_awss_keys_and_the_role_its_mark() {
     let world = World::new(Strategy::AlternatingUsers).await;
     let value = world.current(&world.user_arn);
     let keys: Vec<&String> = value.as_object().unwrap().keys().collect();
-    assert_eq!(
-        keys,
-        ["engine", "host", "port", "username", "password", "dbname", "dbInstanceIdentifier", "masterarn"],
-    );
+    assert_eq!(keys, ["engine", "host", "port", "username", "password", "dbname", "dbInstanceIdentifier", "masterarn"],);
     assert_eq!(value["masterarn"], world.config.admin_secret_arn.as_str());
     assert_eq!(world.current(&world.config.admin_secret_arn).get("masterarn"), None);
 

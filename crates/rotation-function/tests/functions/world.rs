@@ -158,7 +158,11 @@ impl World {
     /// Labels of every version that logs in.
     pub async fn working_labels(&self, arn: &str) -> Vec<String> {
         let versions = self.inspect(arn).await.versions;
-        versions.into_iter().filter(|version| version.login == LoginAttempt::Succeeded).flat_map(|version| version.labels).collect()
+        versions
+            .into_iter()
+            .filter(|version| version.login == LoginAttempt::Succeeded)
+            .flat_map(|version| version.labels)
+            .collect()
     }
 
     pub async fn current_works(&self, arn: &str) -> bool {
