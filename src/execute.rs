@@ -4,7 +4,7 @@
 
 use crate::model::{Address, Seen};
 use crate::plan::{Action, Goal, Plan};
-use crate::resource::{Diff, Family, Known, NotProduced, Outputs, Refusal, Settled, Step, Verb};
+use crate::resource::{AWAIT, Diff, Family, Known, NotProduced, Outputs, Refusal, Settled, Step, Verb};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -288,6 +288,8 @@ impl<F: Family, W: World<F>> Run<'_, F, W> {
             Goal::Destroy => F::remove(&mut cx, &action.want, live.as_ref()),
         }
         .map_err(ActionError::Refused)?;
+        // Waiting for what somebody else has begun is what settling does.
+        let steps: Vec<_> = steps.into_iter().filter(|step| step.key != AWAIT || action.key == AWAIT).collect();
         if steps.is_empty() {
             return Ok(Now::Already);
         }
@@ -312,6 +314,19 @@ impl<F: Family, W: World<F>> Run<'_, F, W> {
             .map(|other| other.key)
             .collect();
         steps.iter().all(|step| later.contains(step.key))
+    }
+
+    /// A create that AWS answers with "exists already" is as good as done if it was another apply of this
+    /// deployment that was quicker, and must not be taken for ours if it was anybody else.
+    fn still_ours(&self, action: &Action<F>, live: &Seen<F::Live>, known: &Known) -> Result<(), ActionError> {
+        match live {
+            Seen::Present(live) => {
+                let mut cx = Diff::new(action.address.clone(), known.standings());
+                F::diff(&mut cx, &action.want, Seen::Present(live)).map_err(ActionError::Refused)?;
+                Ok(())
+            }
+            Seen::Absent | Seen::Unobservable(_) => Ok(()),
+        }
     }
 
     /// Gone is what leaves nothing to remove: absent, or a secret inside its recovery window.
@@ -344,7 +359,10 @@ impl<F: Family, W: World<F>> Run<'_, F, W> {
                 self.world.observe(&action.want, known).await.map_err(|error| ActionError::World(Box::new(error)))?;
             let settled = match action.verb {
                 Verb::Delete => self.left(action, &live, known),
-                Verb::Create | Verb::Update | Verb::Ensure | Verb::Rotate => arrived(action, &live),
+                Verb::Create | Verb::Update | Verb::Ensure | Verb::Rotate => {
+                    self.still_ours(action, &live, known)?;
+                    arrived(action, &live)
+                }
             };
             match settled {
                 Settled::Yes(outputs) => return Ok(outputs),

@@ -31,6 +31,9 @@ pub enum Risk {
     Irreversible,
 }
 
+/// Key of a step that changes nothing and waits for what somebody has begun.
+pub const AWAIT: &str = "await";
+
 /// One attribute's way from live to desired.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Attribute {

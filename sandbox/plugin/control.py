@@ -2,7 +2,7 @@
 import json
 import re
 
-from . import delays
+from . import delays, faults, settings
 from .world import ACCOUNT_ID, WORLD
 
 _MOVE = re.compile(r"\+(\d+)([dhms])")
@@ -18,8 +18,8 @@ def handle(method: str, path: str, body: bytes) -> tuple[int, dict, bytes]:
         what = path.removeprefix("/_sandbox/")
         if method == "GET" and what == "status":
             return _answer(200, _status())
-        if method == "POST" and what in ("reset", "clock", "delays"):
-            return _answer(200, {"reset": _reset, "clock": _clock, "delays": _delays}[what](given))
+        if method == "POST" and what in _CHANGES:
+            return _answer(200, _CHANGES[what](given))
         return _answer(404, {"error": f"the sandbox knows no {method} {path}"})
     except ValueError as wrong:
         return _answer(400, {"error": str(wrong)})
@@ -77,3 +77,11 @@ def _delays(given: dict) -> dict:
     account = WORLD.account(_account(given))
     account.delays = delays.parse(given.get("spec", ""), account.delays)
     return account.delays
+
+
+def _faults(given: dict) -> dict:
+    place = WORLD.place(_account(given), settings.GIVEN["region"])
+    return {"planned": faults.plan(place, given)}
+
+
+_CHANGES = {"reset": _reset, "clock": _clock, "delays": _delays, "faults": _faults}

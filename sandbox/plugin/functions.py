@@ -35,12 +35,12 @@ class _Interfaces:
 
 # --- as whom, and with what environment -------------------------------------------------------------
 
-def _credentials(config: dict) -> dict[str, str]:
-    """Credentials of the function's role, by which the gateway tells who calls."""
+def _credentials(config: dict, port: int) -> dict[str, str]:
+    """Credentials of the function's role, by which the gateway tells which process calls."""
     account, region, name, role = get_account_id(), get_region(), config["FunctionName"], config.get("Role", "")
-    digest = hashlib.sha256(f"{account} {region} {name} {role}".encode()).hexdigest().upper()
+    digest = hashlib.sha256(f"{account} {region} {name} {role} {port}".encode()).hexdigest().upper()
     key = f"ASIA{digest[:16]}"
-    CALLERS[key] = (account, region, Caller(name, role))
+    CALLERS[key] = (account, region, Caller(name, role, port))
     # For the services that MiniStack answers itself.
     sts._sessions[key] = {"Arn": f"arn:aws:sts::{account}:assumed-role/{role.rsplit('/', 1)[-1]}/{name}",
                           "UserId": f"AROASANDBOX:{name}", "SecretAccessKey": digest[16:56], "SessionToken": digest}
@@ -56,7 +56,7 @@ def environment(config: dict, code_dir: str, port: int, endpoint: str) -> dict[s
     own = {key: value for key, value in ((config.get("Environment") or {}).get("Variables") or {}).items()
            if key not in lambda_svc._RESERVED_RUNTIME_ENV_VARS}
     return {
-        **own, **_credentials(config),
+        **own, **_credentials(config, port),
         "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{port}", "AWS_REGION": region, "AWS_DEFAULT_REGION": region,
         "AWS_LAMBDA_FUNCTION_NAME": name, "AWS_LAMBDA_FUNCTION_VERSION": config.get("Version", "$LATEST"),
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(config.get("MemorySize", 128)),

@@ -4,7 +4,7 @@ import re
 import traceback
 from urllib.parse import parse_qsl, unquote
 
-from . import control, model, permissions, wire
+from . import control, faults, model, permissions, wire
 from .network import unreachable
 from .registry import GUARDS, OPERATIONS, PASS_ON, Caller, Request
 from .world import ACCOUNT_ID, WORLD, Fault, new_uuid
@@ -65,12 +65,14 @@ class Gateway:
             if service_model and service_model.metadata["protocol"] in _CHECKED_PROTOCOLS:
                 request.params = self._parsed(service_model, request)
             permissions.check(request)
+            faults.strike(request, "before")
             handler = OPERATIONS.get((service, operation))
             result = PASS_ON
             if handler:
                 with place.lock:
                     result = handler(request)
             if result is not PASS_ON:
+                faults.strike(request, "after")
                 headers, answered = wire.answer(service_model.operation_model(operation), result or {},
                                                 request_id := new_uuid())
                 finish(200, None)
@@ -81,11 +83,15 @@ class Gateway:
         except Fault as fault:
             await self._refuse(send, service_model, fault, finish, scope["method"])
             return
+        except faults.Cut:
+            finish(0, "cut")
+            await _cut(send)
+            return
         except Exception:
             log.error("%s.%s for %s\n%s", service, operation, account, traceback.format_exc())
             await self._refuse(send, service_model, Fault("InternalFailure", "see sandbox.log", 500), finish, scope["method"])
             return
-        await self._pass_on(scope, body, receive, send, finish)
+        await self._pass_on(scope, request, receive, send, finish)
 
     def _parsed(self, service_model, request: Request) -> dict:
         operation = model.operation(service_model, request.operation)
@@ -109,30 +115,37 @@ class Gateway:
         # An answer to HEAD has no body, so S3's tells by its status alone.
         await _send(send, status, {**headers, "x-amzn-requestid": request_id}, b"" if method == "HEAD" else body)
 
-    async def _pass_on(self, scope, body, receive, send, finish):
+    async def _pass_on(self, scope, request: Request, receive, send, finish):
         """Lets MiniStack answer, and reads the status and, of an error, the code."""
         given = False
-        status, headers, refusal = 0, {}, b""
+        status, headers, refusal, cut = 0, {}, b"", False
 
         async def replay():
             nonlocal given
             if given:
                 return await receive()
             given = True
-            return {"type": "http.request", "body": body, "more_body": False}
+            return {"type": "http.request", "body": request.body, "more_body": False}
 
         async def watch(message):
-            nonlocal status, headers, refusal
+            nonlocal status, headers, refusal, cut
             if message["type"] == "http.response.start":
+                try:
+                    faults.strike(request, "after")
+                except (faults.Cut, Fault):
+                    cut = True
                 status = message["status"]
                 headers = {name.decode().lower(): value.decode("latin-1") for name, value in message["headers"]}
             elif message["type"] == "http.response.body" and status >= 400:
                 refusal += message.get("body", b"")
             if message["type"] == "http.response.body" and not message.get("more_body"):
                 finish(status, (wire.error_code(headers, refusal) or str(status)) if status >= 400 else None)
-            await send(message)
+            if not cut:
+                await send(message)
 
         await self._ministack(scope, replay, watch)
+        if cut:
+            await _cut(send)
 
 
 def _validation_code(service_model, found) -> str:
@@ -157,6 +170,12 @@ async def _body(receive) -> bytes:
 async def _until_closed(receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+async def _cut(send) -> None:
+    """An answer that breaks off: shorter than it says, so that the server closes the connection."""
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1000000")]})
+    await send({"type": "http.response.body", "body": b"{", "more_body": True})
 
 
 async def _send(send, status: int, headers: dict, body: bytes) -> None:

@@ -11,6 +11,7 @@ class Caller:
 
     function: str | None = None
     role: str = ""
+    port: int = 0  # of its runtime API: tells apart the processes of one function
 
     def __str__(self):
         return f"function:{self.function}" if self.function else "client"

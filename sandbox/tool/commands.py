@@ -67,6 +67,14 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("move", help="+10d, +3h, +5m, now")
     added = command("delays", _delays, "set how long states take, for all accounts or one", account="optional")
     added.add_argument("spec", nargs="?", default="", help="none, fast, demo, aws, or instance_create=3,…; without: show")
+    added = command("fault", _fault, "make API requests fail; without a request: show what is planned", account=True)
+    added.add_argument("request", nargs="?", help="secretsmanager.PutSecretValue, for one")
+    added.add_argument("what", nargs="?", default="cut", help="cut (the answer breaks off), kill (the calling function), or an error's code")
+    added.add_argument("--after", action="store_true", help="once it took effect; default: before")
+    added.add_argument("--function", help="only this function's requests; default: anyone's")
+    added.add_argument("--skip", type=int, default=0, help="let so many pass first")
+    added.add_argument("--times", type=int, default=1, help="so many fail (default: 1)")
+    added.add_argument("--clear", action="store_true", help="forget what is planned")
     added = command("log", _log, "the API requests so far", account="optional")
     added.add_argument("--json", action="store_true", help="one JSON object a line")
     return parser
@@ -194,6 +202,15 @@ def _clock(arguments) -> None:
 def _delays(arguments) -> None:
     for name, seconds in _ask(arguments.dir, "delays", {"account": arguments.account, "spec": arguments.spec}).items():
         print(f"{name} = {seconds:g}")
+
+
+def _fault(arguments) -> None:
+    given = {"account": arguments.account, "clear": arguments.clear}
+    if arguments.request:
+        given |= {"request": arguments.request, "what": arguments.what, "when": "after" if arguments.after else "before",
+                  "caller": arguments.function and f"function:{arguments.function}", "skip": arguments.skip, "times": arguments.times}
+    for line in _ask(arguments.dir, "faults", given)["planned"]:
+        print(line)
 
 
 def environment(directory: Path, account: str) -> dict[str, str]:

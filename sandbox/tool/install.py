@@ -1,8 +1,7 @@
 """Brings the sandbox's tools into `target/sandbox-tools`: a private venv and PostgreSQL builds.
 
-All of it is pinned by hash. Each part is built beside its place and renamed into it, and carries a
-stamp of what it was made from, so an interrupted install is begun again and a finished one costs
-two file reads.
+All of it is pinned by hash. A part that is finished has a mark in it, so an interrupted install is
+begun again and a finished one costs nothing.
 """
 import base64
 import contextlib
@@ -47,29 +46,27 @@ def _only_one():
         yield
 
 
-def _stamp(*parts) -> str:
-    return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
+def _finished(place: Path) -> bool:
+    return (place / ".finished").exists()
 
 
-def _stamped(place: Path, stamp: str) -> bool:
-    try:
-        return (place / ".stamp").read_text() == stamp
-    except OSError:
-        return False
+def _finish(place: Path) -> None:
+    (place / ".finished").touch()
 
 
 def _run(command, what, **options):
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, **options)
     if done.returncode:
         tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
-        raise InstallError(f"{what} failed ({' '.join(map(str, command[:4]))} …):\n{tail}")
+        raise InstallError(f"{what} failed with {done.returncode} ({' '.join(map(str, command[:4]))} …):\n{tail}")
     return done.stdout
 
 
 # --- the venv ---------------------------------------------------------------------------------
 
 def _venv(say) -> None:
-    if _stamped(VENV, _venv_stamp()) and PYTHON.exists():
+    # Its Python is a link to the system's, which can have gone.
+    if _finished(VENV) and PYTHON.exists():
         return
     say("sandbox: installing MiniStack, the AWS CLI and psycopg")
     if importlib.util.find_spec("venv") is None:
@@ -82,12 +79,7 @@ def _venv(say) -> None:
         environment = {**os.environ, "PYTHONPATH": str(wheel), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
         _run([PYTHON, "-m", "pip", "install", "--require-hashes", "--only-binary", ":all:",
               "-r", SANDBOX / "requirements.txt"], "pip", env=environment)
-    (VENV / ".stamp").write_text(_venv_stamp())
-
-
-def _venv_stamp() -> str:
-    # A venv's scripts name its path, and its packages fit one Python: moved or upgraded, it is made anew.
-    return _stamp(VENV, PYTHON.resolve(), (SANDBOX / "requirements.txt").read_text())
+    _finish(VENV)
 
 
 def _any_pip(scratch: Path, say) -> Path:
@@ -136,15 +128,14 @@ def _postgres(major: str, say) -> None:
     if major not in pins:
         raise InstallError(f"no PostgreSQL {major} for the sandbox; it has {', '.join(pins)}")
     home, pin = postgres_home(major), pins[major]
-    stamp = _stamp(pin, (SANDBOX / "plugin" / "template.sql").read_text())
-    if _stamped(home, stamp):
+    if _finished(home):
         return
     say(f"sandbox: installing PostgreSQL {major}")
     with tempfile.TemporaryDirectory(dir=TOOLS) as scratch:
         scratch = Path(scratch)
         _unpack(_fetch(pin, scratch), scratch / "home")
         _template(scratch / "home")
-        (scratch / "home" / ".stamp").write_text(stamp)
+        _finish(scratch / "home")
         shutil.rmtree(home, ignore_errors=True)
         (scratch / "home").rename(home)
 

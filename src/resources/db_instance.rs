@@ -7,7 +7,7 @@ use super::{Live, LiveError, missing_tags};
 use crate::aws::{Aws, InstanceLook, Look, absent, call};
 use crate::execute::Applied;
 use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown, Tags, Val};
-use crate::resource::{
+use crate::resource::{AWAIT, 
     Diff, Known, NotProduced, made_up_id, OutputOf, Refusal, Resource, Risk, Settled, Step, Verb, require_ours, unobservable,
 };
 use std::collections::BTreeSet;
@@ -183,7 +183,7 @@ impl Resource for DbInstance {
         if !matches!(Self::settled(want, live), Settled::Yes(_)) {
             // Also with a change to make: RDS takes none until the instance is available.
             steps.push(
-                cx.step("await", Verb::Ensure, Change::Await).because(format!("the instance is {}", live.status)),
+                cx.step(AWAIT, Verb::Ensure, Change::Await).because(format!("the instance is {}", live.status)),
             );
         }
         steps.extend(modify(cx, want, live));
@@ -404,7 +404,8 @@ impl Live for DbInstance {
         match change {
             Change::Create { group } => {
                 let create = call("rds", "CreateDBInstance");
-                aws.rds
+                let answer = aws
+                    .rds
                     .create_db_instance()
                     .db_instance_identifier(&want.identifier)
                     .engine("postgres")
@@ -426,7 +427,8 @@ impl Live for DbInstance {
                     .set_tags(Some(rds_tags(&named(&want.identifier, &want.mark.tags()))))
                     .send()
                     .await
-                    .map_err(|error| create.failed(error))?;
+                    .map_err(|error| create.failed(error));
+                absent(answer, &["DBInstanceAlreadyExists", "DBInstanceAlreadyExistsFault"])?;
             }
             Change::Await => {}
             Change::Modify { group } => {

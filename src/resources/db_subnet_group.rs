@@ -125,7 +125,8 @@ impl Live for DbSubnetGroup {
         match change {
             Change::Create => {
                 let create = call("rds", "CreateDBSubnetGroup");
-                aws.rds
+                let answer = aws
+                    .rds
                     .create_db_subnet_group()
                     .db_subnet_group_name(&want.name)
                     .db_subnet_group_description(format!("pgrotate deployment {}", want.mark.deployment))
@@ -133,7 +134,8 @@ impl Live for DbSubnetGroup {
                     .set_tags(Some(rds_tags(&want.mark.tags())))
                     .send()
                     .await
-                    .map_err(|error| create.failed(error))?;
+                    .map_err(|error| create.failed(error));
+                absent(answer, &["DBSubnetGroupAlreadyExists", "DBSubnetGroupAlreadyExistsFault"])?;
             }
             Change::SetSubnets => {
                 let modify = call("rds", "ModifyDBSubnetGroup");

@@ -10,7 +10,7 @@ use crate::aws::{Aws, Look, SecretLook, absent, call};
 use crate::config::{Rule, Schedule};
 use crate::execute::Applied;
 use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown};
-use crate::resource::{Diff, Known, NotProduced, Refusal, Resource, Settled, Step, Verb, unobservable};
+use crate::resource::{AWAIT, Diff, Known, NotProduced, Refusal, Resource, Settled, Step, Verb, unobservable};
 use aws_sdk_secretsmanager::types::RotationRulesType;
 use std::time::Duration;
 
@@ -65,9 +65,9 @@ impl Rules {
     }
 }
 
+/// An enabled rotation. One that is cancelled is as absent as one that never was.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Observed {
-    pub enabled: bool,
     pub function: Option<String>,
     pub rules: Rules,
     /// Whether a rotation has ever run to its end.
@@ -118,10 +118,8 @@ impl Resource for Rotation {
         cx.after(want.stack.address());
         let rules = Rules::of(&want.schedule);
         let (before, function_before) = match &live {
-            Seen::Present(live) if live.enabled => {
-                (live.rules.shown(), live.function.as_ref().map_or(Shown::Unset, Shown::text))
-            }
-            _ => (Shown::Unset, Shown::Unset),
+            Seen::Present(live) => (live.rules.shown(), live.function.as_ref().map_or(Shown::Unset, Shown::text)),
+            Seen::Absent | Seen::Unobservable(_) => (Shown::Unset, Shown::Unset),
         };
         let shown = |step: Step<Change>| {
             step.attribute("schedule", before, rules.shown()).attribute(
@@ -132,8 +130,8 @@ impl Resource for Rotation {
         };
         let live = match live {
             Seen::Unobservable(why) => return Err(unobservable(why)),
-            Seen::Present(live) if live.enabled => live,
-            Seen::Absent | Seen::Present(_) => {
+            Seen::Present(live) => live,
+            Seen::Absent => {
                 return Ok(vec![
                     shown(cx.step("enable", Verb::Create, Change::Enable))
                         .because("rotates once at once, which proves that it works"),
@@ -142,7 +140,7 @@ impl Resource for Rotation {
         };
         let mut steps = Vec::new();
         if live.pending {
-            steps.push(cx.step("await", Verb::Ensure, Change::Await).because("a rotation is under way"));
+            steps.push(cx.step(AWAIT, Verb::Ensure, Change::Await).because("a rotation is under way"));
         }
         if live.rules != rules || live.function.as_ref() != Some(&want.function_arn) {
             steps.push(shown(cx.step("reschedule", Verb::Update, Change::Reschedule)));
@@ -157,17 +155,13 @@ impl Resource for Rotation {
         match live {
             Seen::Absent => Ok(Vec::new()),
             Seen::Unobservable(why) => Err(unobservable(why)),
-            Seen::Present(live) if !live.enabled || live.function.as_ref() != Some(&want.function_arn) => {
-                Ok(Vec::new())
-            }
+            // Another function rotates it: not by our doing.
+            Seen::Present(live) if live.function.as_ref() != Some(&want.function_arn) => Ok(Vec::new()),
             Seen::Present(_) => Ok(vec![cx.step("cancel", Verb::Delete, Change::Cancel)]),
         }
     }
 
     fn settled(want: &Desired, live: &Observed) -> Settled<()> {
-        if !live.enabled {
-            return Settled::NotYet { saying: "rotation is not enabled yet".to_owned() };
-        }
         if live.pending {
             let last = live.trouble.as_ref().map(|said| format!("; the function said: {said}")).unwrap_or_default();
             return Settled::NotYet { saying: format!("the rotation is under way{last}") };
@@ -195,7 +189,6 @@ impl Resource for Rotation {
 
     fn realised(want: &Desired, _known: &Known) -> Result<Observed, NotProduced> {
         Ok(Observed {
-            enabled: true,
             function: Some(want.function_arn.clone()),
             rules: Rules::of(&want.schedule),
             rotated: true,
@@ -213,12 +206,13 @@ impl Live for Rotation {
         let looks = wants.iter().map(|want| async {
             let Some(secret) = look.secret(&want.secret_name).await? else { return Ok(Seen::Absent) };
             // Somebody else's secret is refused by `secret`; here it counts as none.
-            if secret.deleted.is_some() || want.secret_mark.owner(&secret.tags) != Owner::Us {
+            let ours = want.secret_mark.owner(&secret.tags) == Owner::Us;
+            if !ours || secret.deleted.is_some() || !secret.rotation_enabled {
                 return Ok(Seen::Absent);
             }
             let trouble = match secret.pending() {
-                Some(_) if secret.rotation_enabled => last_error(look.aws, &want.functions.rotation).await?,
-                _ => None,
+                Some(_) => last_error(look.aws, &want.functions.rotation).await?,
+                None => None,
             };
             Ok::<_, LiveError>(Seen::Present(observed(&secret, trouble)))
         });
@@ -262,6 +256,15 @@ impl Live for Rotation {
             Err(error) if error.is(&["AccessDeniedException"]) => {
                 Ok(Applied::NotYet { saying: format!("Secrets Manager may not invoke the function yet: {error}") })
             }
+            // Another rotation is under way: one that the schedule, another apply or a person began.
+            Err(error) if error.is(&["InvalidRequestException"]) => {
+                match Look::new(aws).secret(&want.secret_name).await? {
+                    Some(secret) if secret.pending().is_some() => {
+                        Ok(Applied::NotYet { saying: "an earlier rotation is not finished".to_owned() })
+                    }
+                    _ => Err(error.into()),
+                }
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -269,7 +272,6 @@ impl Live for Rotation {
 
 fn observed(secret: &SecretLook, trouble: Option<String>) -> Observed {
     Observed {
-        enabled: secret.rotation_enabled,
         function: secret.rotation_function.clone(),
         rules: Rules {
             // AWS also fills in the days of an expression; the expression is what was asked for.

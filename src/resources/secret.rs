@@ -190,7 +190,8 @@ impl Live for Secret {
         match change {
             Change::Create => {
                 let create = call("secretsmanager", "CreateSecret");
-                aws.secrets
+                let answer = aws
+                    .secrets
                     .create_secret()
                     .name(&want.name)
                     .description(want.description())
@@ -203,7 +204,8 @@ impl Live for Secret {
                     ))
                     .send()
                     .await
-                    .map_err(|error| create.failed(error))?;
+                    .map_err(|error| create.failed(error));
+                absent(answer, &["ResourceExistsException"])?;
             }
             Change::Restore => {
                 let restore = call("secretsmanager", "RestoreSecret");

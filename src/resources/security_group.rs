@@ -6,7 +6,7 @@ use crate::aws::{Aws, Look, absent, call};
 use crate::execute::Applied;
 use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown, Tags};
 use crate::resource::{Diff, Known, NotProduced, made_up_id, OutputOf, Refusal, Resource, Settled, Step, Verb, require_ours, unobservable};
-use aws_sdk_ec2::types::{Filter, ResourceType, SecurityGroupRule as Rule, Tag, TagSpecification};
+use aws_sdk_ec2::types::{Filter, IpPermission, IpRange, Ipv6Range, ResourceType, SecurityGroupRule as Rule, Tag, TagSpecification};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
@@ -199,11 +199,18 @@ impl Live for SecurityGroup {
                     .tag_specifications(tagged(ResourceType::SecurityGroup, &named(&want.name, &want.mark.tags())))
                     .send()
                     .await
-                    .map_err(|error| create.failed(error))?;
-                let id = create.expect(answer.group_id(), "GroupId")?.to_owned();
-                let found = rules_of(aws, std::slice::from_ref(&id)).await?;
-                let rules = found.iter().filter(|rule| is_default_egress(rule)).filter_map(rule_id).collect();
-                revoke_egress(aws, &id, &rules).await?;
+                    .map_err(|error| create.failed(error));
+                let id = match absent(answer, &["InvalidGroup.Duplicate"])? {
+                    Some(answer) => create.expect(answer.group_id(), "GroupId")?.to_owned(),
+                    // Another apply was quicker, and may have stopped before the next call: it is made
+                    // here too, if the group is ours.
+                    None => match find(aws, &[(&want.vpc, &want.name)]).await?.remove(&want.name) {
+                        Some(group) if want.mark.owner(&group.tags) == Owner::Us => group.id,
+                        Some(_) => return Ok(Applied::Accepted),
+                        None => return Ok(not_visible()),
+                    },
+                };
+                return revoke_default_egress(aws, &id).await;
             }
             Change::RevokeDefaultEgress { id, rules } => revoke_egress(aws, id, rules).await?,
             Change::RevokeUndeclared { id, rules } => {
@@ -240,6 +247,29 @@ impl Live for SecurityGroup {
         }
         Ok(Applied::Accepted)
     }
+}
+
+fn not_visible() -> Applied {
+    Applied::NotYet { saying: "the new group is not visible yet".to_owned() }
+}
+
+/// Takes AWS's own rule away by what it says: the rule's id may not be visible yet in a group just made.
+async fn revoke_default_egress(aws: &Aws, id: &str) -> Result<Applied, LiveError> {
+    let everything = IpPermission::builder().ip_protocol("-1");
+    let everywhere = [
+        everything.clone().ip_ranges(IpRange::builder().cidr_ip("0.0.0.0/0").build()).build(),
+        // Only in a VPC with IPv6.
+        everything.ipv6_ranges(Ipv6Range::builder().cidr_ipv6("::/0").build()).build(),
+    ];
+    for permission in everywhere {
+        let revoke = call("ec2", "RevokeSecurityGroupEgress");
+        let request = aws.ec2.revoke_security_group_egress().group_id(id).ip_permissions(permission);
+        match request.send().await.map_err(|error| revoke.failed(error)) {
+            Err(error) if error.is(&["InvalidGroup.NotFound"]) => return Ok(not_visible()),
+            answer => absent(answer, &["InvalidPermission.NotFound"])?,
+        };
+    }
+    Ok(Applied::Accepted)
 }
 
 /// A group and its rules, as found.

@@ -8,10 +8,10 @@ use super::secret::{Secret, SecretArn};
 use super::security_group::{GroupId, SecurityGroup};
 use super::template::{self, Inputs};
 use super::{Live, LiveError, missing_tags};
-use crate::aws::{Aws, Look, absent, call};
+use crate::aws::{Aws, AwsError, Look, absent, call};
 use crate::execute::Applied;
 use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown, Tags, Val};
-use crate::resource::{Diff, Known, NotProduced, Refusal, Resource, Settled, Step, Verb, require_ours, unobservable};
+use crate::resource::{AWAIT, Diff, Known, NotProduced, Refusal, Resource, Settled, Step, Verb, require_ours, unobservable};
 use aws_sdk_cloudformation::types::{Capability, OnFailure, Parameter, Tag};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -120,7 +120,7 @@ impl Resource for Stack {
         }
         let mut steps = Vec::new();
         if live.status.ends_with("_IN_PROGRESS") {
-            steps.push(cx.step("await", Verb::Ensure, Change::Await).because(format!("it is {}", live.status)));
+            steps.push(cx.step(AWAIT, Verb::Ensure, Change::Await).because(format!("it is {}", live.status)));
         }
         steps.extend(update(cx, want, live));
         Ok(steps)
@@ -320,7 +320,7 @@ impl Live for Stack {
                     // A rolled-back stack keeps its events, which say what failed.
                     .on_failure(OnFailure::Rollback)
                     .client_request_token(uuid::Uuid::new_v4().to_string());
-                request.send().await.map_err(|error| create.failed(error))?;
+                absent(request.send().await.map_err(|error| create.failed(error)), &["AlreadyExistsException"])?;
             }
             Change::Update(values) => {
                 let update = call("cloudformation", "UpdateStack");
@@ -333,7 +333,7 @@ impl Live for Stack {
                     .capabilities(Capability::CapabilityIam)
                     .set_tags(Some(tags(&want.mark)))
                     .client_request_token(uuid::Uuid::new_v4().to_string());
-                request.send().await.map_err(|error| update.failed(error))?;
+                return updated(aws, want, request.send().await.map_err(|error| update.failed(error))).await;
             }
             Change::SetHosts(instance) => {
                 let update = call("cloudformation", "UpdateStack");
@@ -351,7 +351,7 @@ impl Live for Stack {
                     .set_parameters(Some(parameters))
                     .capabilities(Capability::CapabilityIam)
                     .client_request_token(uuid::Uuid::new_v4().to_string());
-                request.send().await.map_err(|error| update.failed(error))?;
+                return updated(aws, want, request.send().await.map_err(|error| update.failed(error))).await;
             }
             Change::Await => {}
             Change::Delete => {
@@ -361,6 +361,21 @@ impl Live for Stack {
             }
         }
         Ok(Applied::Accepted)
+    }
+}
+
+/// CloudFormation refuses an update of a stack that is changing with the same code as any bad request; the
+/// stack's state tells which it was.
+async fn updated<T>(aws: &Aws, want: &Desired, answer: Result<T, AwsError>) -> Result<Applied, LiveError> {
+    match answer {
+        Ok(_) => Ok(Applied::Accepted),
+        Err(error) if error.is(&["ValidationError"]) => match observe(aws, &want.name).await? {
+            Seen::Present(live) if live.status.ends_with("_IN_PROGRESS") => {
+                Ok(Applied::NotYet { saying: format!("the stack is {}", live.status) })
+            }
+            _ => Err(error.into()),
+        },
+        Err(error) => Err(error.into()),
     }
 }
 

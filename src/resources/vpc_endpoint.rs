@@ -6,7 +6,7 @@ use super::{Live, LiveError, missing_tags};
 use crate::aws::{Aws, Look, absent, call};
 use crate::execute::Applied;
 use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown, Tags, Val};
-use crate::resource::{Diff, Known, NotProduced, made_up_id, Refusal, Resource, Risk, Settled, Step, Verb, unobservable};
+use crate::resource::{AWAIT, Diff, Known, NotProduced, made_up_id, Refusal, Resource, Risk, Settled, Step, Verb, unobservable};
 use aws_sdk_ec2::types::{Filter, ResourceType, VpcEndpointType};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -94,7 +94,7 @@ impl Resource for VpcEndpoint {
         }
         let mut steps = Vec::new();
         if live.state == "pending" {
-            steps.push(cx.step("await", Verb::Ensure, Change::Await).because("it is being made"));
+            steps.push(cx.step(AWAIT, Verb::Ensure, Change::Await).because("it is being made"));
         }
         let group_is_right = match &group {
             Val::Known(group) => live.groups == BTreeSet::from([group.clone()]),
@@ -187,7 +187,8 @@ impl Live for VpcEndpoint {
         match change {
             Change::Create { group } => {
                 let create = call("ec2", "CreateVpcEndpoint");
-                aws.ec2
+                let answer = aws
+                    .ec2
                     .create_vpc_endpoint()
                     .vpc_id(&want.vpc)
                     .vpc_endpoint_type(VpcEndpointType::Interface)
@@ -202,7 +203,14 @@ impl Live for VpcEndpoint {
                     .client_token(uuid::Uuid::new_v4().to_string())
                     .send()
                     .await
-                    .map_err(|error| create.failed(error))?;
+                    .map_err(|error| create.failed(error));
+                // A second endpoint with the same private DNS is refused as a bad parameter; if the first
+                // is ours, another apply was quicker.
+                if let Err(error) = answer
+                    && !(error.is(&["InvalidParameter"]) && exists(aws, want).await?)
+                {
+                    return Err(error.into());
+                }
             }
             Change::Await => {}
             Change::Modify { id, group, add, remove, leave } => {
@@ -240,6 +248,10 @@ impl Live for VpcEndpoint {
         }
         Ok(Applied::Accepted)
     }
+}
+
+async fn exists(aws: &Aws, want: &Desired) -> Result<bool, LiveError> {
+    Ok(observe(aws, want).await?.present().is_some_and(|live| want.mark.owner(&live.tags) == Owner::Us))
 }
 
 async fn observe(aws: &Aws, want: &Desired) -> Result<Seen<Observed>, LiveError> {
