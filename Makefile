@@ -1,0 +1,67 @@
+# The front door. `make help` tells what there is; everything is made in target/.
+.DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+# The sandbox and the command line look for their tools there, whatever cargo is configured to.
+export CARGO_TARGET_DIR := $(CURDIR)/target
+
+.PHONY: help
+help: ## This list
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
+
+.PHONY: demo
+demo: tools ## The article's deployment, planned, applied, rotated and destroyed on this machine
+	@[ -e target/function/pgrotate-function.zip ] || echo "The first time, what it needs is built: about 10 minutes on" \
+		"two idle cores, most of them for the AWS SDK, and 4 GB in target/. The demo itself takes one minute."
+	@$(MAKE) function
+	@sandbox/ctl install
+	@demo/run
+
+.PHONY: test
+test: function ## All tests: the sandbox's own, then those of cargo
+	@sandbox/ctl install --postgres 16,17,18
+	@demo/quietly "Building the tests" -- cargo test --locked --workspace --no-run
+	sandbox/test
+	cargo test --locked --workspace
+
+.PHONY: lint
+lint: tools ## Formatting, clippy without a warning, and the scripts
+	cargo fmt --all --check
+	@demo/quietly "Running clippy" -- cargo clippy --locked --workspace --all-targets -- -D warnings
+	demo/lint
+
+.PHONY: bench
+bench: function ## What plan, apply and a rotation cost, beside what they are to cost
+	@sandbox/ctl install
+	@demo/bench
+
+# --examples though there are none: it makes cargo resolve features with those of the tests, as clippy and the tests
+# do. Without, proptest turns on one more feature of num-traits for the tests, and every AWS SDK is built again.
+.PHONY: build
+build: tools ## The command line: target/debug/pgrotate
+	@demo/quietly "Building pgrotate" -- cargo build --locked --workspace --bins --examples
+
+# Not `cargo run -p function-artifact`: features would unify differently, and much would be built twice.
+.PHONY: function
+function: build ## The rotation function's zip, which a development build takes from target/function
+	@CARGO_MANIFEST_DIR="$(CURDIR)/crates/function-artifact" \
+		demo/quietly "Building the rotation function" -- target/debug/function-artifact
+
+.PHONY: sandbox
+sandbox: ## AWS and PostgreSQL on this machine; see sandbox/README.md
+	@sandbox/ctl install --postgres 16,17,18
+
+.PHONY: clean
+clean: ## Removes target/
+	@if [ -e target/sandbox/.lock ]; then sandbox/ctl down; fi
+	rm -rf target
+
+# Told before anything is built, not after ten minutes of it.
+.PHONY: tools
+tools:
+	@command -v cargo > /dev/null || { echo "there is no cargo: install Rust, by https://rustup.rs" >&2; exit 1; }
+	@command -v python3 > /dev/null || { echo "there is no python3; on Debian: apt-get install python3" >&2; exit 1; }
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	@echo 'int main(void) { return 0; }' | cc -x c - -o /dev/null \
+		|| { echo "there is no working C compiler; on Debian: apt-get install gcc libc6-dev" >&2; exit 1; }
