@@ -204,6 +204,7 @@ impl Model<'_> {
                 vpc: config.network.vpc.value.clone(),
                 description: format!("{what} of pgrotate deployment {}", config.deployment),
                 rules: self.rules.remove(group.at.address()).unwrap_or_default(),
+                revoke_unmanaged: config.network.revoke_unmanaged_rules,
             };
             self.wants.push(want.into());
         }

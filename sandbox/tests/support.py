@@ -74,7 +74,7 @@ class Case(unittest.TestCase):
         if service not in self._clients:
             self._clients[service] = botocore.session.Session().create_client(
                 service, region_name="eu-north-1", endpoint_url=self.state["endpoint"], aws_access_key_id=self.account,
-                aws_secret_access_key="x", config=Config(retries={"max_attempts": 1}, parameter_validation=False))
+                aws_secret_access_key="x", config=Config(retries={"total_max_attempts": 1}, parameter_validation=False))
         return self._clients[service]
 
     def refused(self, code: str, call, **parameters) -> str:

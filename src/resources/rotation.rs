@@ -76,7 +76,17 @@ pub struct Observed {
     pub pending: bool,
     /// What the function said last, while something is pending.
     pub trouble: Option<String>,
+    /// Unix seconds.
+    pub last_rotated: Option<i64>,
+    /// Unix seconds: the last moment for the next one to start.
+    pub next_rotation: Option<i64>,
+    /// That moment passed over an hour before the observation.
+    pub overdue: bool,
 }
+
+/// Secrets Manager starts a rotation within its window, and repeats a failed one for some time: what has not
+/// happened an hour past the window's end needs somebody.
+const OVERDUE_AFTER_SECONDS: i64 = 60 * 60;
 
 #[derive(Debug, Clone)]
 pub enum Change {
@@ -89,6 +99,18 @@ pub enum Change {
     Await,
     Cancel,
 }
+
+/// A rotation of which nothing is known.
+const NEVER: Observed = Observed {
+    function: None,
+    rules: Rules { every_days: None, expression: None, window: None },
+    rotated: false,
+    pending: false,
+    trouble: None,
+    last_rotated: None,
+    next_rotation: None,
+    overdue: false,
+};
 
 impl Rotation {
     pub fn at(login: &str) -> Ref<Self> {
@@ -145,6 +167,12 @@ impl Resource for Rotation {
         if live.rules != rules || live.function.as_ref() != Some(&want.function_arn) {
             steps.push(shown(cx.step("reschedule", Verb::Update, Change::Reschedule)));
         }
+        if live.overdue {
+            cx.drift(
+                "the next rotation is overdue",
+                format!("pgrotate rotate FILE {} --wait, and read what it says", want.mark.address.name),
+            );
+        }
         if !live.rotated && !live.pending {
             steps.push(cx.step("rotate", Verb::Rotate, Change::Rotate).because("no rotation has ever finished"));
         }
@@ -183,7 +211,7 @@ impl Resource for Rotation {
     fn same(one: &Observed, other: &Observed) -> bool {
         // A scheduled rotation between plan and apply is nobody's doing.
         let without_progress =
-            |live: &Observed| Observed { rotated: false, pending: false, trouble: None, ..live.clone() };
+            |live: &Observed| Observed { function: live.function.clone(), rules: live.rules.clone(), ..NEVER };
         without_progress(one) == without_progress(other)
     }
 
@@ -192,8 +220,7 @@ impl Resource for Rotation {
             function: Some(want.function_arn.clone()),
             rules: Rules::of(&want.schedule),
             rotated: true,
-            pending: false,
-            trouble: None,
+            ..NEVER
         })
     }
 }
@@ -282,6 +309,11 @@ fn observed(secret: &SecretLook, trouble: Option<String>) -> Observed {
         rotated: secret.last_rotated.is_some(),
         pending: secret.pending().is_some(),
         trouble,
+        last_rotated: secret.last_rotated,
+        next_rotation: secret.next_rotation,
+        overdue: secret
+            .next_rotation
+            .is_some_and(|next| next + OVERDUE_AFTER_SECONDS < jiff::Timestamp::now().as_second()),
     }
 }
 
@@ -299,6 +331,26 @@ async fn last_error(aws: &Aws, function: &str) -> Result<Option<String>, LiveErr
     let Some(answer) = answer else { return Ok(None) };
     let last = answer.events().iter().max_by_key(|event| event.timestamp()).and_then(|event| event.message());
     Ok(last.map(|message| message.trim().to_owned()))
+}
+
+/// The last lines, at most `most`, that a function has logged about `login` since `since` (Unix
+/// milliseconds), as they are.
+pub async fn log_about(
+    aws: &Aws,
+    function: &str,
+    login: &str,
+    since: i64,
+    most: usize,
+) -> Result<Vec<(i64, String)>, LiveError> {
+    let mut found = Vec::new();
+    for_each_line(aws, function, login, since, |at, text, line| {
+        if line["login"].as_str() == Some(login) {
+            found.push((at, text.trim().to_owned()));
+        }
+    })
+    .await?;
+    found.sort();
+    Ok(found.split_off(found.len().saturating_sub(most)))
 }
 
 /// Asks Secrets Manager to rotate now; answers with the rotation's token, which is the new version's id.
@@ -325,31 +377,52 @@ pub struct LogLine {
 /// What the rotation function has logged of the rotation `token` since `since` (Unix milliseconds), in
 /// order. Logs arrive some seconds late.
 pub async fn log_of(aws: &Aws, function: &str, token: &str, since: i64) -> Result<Vec<LogLine>, LiveError> {
+    let mut lines = Vec::new();
+    for_each_line(aws, function, token, since, |at, _, line| {
+        if line["rotation"].as_str() == Some(token) {
+            lines.push(LogLine {
+                at,
+                step: line["step"].as_str().unwrap_or("?").to_owned(),
+                outcome: line["outcome"].as_str().unwrap_or("?").to_owned(),
+                message: line["message"].as_str().map(str::to_owned),
+                milliseconds: line["milliseconds"].as_u64().unwrap_or(0),
+            });
+        }
+    })
+    .await?;
+    lines.sort_by_key(|line| line.at);
+    Ok(lines)
+}
+
+/// Every JSON line of a function's log that holds `term`: (Unix milliseconds, text, the line read).
+async fn for_each_line(
+    aws: &Aws,
+    function: &str,
+    term: &str,
+    since: i64,
+    mut each: impl FnMut(i64, &str, &serde_json::Value),
+) -> Result<(), LiveError> {
     let filter = call("logs", "FilterLogEvents");
     let request = aws
         .logs
         .filter_log_events()
         .log_group_name(FunctionNames::log_group(function))
-        .filter_pattern(format!("\"{token}\""))
+        // A quoted term is looked for as it stands; a quote inside is escaped.
+        .filter_pattern(format!("\"{}\"", term.replace('\\', "\\\\").replace('"', "\\\"")))
         .start_time(since);
     let mut pages = request.into_paginator().send();
-    let mut lines = Vec::new();
     while let Some(page) = pages.next().await {
         let Some(page) = absent(page.map_err(|error| filter.failed(error)), &["ResourceNotFoundException"])? else {
             break;
         };
-        lines.extend(page.events().iter().filter_map(|event| {
+        for event in page.events() {
             // Lambda's own lines (START, REPORT) are not JSON and not ours.
-            let line: serde_json::Value = serde_json::from_str(event.message()?).ok()?;
-            (line["rotation"].as_str() == Some(token)).then(|| LogLine {
-                at: event.timestamp().unwrap_or(since),
-                step: line["step"].as_str().unwrap_or("?").to_owned(),
-                outcome: line["outcome"].as_str().unwrap_or("?").to_owned(),
-                message: line["message"].as_str().map(str::to_owned),
-                milliseconds: line["milliseconds"].as_u64().unwrap_or(0),
-            })
-        }));
+            if let Some(text) = event.message()
+                && let Ok(line) = serde_json::from_str(text)
+            {
+                each(event.timestamp().unwrap_or(since), text, &line);
+            }
+        }
     }
-    lines.sort_by_key(|line| line.at);
-    Ok(lines)
+    Ok(())
 }
