@@ -1,6 +1,7 @@
 //! `rotation`: a secret's schedule, and the proof that it works. Settled means that a rotation has really
 //! run to its end, which the function only lets happen after the new password has logged in.
 
+use super::function_log::last_error;
 use super::functions::FunctionNames;
 use super::login::Login;
 use super::secret::Secret;
@@ -12,6 +13,7 @@ use crate::execute::Applied;
 use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown};
 use crate::resource::{AWAIT, Diff, Known, NotProduced, Refusal, Resource, Settled, Step, Verb, unobservable};
 use aws_sdk_secretsmanager::types::RotationRulesType;
+use std::fmt;
 use std::time::Duration;
 
 #[derive(Debug, Clone)]
@@ -51,17 +53,23 @@ impl Rules {
     }
 
     fn shown(&self) -> Shown {
+        if self.every_days.is_none() && self.expression.is_none() { Shown::Unset } else { Shown::text(self) }
+    }
+}
+
+impl fmt::Display for Rules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { every_days, expression, window } = self;
-        let rule = match (expression, every_days) {
-            (Some(expression), _) => expression.clone(),
-            (None, Some(1)) => "every day".to_owned(),
-            (None, Some(days)) => format!("every {days} days"),
-            (None, None) => return Shown::Unset,
-        };
-        Shown::Text(match window {
-            Some(window) => format!("{rule}, within {window}"),
-            None => rule,
-        })
+        match (expression, every_days) {
+            (Some(expression), _) => f.write_str(expression)?,
+            (None, Some(1)) => f.write_str("every day")?,
+            (None, Some(days)) => write!(f, "every {days} days")?,
+            (None, None) => f.write_str("none")?,
+        }
+        match window {
+            Some(window) => write!(f, ", within {window}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -317,42 +325,6 @@ fn observed(secret: &SecretLook, trouble: Option<String>) -> Observed {
     }
 }
 
-/// The function's last line that tells of an error, of the last ten minutes.
-async fn last_error(aws: &Aws, function: &str) -> Result<Option<String>, LiveError> {
-    let filter = call("logs", "FilterLogEvents");
-    let since = jiff::Timestamp::now().as_millisecond() - 10 * 60 * 1000;
-    let request = aws
-        .logs
-        .filter_log_events()
-        .log_group_name(FunctionNames::log_group(function))
-        .filter_pattern("\"error\"")
-        .start_time(since);
-    let answer = absent(request.send().await.map_err(|error| filter.failed(error)), &["ResourceNotFoundException"])?;
-    let Some(answer) = answer else { return Ok(None) };
-    let last = answer.events().iter().max_by_key(|event| event.timestamp()).and_then(|event| event.message());
-    Ok(last.map(|message| message.trim().to_owned()))
-}
-
-/// The last lines, at most `most`, that a function has logged about `login` since `since` (Unix
-/// milliseconds), as they are.
-pub async fn log_about(
-    aws: &Aws,
-    function: &str,
-    login: &str,
-    since: i64,
-    most: usize,
-) -> Result<Vec<(i64, String)>, LiveError> {
-    let mut found = Vec::new();
-    for_each_line(aws, function, login, since, |at, text, line| {
-        if line["login"].as_str() == Some(login) {
-            found.push((at, text.trim().to_owned()));
-        }
-    })
-    .await?;
-    found.sort();
-    Ok(found.split_off(found.len().saturating_sub(most)))
-}
-
 /// Asks Secrets Manager to rotate now; answers with the rotation's token, which is the new version's id.
 pub async fn rotate_now(aws: &Aws, secret: &str) -> Result<String, LiveError> {
     let rotate = call("secretsmanager", "RotateSecret");
@@ -360,69 +332,4 @@ pub async fn rotate_now(aws: &Aws, secret: &str) -> Result<String, LiveError> {
     let request = aws.secrets.rotate_secret().secret_id(secret).client_request_token(&token);
     request.send().await.map_err(|error| rotate.failed(error))?;
     Ok(token)
-}
-
-/// One line of a function's log about one rotation.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LogLine {
-    /// Unix milliseconds.
-    pub at: i64,
-    pub step: String,
-    /// `failed`, or what the step did.
-    pub outcome: String,
-    pub message: Option<String>,
-    pub milliseconds: u64,
-}
-
-/// What the rotation function has logged of the rotation `token` since `since` (Unix milliseconds), in
-/// order. Logs arrive some seconds late.
-pub async fn log_of(aws: &Aws, function: &str, token: &str, since: i64) -> Result<Vec<LogLine>, LiveError> {
-    let mut lines = Vec::new();
-    for_each_line(aws, function, token, since, |at, _, line| {
-        if line["rotation"].as_str() == Some(token) {
-            lines.push(LogLine {
-                at,
-                step: line["step"].as_str().unwrap_or("?").to_owned(),
-                outcome: line["outcome"].as_str().unwrap_or("?").to_owned(),
-                message: line["message"].as_str().map(str::to_owned),
-                milliseconds: line["milliseconds"].as_u64().unwrap_or(0),
-            });
-        }
-    })
-    .await?;
-    lines.sort_by_key(|line| line.at);
-    Ok(lines)
-}
-
-/// Every JSON line of a function's log that holds `term`: (Unix milliseconds, text, the line read).
-async fn for_each_line(
-    aws: &Aws,
-    function: &str,
-    term: &str,
-    since: i64,
-    mut each: impl FnMut(i64, &str, &serde_json::Value),
-) -> Result<(), LiveError> {
-    let filter = call("logs", "FilterLogEvents");
-    let request = aws
-        .logs
-        .filter_log_events()
-        .log_group_name(FunctionNames::log_group(function))
-        // A quoted term is looked for as it stands; a quote inside is escaped.
-        .filter_pattern(format!("\"{}\"", term.replace('\\', "\\\\").replace('"', "\\\"")))
-        .start_time(since);
-    let mut pages = request.into_paginator().send();
-    while let Some(page) = pages.next().await {
-        let Some(page) = absent(page.map_err(|error| filter.failed(error)), &["ResourceNotFoundException"])? else {
-            break;
-        };
-        for event in page.events() {
-            // Lambda's own lines (START, REPORT) are not JSON and not ours.
-            if let Some(text) = event.message()
-                && let Ok(line) = serde_json::from_str(text)
-            {
-                each(event.timestamp().unwrap_or(since), text, &line);
-            }
-        }
-    }
-    Ok(())
 }
