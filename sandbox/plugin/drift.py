@@ -4,6 +4,8 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/drift-aware-chang
 """
 import copy
 import json
+import xml.etree.ElementTree as xml
+from urllib.parse import parse_qs
 
 from ministack.core.responses import now_iso, request_scope
 from ministack.services import cloudformation, cloudwatch, eventbridge, iam, lambda_svc
@@ -46,7 +48,7 @@ def _read_alarm(physical_id, properties):
 
 
 def _read_rule(physical_id, properties):
-    rule = next((each for each in eventbridge._rules.values() if each.get("Name") == physical_id.split("|")[-1]), None)
+    rule = eventbridge._rules.get(eventbridge._rule_key(physical_id, drift._eb_rule_bus_name(properties)))
     if rule is None:
         return None
     return {"State": rule.get("State"), "EventPattern": drift._json_or(rule.get("EventPattern"))}
@@ -74,7 +76,7 @@ def _create_change_set(request: Request):
         return PASS_ON
     if request.params.get("ChangeSetType", "UPDATE") != "UPDATE":
         raise Fault("ValidationError", "DeploymentMode REVERT_DRIFT is only valid for change sets of the type UPDATE.")
-    form = handlers_form(request)
+    form = parse_qs(request.body.decode(), keep_blank_values=True)
     with request_scope(request.place.account.number, request.place.region):
         status, _, body = changesets._create_change_set(form)
         if status >= 400:
@@ -89,13 +91,7 @@ def _create_change_set(request: Request):
     return {"Id": key, "StackId": change_set["StackId"]}
 
 
-def handlers_form(request: Request) -> dict:
-    from urllib.parse import parse_qs
-    return parse_qs(request.body.decode(), keep_blank_values=True)
-
-
 def _error(body) -> tuple[str, str]:
-    import xml.etree.ElementTree as xml
     texts = {element.tag.rpartition("}")[2]: element.text or "" for element in xml.fromstring(body).iter()}
     return texts["Code"], texts["Message"]
 

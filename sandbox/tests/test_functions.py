@@ -12,7 +12,7 @@ def handle(event):
 '''
 READ = '''
 def handle(event):
-    return aws("secretsmanager").get_secret_value(SecretId=event)["SecretString"]
+    return SecretsManager().get_secret_value(SecretId=event)["SecretString"]
 '''
 
 
@@ -155,7 +155,7 @@ class Permissions(Case):
     def test_a_client_is_its_account_s_root(self):
         told = self.aws("sts").get_caller_identity()
         self.assertEqual((told["Account"], told["Arn"]), (self.account, f"arn:aws:iam::{self.account}:root"))
-        self.function("f", "def handle(event):\n    return aws('sts').get_caller_identity()['Arn']")
+        self.function("f", "import botocore.session\ndef handle(event):\n    return botocore.session.Session().create_client('sts').get_caller_identity()['Arn']")
         self.assertEqual(self.invoke("f"), (None, f"arn:aws:sts::{self.account}:assumed-role/f-role/f"))
 
 

@@ -303,11 +303,12 @@ fn observed(want: &Desired, group: &Found) -> Observed {
         if is_default_egress(rule) {
             default_egress.insert(id);
         } else {
-            match want.mark.owner(&tags) {
-                Owner::OtherAddress(address) => {
+            // Both tags: a rule is revoked for no longer being declared, and that must not rest on one.
+            match want.mark.address_of_ours(&tags) {
+                Some(address) => {
                     ours.insert(address, id);
                 }
-                Owner::Us | Owner::OtherDeployment(_) | Owner::Nobody => {
+                None => {
                     unmanaged.insert(id, described(rule));
                 }
             }
