@@ -52,10 +52,8 @@ async fn what_the_clone_makes_belongs_to_the_base_and_settings_are_mirrored() {
     assert_eq!(copy.comment, role.comment);
 
     // AWSCURRENT is the clone: its table is the base's, and the next turn can use it.
-    let sql = "DO $$ BEGIN IF current_setting('application_name') <> 'pgrotate' THEN RAISE 'name'; END IF; END $$; \
-               CREATE TABLE made_by_clone (id int)";
-    let path = format!("SET search_path = {schema}; {sql}");
-    world.as_current(&path).await.unwrap();
+    let name = "DO $$ BEGIN IF current_setting('application_name') <> 'it''s, \"quoted\"' THEN RAISE 'name'; END IF; END $$";
+    world.as_current(&format!("{name}; CREATE TABLE made_by_clone (id int)")).await.unwrap();
     let owner = "SELECT tableowner::text FROM pg_tables WHERE tablename = 'made_by_clone'";
     assert_eq!(world.server.texts(owner).await, [world.user.clone()]);
     // What base loses, the clone loses.

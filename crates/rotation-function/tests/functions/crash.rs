@@ -1,0 +1,150 @@
+//! A process that dies at any of its side effects, before it or after it, and what comes next.
+//!
+//! At every moment AWSCURRENT logs in (alternating users), or a labelled version does (single user). After
+//! the next run AWSCURRENT logs in, whether that run repeats the token or brings a new one.
+
+use crate::fake::{CURRENT, PENDING};
+use crate::faults::When;
+use crate::world::{World, token};
+use function_contract::{Duty, Strategy};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// Secrets Manager repeats the rotation.
+    SameToken,
+    /// Somebody cancels it, which takes AWSPENDING away, and starts another.
+    NewToken,
+    /// A second process dies at the same point, and then the token is repeated.
+    DiesAgain,
+    /// Cancelled, and the rotation that follows dies at the same point; then a third.
+    NewTokenDiesAgain,
+}
+
+async fn all_crashes(strategy: Strategy, earlier: usize) {
+    let mut cases = 0;
+    for next in [Next::SameToken, Next::NewToken, Next::DiesAgain, Next::NewTokenDiesAgain] {
+        for when in [When::Before, When::After] {
+            // One world a series: a recovered login is as good as new, and the next crash proves it.
+            let world = World::new(strategy).await;
+            for _ in 0..earlier {
+                world.rotate(&world.user_arn).await;
+            }
+            for at in 0.. {
+                let context = format!("{strategy:?}, {earlier} earlier, {next:?}, {when:?} effect {at}");
+                if !crash(&world, at, when, next, &context).await {
+                    break;
+                }
+                cases += 1;
+            }
+        }
+    }
+    let least = match strategy {
+        // A put, the lock, label moves and the password, twice four series.
+        Strategy::AlternatingUsers => 8 * 5,
+        Strategy::SingleUser => 8 * 6,
+    };
+    assert!(cases >= least, "only {cases} crashes");
+}
+
+/// Crashes one rotation and lets it recover. False: the rotation had no such side effect, and succeeded.
+async fn crash(world: &World, at: usize, when: When, next: Next, context: &str) -> bool {
+    let arn = &world.user_arn;
+    let mut token = token();
+    if !die(world, &token, at, when, context).await {
+        return false;
+    }
+    match next {
+        Next::SameToken => {}
+        Next::NewToken => token = cancelled(world, &token),
+        Next::DiesAgain => drop(die(world, &token, at, when, context).await),
+        Next::NewTokenDiesAgain => {
+            token = cancelled(world, &token);
+            if die(world, &token, at, when, context).await {
+                token = cancelled(world, &token);
+            }
+        }
+    }
+    world.plan.start(None);
+    world.store.start_rotation(arn, &token).unwrap_or_else(|error| panic!("{context}: {error}"));
+    world.steps(arn, &token).await.unwrap_or_else(|error| panic!("{context}: {error}"));
+    world.store.with(arn, |secret| {
+        assert_eq!(secret.labels[CURRENT], token, "{context}");
+        assert_eq!(secret.labels.get(PENDING), None, "{context}");
+    });
+    assert!(world.current_works(arn).await, "{context}: AWSCURRENT after recovery");
+    true
+}
+
+/// Runs a rotation that dies, and checks what must hold afterwards. False: it did not die.
+async fn die(world: &World, token: &str, at: usize, when: When, context: &str) -> bool {
+    let arn = &world.user_arn;
+    world.plan.start(Some((at, when)));
+    world.store.start_rotation(arn, token).unwrap_or_else(|error| panic!("{context}: {error}"));
+    // The counting goes on over the steps, as if one process took them all.
+    let result = world.steps(arn, token).await;
+    let died = world.plan.dead();
+    assert_eq!(result.is_err(), died, "{context}: {result:?}");
+    let working = world.working_labels(arn).await;
+    match world.strategy {
+        Strategy::AlternatingUsers => assert!(working.iter().any(|label| label == CURRENT), "{context}: {working:?}"),
+        Strategy::SingleUser => assert!(!working.is_empty(), "{context}: locked out"),
+    }
+    died
+}
+
+/// What CancelRotateSecret and the advice in AWS's documentation come to.
+fn cancelled(world: &World, old: &str) -> String {
+    world.store.with(&world.user_arn, |secret| {
+        if secret.labels.get(PENDING).is_some_and(|pending| pending == old) {
+            secret.labels.remove(PENDING);
+        }
+    });
+    token()
+}
+
+#[tokio::test]
+async fn alternating_users_survive_every_crash() {
+    for earlier in 0..3 {
+        all_crashes(Strategy::AlternatingUsers, earlier).await;
+    }
+}
+
+#[tokio::test]
+async fn a_single_user_survives_every_crash() {
+    for earlier in 0..3 {
+        all_crashes(Strategy::SingleUser, earlier).await;
+    }
+}
+
+#[tokio::test]
+async fn provisioning_survives_every_crash() {
+    use crate::faults::{FaultyDatabase, FaultyStore};
+    use function_contract::ProvisioningRequest;
+    use rotation_function::context::Context;
+    use std::time::Duration;
+    use tokio::time::Instant;
+    let mut cases = 0;
+    for when in [When::Before, When::After] {
+        for at in 0.. {
+            let world = World::unprovisioned(Strategy::AlternatingUsers);
+            world.ensure(world.request(Duty::Admin)).await.unwrap();
+            world.plan.start(Some((at, when)));
+            let (store, database) = (FaultyStore(&world.store, &world.plan), FaultyDatabase(&world.database, &world.plan));
+            let until = Instant::now() + Duration::from_secs(20);
+            let context = Context { config: &world.config, store: &store, database: &database, until };
+            let request = ProvisioningRequest::EnsureLogin(world.request(Duty::User));
+            let result = context.provision(&request).await;
+            if !world.plan.dead() {
+                result.unwrap();
+                break;
+            }
+            cases += 1;
+            world.ensure(world.request(Duty::User)).await.unwrap_or_else(|error| panic!("{when:?} effect {at}: {error}"));
+            assert!(world.current_works(&world.user_arn).await, "{when:?} effect {at}");
+            assert_eq!(world.store.with(&world.user_arn, |secret| secret.values.len()), 1, "one value, {when:?} effect {at}");
+            world.plan.start(None);
+            world.rotate(&world.user_arn).await;
+        }
+    }
+    assert!(cases >= 8, "only {cases} crashes");
+}
