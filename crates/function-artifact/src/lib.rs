@@ -92,9 +92,8 @@ pub enum BuildError {
 /// Takes some minutes of processor time the first time (305 seconds measured), seconds when nothing
 /// changed. Cargo's messages go to standard error.
 pub fn build(options: &Options) -> Result<Artifact, BuildError> {
-    let status = cargo(options)
-        .status()
-        .map_err(|source| BuildError::Start { cargo: options.cargo.clone(), source })?;
+    let status =
+        cargo(options).status().map_err(|source| BuildError::Start { cargo: options.cargo.clone(), source })?;
     if !status.success() {
         return Err(BuildError::Cargo { status });
     }
@@ -199,7 +198,9 @@ mod tests {
 
     #[test]
     fn only_what_says_where_crates_come_from_reaches_the_nested_build() {
-        for name in ["CARGO", "CARGO_TARGET_DIR", "CARGO_PKG_NAME", "CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS", "RUSTC_WRAPPER"] {
+        for name in
+            ["CARGO", "CARGO_TARGET_DIR", "CARGO_PKG_NAME", "CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS", "RUSTC_WRAPPER"]
+        {
             assert!(changes_the_build(name), "{name}");
         }
         for name in ["CARGO_HOME", "CARGO_NET_OFFLINE", "PATH", "RUSTUP_TOOLCHAIN"] {

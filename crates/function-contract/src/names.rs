@@ -83,7 +83,9 @@ impl RoleComment {
     /// Whether `comment` carries this mark.
     pub fn marks(&self, comment: Option<&str>) -> bool {
         comment.is_some_and(|comment| {
-            comment.strip_prefix(&self.text()).is_some_and(|rest| rest.is_empty() || rest.starts_with(' ') || rest.starts_with('\n'))
+            comment
+                .strip_prefix(&self.text())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(' ') || rest.starts_with('\n'))
         })
     }
 }
@@ -127,7 +129,8 @@ mod tests {
         for tail in ["", " the team's own words", "\nmore"] {
             assert_eq!(RoleComment::read(Some(&format!("{}{tail}", mark.text()))), Some(mark.clone()));
         }
-        for none in [None, Some(""), Some("x pgrotate:deployment=a pgrotate:address=b"), Some("pgrotate:deployment=a")] {
+        for none in [None, Some(""), Some("x pgrotate:deployment=a pgrotate:address=b"), Some("pgrotate:deployment=a")]
+        {
             assert_eq!(RoleComment::read(none), None);
         }
         assert_eq!(RoleComment::read(Some("pgrotate:deployment=%41 pgrotate:address=b")), None, "not our spelling");

@@ -4,8 +4,8 @@ use crate::context::{Admin, Context, Version};
 use crate::database::{Database, DatabaseError, Session, identifier};
 use crate::error::FunctionError;
 use crate::event::RotationEvent;
-use crate::rotation::{Gated, Report};
 use crate::roles::{self, Role, ServerFacts};
+use crate::rotation::{Gated, Report};
 use crate::scram::Verifier;
 use crate::store::SecretStore;
 use crate::{lock, ownership};
@@ -55,7 +55,9 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         };
         let mut notes = Vec::new();
         if let Some(refusal) = self.guard(&current).await? {
-            notes.push(format!("repaired: AWSCURRENT did not log in ({refusal}), and the role is this deployment's own"));
+            notes.push(format!(
+                "repaired: AWSCURRENT did not log in ({refusal}), and the role is this deployment's own"
+            ));
         }
         let on_behalf = |error: DatabaseError| missing_grant(error, base, &admin.username);
         let clone_role = match found.remove(&clone) {
@@ -67,7 +69,9 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
                 roles::create_clone(session, &clone, base, &mark).await.map_err(on_behalf)?;
                 notes.push(format!("made role {}", identifier(&clone)));
                 let made: Option<Role> = roles::read(session, &[&clone]).await?.remove(&clone);
-                made.ok_or_else(|| FunctionError::BadEvent(format!("role {clone:?} was dropped while it was being made")))?
+                made.ok_or_else(|| {
+                    FunctionError::BadEvent(format!("role {clone:?} was dropped while it was being made"))
+                })?
             }
         };
         notes.extend(roles::mirror(session, &base_role, &clone_role).await.map_err(on_behalf)?);

@@ -47,7 +47,10 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
     pub async fn read_current(&self, secret: &str, login: &str) -> Result<Version, FunctionError> {
         let current = self.read(secret, login, Which::Label(label::CURRENT)).await?;
         current.ok_or_else(|| {
-            FunctionError::refused(secret, "it has no AWSCURRENT value yet: apply the deployment, which provisions the login")
+            FunctionError::refused(
+                secret,
+                "it has no AWSCURRENT value yet: apply the deployment, which provisions the login",
+            )
         })
     }
 
@@ -69,7 +72,10 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         let secret = &self.config.admin_secret_arn;
         let stored = self.store.get(secret, Which::Label(label::CURRENT)).await?;
         let Some(stored) = stored else {
-            return Err(FunctionError::refused(secret, "the admin login's secret has no value yet: apply the deployment"));
+            return Err(FunctionError::refused(
+                secret,
+                "the admin login's secret has no value yet: apply the deployment",
+            ));
         };
         let value = SecretValue::parse(stored.text).map_err(FunctionError::value(secret))?;
         let current = Version { id: stored.version, labels: stored.labels, value };
@@ -122,7 +128,10 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
 
     /// Does `work`, again after a pause when a failover or a restart interrupts it. `work` must be safe to
     /// repeat, and connects anew each time.
-    pub async fn retrying<T>(&self, mut work: impl AsyncFnMut() -> Result<T, FunctionError>) -> Result<T, FunctionError> {
+    pub async fn retrying<T>(
+        &self,
+        mut work: impl AsyncFnMut() -> Result<T, FunctionError>,
+    ) -> Result<T, FunctionError> {
         let mut pause = FIRST_PAUSE;
         for _ in 1..TRIES {
             match work().await {

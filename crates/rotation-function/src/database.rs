@@ -150,7 +150,8 @@ impl Database for Postgres {
     async fn connect(&self, login: &Login<'_>) -> Result<PostgresSession, DatabaseError> {
         let server = format!("{}:{}", login.host, login.port);
         if !self.hosts.allow(login.host, login.port) {
-            let because = "it is not among the servers this function may talk to: apply the deployment again".to_owned();
+            let because =
+                "it is not among the servers this function may talk to: apply the deployment again".to_owned();
             return Err(DatabaseError::Unreachable { server, because, passing: false });
         }
         let mut config = Config::new();

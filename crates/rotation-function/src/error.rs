@@ -63,7 +63,9 @@ impl FunctionError {
             Self::Busy { .. } => error_type::BUSY,
             Self::Database(DatabaseError::Unreachable { .. }) => error_type::UNREACHABLE,
             Self::MissingGrant { .. } => error_type::DATABASE_REFUSED,
-            Self::Database(DatabaseError::Refused { .. } | DatabaseError::Unexpected { .. }) => error_type::DATABASE_REFUSED,
+            Self::Database(DatabaseError::Refused { .. } | DatabaseError::Unexpected { .. }) => {
+                error_type::DATABASE_REFUSED
+            }
             Self::Store(_) => error_type::SECRETS_MANAGER,
         }
     }

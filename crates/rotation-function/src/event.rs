@@ -150,7 +150,8 @@ mod tests {
 
     #[test]
     fn the_rotation_token_is_kept() {
-        let event = json!({"Step": "createSecret", "SecretId": "arn", "ClientRequestToken": TOKEN, "RotationToken": "t"});
+        let event =
+            json!({"Step": "createSecret", "SecretId": "arn", "ClientRequestToken": TOKEN, "RotationToken": "t"});
         assert_eq!(parse(event).ok().unwrap().rotation_token.unwrap().expose(), "t");
     }
 }

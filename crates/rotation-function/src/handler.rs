@@ -69,9 +69,11 @@ pub async fn handle<S: SecretStore, D: Database>(
 
 fn read<T: serde::de::DeserializeOwned>(payload: Value) -> Result<T, FunctionError> {
     // Requests of the CLI hold no secret, so the parser's own words may be passed on.
-    serde_json::from_value(payload).map_err(|error| FunctionError::BadEvent(format!("the request is not understood: {error}")))
+    serde_json::from_value(payload)
+        .map_err(|error| FunctionError::BadEvent(format!("the request is not understood: {error}")))
 }
 
 fn answer<T: serde::Serialize>(answer: T) -> Result<Value, FunctionError> {
-    serde_json::to_value(answer).map_err(|error| FunctionError::BadEvent(format!("the answer cannot be written: {error}")))
+    serde_json::to_value(answer)
+        .map_err(|error| FunctionError::BadEvent(format!("the answer cannot be written: {error}")))
 }

@@ -8,7 +8,8 @@ use crate::roles::{self, Role};
 use crate::secret::SecretValue;
 use crate::store::{SecretInfo, SecretStore, Which, label};
 use function_contract::{
-    Fact, InspectLogin, InspectionReport, InspectionRequest, LoginAttempt, LoginFacts, RoleFacts, VersionFacts, clone_of,
+    Fact, InspectLogin, InspectionReport, InspectionRequest, LoginAttempt, LoginFacts, RoleFacts, VersionFacts,
+    clone_of,
 };
 
 /// A session to read the catalogue in, opened at most once, or why there is none.
@@ -132,7 +133,9 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         if matches!(admin, CatalogueSession::NotTried) {
             *admin = match self.log_in_as_admin().await {
                 Ok(admin) => CatalogueSession::Open(admin.session),
-                Err(error) => CatalogueSession::None(format!("neither this login nor the admin login gets in: {error}")),
+                Err(error) => {
+                    CatalogueSession::None(format!("neither this login nor the admin login gets in: {error}"))
+                }
             };
         }
         match admin {

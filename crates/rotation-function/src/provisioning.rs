@@ -12,9 +12,7 @@ use crate::scram::Verifier;
 use crate::secret::{Credentials, NewSecret};
 use crate::store::{Put, SecretStore, Which, label};
 use crate::{config::ConfigError, lock, ownership};
-use function_contract::{
-    Duty, EnsureLogin, Provisioned, ProvisioningRequest, RoleComment, Strategy, clone_of, env,
-};
+use function_contract::{Duty, EnsureLogin, Provisioned, ProvisioningRequest, RoleComment, Strategy, clone_of, env};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -89,9 +87,16 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
             }
         }
         let (version, value_stored) = self.ensure_value(ensure).await?;
-        let mut work = Work { session, server: ServerFacts::read(session).await?, ensure, mark, admin, notes: Vec::new() };
+        let mut work =
+            Work { session, server: ServerFacts::read(session).await?, ensure, mark, admin, notes: Vec::new() };
         let role_created = self.ensure_roles(&mut work, &version, &found).await?;
-        Ok(Provisioned { login: ensure.login.clone(), version: Some(version.id), role_created, value_stored, notes: work.notes })
+        Ok(Provisioned {
+            login: ensure.login.clone(),
+            version: Some(version.id),
+            role_created,
+            value_stored,
+            notes: work.notes,
+        })
     }
 
     /// The stored value. Only where there is none, one is made; in either case what counts is what was read back.
@@ -129,10 +134,16 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
             (Strategy::SingleUser, None) => {}
             (Strategy::AlternatingUsers, Some(arn)) if arn == self.config.admin_secret_arn => {}
             (Strategy::SingleUser, Some(_)) => {
-                return Err(FunctionError::refused(secret, "its value has a masterarn, which means alternating users: remove it"));
+                return Err(FunctionError::refused(
+                    secret,
+                    "its value has a masterarn, which means alternating users: remove it",
+                ));
             }
             (Strategy::AlternatingUsers, _) => {
-                let because = format!("its value lacks the masterarn of alternating users: set it to {}", self.config.admin_secret_arn);
+                let because = format!(
+                    "its value lacks the masterarn of alternating users: set it to {}",
+                    self.config.admin_secret_arn
+                );
                 return Err(FunctionError::refused(secret, because));
             }
         }
@@ -194,7 +205,9 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
     async fn half_way(&self, ensure: &EnsureLogin, current: &Version) -> Result<Option<String>, FunctionError> {
         let info = self.store.describe(&ensure.secret_arn).await?;
         for version in candidates(&info).filter(|version| *version != current.id) {
-            let Ok(Some(other)) = self.read(&ensure.secret_arn, &ensure.login, Which::Version(version)).await else { continue };
+            let Ok(Some(other)) = self.read(&ensure.secret_arn, &ensure.login, Which::Version(version)).await else {
+                continue;
+            };
             if other.value.username != current.value.username || other.value.address() != current.value.address() {
                 continue;
             }
@@ -268,7 +281,7 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
                 Err(error) => last = Some(error.into()),
             }
         }
-        Err(last.unwrap_or_else(|| FunctionError::Config(ConfigError::Missing(env::HOSTS))))
+        Err(last.unwrap_or(FunctionError::Config(ConfigError::Missing(env::HOSTS))))
     }
 
     /// Logs in to the lock database. RDS replaces the master's password by its own schedule, so a refused
@@ -281,9 +294,13 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         loop {
             let stored = self.store.get(secret, Which::Label(label::CURRENT)).await?;
             let Some(stored) = stored else {
-                return Err(FunctionError::refused(secret, "the master secret has no value yet: RDS is still making it"));
+                return Err(FunctionError::refused(
+                    secret,
+                    "the master secret has no value yet: RDS is still making it",
+                ));
             };
-            let Credentials { username, password } = Credentials::parse(&stored.text).map_err(FunctionError::value(secret))?;
+            let Credentials { username, password } =
+                Credentials::parse(&stored.text).map_err(FunctionError::value(secret))?;
             let database = self.config.lock_database.as_str();
             let login = Login { host, port, database, username: &username, password: &password };
             match self.database.connect(&login).await {

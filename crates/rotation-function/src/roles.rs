@@ -196,7 +196,8 @@ fn setting_changes(base: &Role, clone: &Role) -> Vec<String> {
         if want == have {
             return None;
         }
-        let scope = key.database.as_deref().map(|name| format!(" IN DATABASE {}", identifier(name))).unwrap_or_default();
+        let scope =
+            key.database.as_deref().map(|name| format!(" IN DATABASE {}", identifier(name))).unwrap_or_default();
         let name = identifier(&key.name);
         let action = match want {
             Some(value) => format!("SET {name} TO {}", setting_value(&key.name, value)),

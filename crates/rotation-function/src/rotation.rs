@@ -63,7 +63,9 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         };
         let finished = labels.contains(label::CURRENT);
         if !finished && !labels.contains(label::PENDING) {
-            return Err(FunctionError::BadEvent(format!("version {token} of secret {secret} is not AWSPENDING (any more)")));
+            return Err(FunctionError::BadEvent(format!(
+                "version {token} of secret {secret} is not AWSPENDING (any more)"
+            )));
         }
         Ok(Gated { info, base, finished })
     }
@@ -73,9 +75,10 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
     pub(crate) fn strategy(&self, secret: &SecretInfo, version: &Version) -> Result<Strategy, FunctionError> {
         match version.value.master_arn.as_deref() {
             None => Ok(Strategy::SingleUser),
-            Some(_) if secret.arn == self.config.admin_secret_arn => {
-                Err(FunctionError::refused(&secret.arn, "it is the admin login's and has a masterarn: it can only rotate itself"))
-            }
+            Some(_) if secret.arn == self.config.admin_secret_arn => Err(FunctionError::refused(
+                &secret.arn,
+                "it is the admin login's and has a masterarn: it can only rotate itself",
+            )),
             Some(arn) if arn == self.config.admin_secret_arn => Ok(Strategy::AlternatingUsers),
             Some(_) => Err(FunctionError::refused(&secret.arn, "its masterarn is not this deployment's admin secret")),
         }
@@ -102,13 +105,21 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
             Strategy::AlternatingUsers => {
                 ownership::refuse_long_clone(&gated.base)?;
                 alternate(&gated.base, username).ok_or_else(|| {
-                    FunctionError::refused(&gated.info.arn, format!("it names user {username:?} and is for {:?}", gated.base))
+                    FunctionError::refused(
+                        &gated.info.arn,
+                        format!("it names user {username:?} and is for {:?}", gated.base),
+                    )
                 })
             }
         }
     }
 
-    async fn set(&self, event: &RotationEvent, gated: &Gated, report: &mut Report) -> Result<&'static str, FunctionError> {
+    async fn set(
+        &self,
+        event: &RotationEvent,
+        gated: &Gated,
+        report: &mut Report,
+    ) -> Result<&'static str, FunctionError> {
         let current = self.read_current(&event.secret, &gated.base).await?;
         match self.strategy(&gated.info, &current)? {
             Strategy::AlternatingUsers => self.set_alternating(event, gated, report).await,
@@ -152,7 +163,8 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         let current = self.read_current(&event.secret, &gated.base).await?;
         self.prove(&current).await?;
         if self.strategy(&gated.info, &current)? == Strategy::AlternatingUsers {
-            self.retrying(async || Ok(self.log_in_as_admin().await?.session.close().await)).await?;
+            let admin = self.retrying(async || self.log_in_as_admin().await).await?;
+            admin.session.close().await;
         }
         Ok("rehearsed with AWSCURRENT")
     }
@@ -182,7 +194,10 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         let (secret, token, info) = (&event.secret, event.token.as_str(), &gated.info);
         if !gated.finished {
             if self.read(secret, &gated.base, Which::Version(token)).await?.is_none() {
-                return Err(FunctionError::refused(secret, "its AWSPENDING version holds no value: it cannot become AWSCURRENT"));
+                return Err(FunctionError::refused(
+                    secret,
+                    "its AWSPENDING version holds no value: it cannot become AWSCURRENT",
+                ));
             }
             // AWS compares: where the label has moved since the gate, this fails and the step is repeated.
             self.store.move_label(secret, label::CURRENT, Some(token), info.version_with(label::CURRENT)).await?;

@@ -299,7 +299,8 @@ mod tests {
 
     #[test]
     fn defaults_are_those_of_aws() {
-        let value = parse(r#"{"engine":"postgres","host":"h","username":"u","password":"p","masterarn":""}"#).ok().unwrap();
+        let value =
+            parse(r#"{"engine":"postgres","host":"h","username":"u","password":"p","masterarn":""}"#).ok().unwrap();
         assert_eq!((value.port, value.database.as_str()), (5432, "postgres"));
         assert_eq!(value.missing, ["port", "dbname", "dbInstanceIdentifier"]);
         assert_eq!(value.master_arn, None);

@@ -14,8 +14,8 @@ use crate::context::{Context, Version};
 use crate::database::{Database, Session};
 use crate::error::FunctionError;
 use crate::event::RotationEvent;
-use crate::rotation::{Gated, Report};
 use crate::roles::{self, ServerFacts};
+use crate::rotation::{Gated, Report};
 use crate::scram::Verifier;
 use crate::store::{SecretInfo, SecretStore, label as aws};
 use crate::{lock, ownership};
@@ -55,7 +55,9 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         let way_in = self.log_in_with_any(secret, base, current, Some(&gated.info), lock_database).await;
         let (session, used) = match way_in {
             Ok(way_in) => way_in,
-            Err(FunctionError::Database(error)) if error.is_bad_login() && gated.info.arn != self.config.admin_secret_arn => {
+            Err(FunctionError::Database(error))
+                if error.is_bad_login() && gated.info.arn != self.config.admin_secret_arn =>
+            {
                 let notes = vec![format!("repaired by the admin login: no labelled version logs in ({error})")];
                 return Ok((self.set_for_locked_out(event, gated).await?, notes));
             }
@@ -122,7 +124,9 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
             self.store.move_label(secret, label::IN_FORCE, Some(used), info.version_with(label::IN_FORCE)).await?;
         }
         if !info.has(&event.token, label::SETTING) {
-            self.store.move_label(secret, label::SETTING, Some(&event.token), info.version_with(label::SETTING)).await?;
+            self.store
+                .move_label(secret, label::SETTING, Some(&event.token), info.version_with(label::SETTING))
+                .await?;
         }
         Ok(())
     }

@@ -242,9 +242,16 @@ impl SecretStore for AwsStore {
         }
     }
 
-    async fn move_label(&self, secret: &str, label: &str, to: Option<&str>, from: Option<&str>) -> Result<(), StoreError> {
+    async fn move_label(
+        &self,
+        secret: &str,
+        label: &str,
+        to: Option<&str>,
+        from: Option<&str>,
+    ) -> Result<(), StoreError> {
         let call = self.0.update_secret_version_stage().secret_id(secret).version_stage(label);
-        let call = call.set_move_to_version_id(to.map(str::to_owned)).set_remove_from_version_id(from.map(str::to_owned));
+        let call =
+            call.set_move_to_version_id(to.map(str::to_owned)).set_remove_from_version_id(from.map(str::to_owned));
         call.send().await.map_err(|error| failed("UpdateSecretVersionStage", secret, error))?;
         Ok(())
     }

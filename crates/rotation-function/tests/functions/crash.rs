@@ -32,19 +32,21 @@ async fn all_crashes(strategy: Strategy, earlier: usize, twice: bool) {
     }
     for when in BOTH {
         for at in 0.. {
-            if !crash(&world, at, when, Next::SameToken).await {
+            if crash(&world, at, when, Next::SameToken).await == 0 {
                 break;
             }
             crash(&world, at, when, Next::NewToken).await;
             cases += 2;
-            if !twice {
-                continue;
-            }
-            // Recovery has a side effect or two more than a normal rotation.
-            for (second, when_second) in (0..12).flat_map(|at| BOTH.map(|when| (at, when))) {
-                crash(&world, at, when, Next::SameTokenDies(second, when_second)).await;
-                crash(&world, at, when, Next::NewTokenDies(second, when_second)).await;
-                cases += 2;
+            for next in [Next::SameTokenDies, Next::NewTokenDies] {
+                for second in BOTH.into_iter().filter(|_| twice) {
+                    // Until the second process has no such side effect, and lives.
+                    for at_second in 0.. {
+                        if crash(&world, at, when, next(at_second, second)).await < 2 {
+                            break;
+                        }
+                        cases += 1;
+                    }
+                }
             }
         }
     }
@@ -52,21 +54,24 @@ async fn all_crashes(strategy: Strategy, earlier: usize, twice: bool) {
     assert!(cases >= 4 * 5, "only {cases} crashes");
 }
 
-/// Crashes one rotation and lets it recover. False: the rotation had no such side effect, and succeeded.
-async fn crash(world: &World, at: usize, when: When, next: Next) -> bool {
+/// Crashes one rotation and lets it recover. Gives the number of processes that died: none, where the
+/// rotation had no such side effect.
+async fn crash(world: &World, at: usize, when: When, next: Next) -> usize {
     let arn = &world.user_arn;
     let context = format!("{:?}, {when:?} effect {at}, {next:?}", world.strategy);
     let mut token = token();
     if !die(world, &token, at, when, &context).await {
-        return false;
+        return 0;
     }
+    let mut deaths = 1;
     match next {
         Next::SameToken => {}
         Next::NewToken => token = cancel(world, &token, &context).await,
-        Next::SameTokenDies(at, when) => drop(die(world, &token, at, when, &context).await),
+        Next::SameTokenDies(at, when) => deaths += usize::from(die(world, &token, at, when, &context).await),
         Next::NewTokenDies(at, when) => {
             token = cancel(world, &token, &context).await;
             if die(world, &token, at, when, &context).await {
+                deaths += 1;
                 token = cancel(world, &token, &context).await;
             }
         }
@@ -75,13 +80,16 @@ async fn crash(world: &World, at: usize, when: When, next: Next) -> bool {
     world.store.start_rotation(arn, &token).unwrap_or_else(|error| panic!("{context}: {error}"));
     let reports = world.steps(arn, &token).await.unwrap_or_else(|error| panic!("{context}: {error}"));
     // The labels must do; the admin login's help is for other mishaps.
-    assert!(!reports.iter().flat_map(|report| &report.notes).any(|note| note.starts_with("repaired")), "{context}: {reports:?}");
+    assert!(
+        !reports.iter().flat_map(|report| &report.notes).any(|note| note.starts_with("repaired")),
+        "{context}: {reports:?}"
+    );
     world.store.with(arn, |secret| {
         assert_eq!(secret.labels[CURRENT], token, "{context}");
         assert_eq!(secret.labels.get(PENDING), None, "{context}");
     });
     assert!(world.current_works(arn).await, "{context}: AWSCURRENT after recovery");
-    true
+    deaths
 }
 
 /// Runs a rotation that dies, and checks what must hold afterwards. False: it did not die.
@@ -147,7 +155,8 @@ async fn provisioning_survives_every_crash() {
             let world = World::unprovisioned(Strategy::AlternatingUsers);
             world.ensure(world.request(Duty::Admin)).await.unwrap();
             world.plan.start(Some((at, when)));
-            let (store, database) = (FaultyStore(&world.store, &world.plan), FaultyDatabase(&world.database, &world.plan));
+            let (store, database) =
+                (FaultyStore(&world.store, &world.plan), FaultyDatabase(&world.database, &world.plan));
             let until = Instant::now() + Duration::from_secs(20);
             let context = Context { config: &world.config, store: &store, database: &database, until };
             let request = ProvisioningRequest::EnsureLogin(world.request(Duty::User));
@@ -157,9 +166,16 @@ async fn provisioning_survives_every_crash() {
                 break;
             }
             cases += 1;
-            world.ensure(world.request(Duty::User)).await.unwrap_or_else(|error| panic!("{when:?} effect {at}: {error}"));
+            world
+                .ensure(world.request(Duty::User))
+                .await
+                .unwrap_or_else(|error| panic!("{when:?} effect {at}: {error}"));
             assert!(world.current_works(&world.user_arn).await, "{when:?} effect {at}");
-            assert_eq!(world.store.with(&world.user_arn, |secret| secret.values.len()), 1, "one value, {when:?} effect {at}");
+            assert_eq!(
+                world.store.with(&world.user_arn, |secret| secret.values.len()),
+                1,
+                "one value, {when:?} effect {at}"
+            );
             world.plan.start(None);
             world.rotate(&world.user_arn).await;
         }

@@ -96,7 +96,13 @@ impl<S: SecretStore> SecretStore for FaultyStore<'_, S> {
         self.1.effect(work).await.map_err(|Dead| store_died("PutSecretValue"))?
     }
 
-    async fn move_label(&self, secret: &str, label: &str, to: Option<&str>, from: Option<&str>) -> Result<(), StoreError> {
+    async fn move_label(
+        &self,
+        secret: &str,
+        label: &str,
+        to: Option<&str>,
+        from: Option<&str>,
+    ) -> Result<(), StoreError> {
         let work = self.0.move_label(secret, label, to, from);
         self.1.effect(work).await.map_err(|Dead| store_died("UpdateSecretVersionStage"))?
     }

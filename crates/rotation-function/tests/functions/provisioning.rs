@@ -29,17 +29,14 @@ async fn the_secret_has_awss_keys_and_the_role_its_mark() {
     let world = World::new(Strategy::AlternatingUsers).await;
     let value = world.current(&world.user_arn);
     let keys: Vec<&String> = value.as_object().unwrap().keys().collect();
-    assert_eq!(
-        keys,
-        ["engine", "host", "port", "username", "password", "dbname", "dbInstanceIdentifier", "masterarn"],
-    );
+    assert_eq!(keys, ["engine", "host", "port", "username", "password", "dbname", "dbInstanceIdentifier", "masterarn"],);
     assert_eq!(value["masterarn"], world.config.admin_secret_arn.as_str());
     assert_eq!(world.current(&world.config.admin_secret_arn).get("masterarn"), None);
 
     let facts = world.inspect(&world.user_arn).await;
     let Fact::Known(Some(role)) = facts.role else { panic!("{facts:?}") };
     assert!(role.can_login && !role.create_role && !role.superuser);
-    assert_eq!(role.administered_by.contains(&world.admin), true, "{role:?}");
+    assert!(role.administered_by.contains(&world.admin), "{role:?}");
     let mark = RoleComment { deployment: "tests".into(), address: format!("login.{}", world.user) };
     assert!(mark.marks(role.comment.as_deref()), "{role:?}");
     assert_eq!(facts.clone, Fact::Known(None));
@@ -164,7 +161,7 @@ async fn a_login_is_disabled_with_its_clone_and_nobody_elses() {
     // Provisioning brings it back.
     world.ensure(world.request(Duty::User)).await.unwrap();
     world.rotate(&world.user_arn).await;
-    assert_eq!(world.store.with(&world.user_arn, |secret| secret.labels.contains_key(CURRENT)), true);
+    assert!(world.store.with(&world.user_arn, |secret| secret.labels.contains_key(CURRENT)));
     assert!(world.current_works(&world.user_arn).await);
 }
 

@@ -84,14 +84,27 @@ async fn verifiers_of_odd_passwords_and_iterations_are_the_servers_own() {
         world.store.put_by_hand(&world.user_arn, &token(), &value.to_string());
         world.store.with(&world.user_arn, |secret| secret.labels.remove("AWSPREVIOUS"));
         world.ensure(world.request(function_contract::Duty::User)).await.unwrap();
-        let stored = world.server.texts(&format!("SELECT rolpassword FROM pg_authid WHERE rolname = {}", rotation_function::database::literal(&world.user))).await;
+        let stored = world
+            .server
+            .texts(&format!(
+                "SELECT rolpassword FROM pg_authid WHERE rolname = {}",
+                rotation_function::database::literal(&world.user)
+            ))
+            .await;
         let ours = world.application(&world.user, word).await;
         assert!(ours.is_ok(), "{word:?}: {:?}", ours.err());
         if world.server.version().await >= 160_000 {
             assert!(stored[0].starts_with("SCRAM-SHA-256$5001:"), "{}", stored[0]);
         }
         // And the server's own verifier of it admits what we log in with.
-        world.server.sql(&format!("ALTER ROLE {} PASSWORD {}", identifier(&world.user), rotation_function::database::literal(word))).await;
+        world
+            .server
+            .sql(&format!(
+                "ALTER ROLE {} PASSWORD {}",
+                identifier(&world.user),
+                rotation_function::database::literal(word)
+            ))
+            .await;
         assert!(world.current_works(&world.user_arn).await, "{word:?}");
         world.server.sql(&format!("ALTER ROLE {} PASSWORD NULL", identifier(&world.user))).await;
     }
@@ -129,7 +142,8 @@ async fn two_runs_at_once_end_with_one_truth() {
         for _ in 0..3 {
             let pending = token();
             world.store.start_rotation(&world.user_arn, &pending).unwrap();
-            let (one, two) = tokio::join!(world.steps(&world.user_arn, &pending), world.steps(&world.user_arn, &pending));
+            let (one, two) =
+                tokio::join!(world.steps(&world.user_arn, &pending), world.steps(&world.user_arn, &pending));
             assert!(one.is_ok() || two.is_ok(), "{one:?} {two:?}");
             assert!(world.current_works(&world.user_arn).await);
         }
@@ -155,9 +169,11 @@ async fn no_error_holds_a_password() {
         world.store.start_rotation(&world.user_arn, &pending).unwrap();
         let error = world.step(&world.user_arn, "testSecret", &pending).await.unwrap_err();
         texts.push(format!("{error} {error:?}"));
-        let payload = serde_json::json!({"Step": "testSecret", "SecretId": world.user_arn, "ClientRequestToken": pending});
+        let payload =
+            serde_json::json!({"Step": "testSecret", "SecretId": world.user_arn, "ClientRequestToken": pending});
         let remaining = Duration::from_secs(20);
-        let error = handler::handle(&world.config, &world.store, &world.database, payload, remaining).await.unwrap_err();
+        let error =
+            handler::handle(&world.config, &world.store, &world.database, payload, remaining).await.unwrap_err();
         texts.push(format!("{error} {error:?} {}", error.error_type()));
         world.store.with(&world.user_arn, |secret| secret.labels.remove("AWSPENDING"));
     }

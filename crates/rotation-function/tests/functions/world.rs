@@ -154,6 +154,25 @@ impl World {
         self.steps(arn, &token).await.unwrap()
     }
 
+    /// A rotation, with the AWS calls and the connections that each step made.
+    pub async fn counted_rotation(&self) -> Vec<(usize, usize)> {
+        let token = token();
+        self.store.start_rotation(&self.user_arn, &token).unwrap();
+        let logins = || {
+            let log = self.server.log();
+            let ours = |line: &&str| [&self.user, &self.admin].iter().any(|name| line.contains(name.as_str()));
+            log.lines().filter(|line| line.contains("connection authorized: user=")).filter(ours).count()
+        };
+        let mut counts = Vec::new();
+        for step in STEPS {
+            let before = logins();
+            self.store.calls();
+            self.step(&self.user_arn, step, &token).await.unwrap();
+            counts.push((self.store.calls().len(), logins() - before));
+        }
+        counts
+    }
+
     pub async fn inspect(&self, arn: &str) -> LoginFacts {
         let login = if arn == self.user_arn { &self.user } else { &self.admin };
         let login = InspectLogin { login: login.clone(), secret_arn: arn.to_owned() };
@@ -163,7 +182,11 @@ impl World {
     /// Labels of every version that logs in.
     pub async fn working_labels(&self, arn: &str) -> Vec<String> {
         let versions = self.inspect(arn).await.versions;
-        versions.into_iter().filter(|version| version.login == LoginAttempt::Succeeded).flat_map(|version| version.labels).collect()
+        versions
+            .into_iter()
+            .filter(|version| version.login == LoginAttempt::Succeeded)
+            .flat_map(|version| version.labels)
+            .collect()
     }
 
     pub async fn current_works(&self, arn: &str) -> bool {
@@ -181,11 +204,18 @@ impl World {
     /// Runs statements with AWSCURRENT, in a session as an application opens it.
     pub async fn as_current(&self, sql: &str) -> Result<(), tokio_postgres::Error> {
         let value = self.current(&self.user_arn);
-        self.application(value["username"].as_str().unwrap(), value["password"].as_str().unwrap()).await?.batch_execute(sql).await
+        self.application(value["username"].as_str().unwrap(), value["password"].as_str().unwrap())
+            .await?
+            .batch_execute(sql)
+            .await
     }
 
     /// Logs in as an application does.
-    pub async fn application(&self, user: &str, password: &str) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
+    pub async fn application(
+        &self,
+        user: &str,
+        password: &str,
+    ) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
         let mut config = tokio_postgres::Config::new();
         config.host("127.0.0.1").port(self.server.port).dbname("postgres").user(user).password(password);
         config.ssl_mode(tokio_postgres::config::SslMode::Require);
