@@ -3,8 +3,10 @@
 mod alternating;
 mod crash;
 mod events;
+mod failover;
 mod fake;
 mod faults;
+mod inspection;
 mod provisioning;
 mod security;
 mod server;

@@ -123,10 +123,7 @@ async fn two_runs_of_one_login_do_not_overlap() {
     let context = world.context();
     let current = context.read_current(&world.user_arn, &world.user).await.unwrap();
     let holder = context.log_in(&current.value, Some("postgres")).await.unwrap();
-    let key = world.server.texts(&format!(
-        "SELECT ('x' || left(encode(sha256(convert_to('pgrotate login', 'UTF8') || '\\x00' || convert_to({}, 'UTF8')), 'hex'), 16))::bit(64)::int8::text",
-        rotation_function::database::literal(&world.user)
-    )).await.remove(0);
+    let key = world.lock_key().await;
     holder.change("the lock", &format!("SELECT pg_advisory_lock({key})")).await.unwrap();
     let error = world.step(&world.user_arn, "setSecret", &pending).await.unwrap_err();
     assert!(matches!(error, FunctionError::Busy { .. }), "{error}");

@@ -154,6 +154,16 @@ impl World {
         self.steps(arn, &token).await.unwrap()
     }
 
+    /// The advisory lock's key of the user, computed by the server: releases must agree on it.
+    pub async fn lock_key(&self) -> String {
+        let sql = format!(
+            "SELECT ('x' || left(encode(sha256(convert_to('pgrotate login', 'UTF8') || '\\x00' || convert_to({}, 'UTF8')), \
+             'hex'), 16))::bit(64)::int8::text",
+            rotation_function::database::literal(&self.user)
+        );
+        self.server.texts(&sql).await.remove(0)
+    }
+
     /// A rotation, with the AWS calls and the connections that each step made.
     pub async fn counted_rotation(&self) -> Vec<(usize, usize)> {
         let token = token();
