@@ -28,7 +28,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Start-up options; they outrank what ALTER ROLE … SET says.
 /// - timeouts: nothing we run takes longer than milliseconds unless it waits;
-/// - idle_session_timeout: a frozen Lambda must not hold an advisory lock for as long as it stays frozen;
+/// - idle_session_timeout (which PostgreSQL has since 14): a frozen Lambda must not hold an advisory lock for as long as it stays frozen;
 /// - search_path: a function or operator in someone's schema must not be run by the admin login;
 /// - role: a clone logs in as its base (`ALTER ROLE … SET role`), which may not change the clone's password;
 /// - the rest pins how values are read and printed.

@@ -81,3 +81,28 @@ async fn a_server_that_is_down_is_given_up_in_time() {
     let took = began.elapsed();
     assert!(took > Duration::from_secs(2) && took < Duration::from_secs(15), "{took:?}");
 }
+
+#[tokio::test]
+async fn an_invocation_without_time_says_so() {
+    let world = World::new(Strategy::SingleUser).await;
+    let pending = token();
+    world.store.start_rotation(&world.user_arn, &pending).unwrap();
+    world.step(&world.user_arn, "createSecret", &pending).await.unwrap();
+    let context = world.context();
+    let current = context.read_current(&world.user_arn, &world.user).await.unwrap();
+    let holder = context.log_in(&current.value, Some("postgres")).await.unwrap();
+    use rotation_function::database::Session;
+    holder.change("the lock", &format!("SELECT pg_advisory_lock({})", world.lock_key().await)).await.unwrap();
+    let payload = serde_json::json!({"Step": "setSecret", "SecretId": world.user_arn, "ClientRequestToken": pending});
+    let remaining = Duration::from_secs(4);
+    let began = std::time::Instant::now();
+    let result =
+        rotation_function::handler::handle(&world.config, &world.store, &world.database, payload, remaining).await;
+    assert!(matches!(result, Err(rotation_function::error::FunctionError::OutOfTime)), "{result:?}");
+    assert!(began.elapsed() < remaining);
+    holder.close().await;
+    for step in &STEPS[1..] {
+        world.step(&world.user_arn, step, &pending).await.unwrap();
+    }
+    assert!(world.current_works(&world.user_arn).await);
+}
