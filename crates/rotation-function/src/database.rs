@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::types::{FromSql, ToSql, Type};
 use tokio_postgres::{Client, Config, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -253,6 +253,16 @@ fn failed(server: &str, what: &'static str, error: &tokio_postgres::Error) -> Da
     } else {
         DatabaseError::Unexpected { server, what, because }
     }
+}
+
+/// A column of a row. Text that is not UTF-8, as a database of encoding SQL_ASCII may hold it, is an error here and
+/// not a panic.
+pub fn column<'r, T: FromSql<'r>>(row: &'r Row, index: usize) -> Result<T, DatabaseError> {
+    row.try_get(index).map_err(|error| DatabaseError::Unexpected {
+        server: "the server".to_owned(),
+        what: "a query of the catalogue",
+        because: error.to_string(),
+    })
 }
 
 /// A name as SQL wants it, whatever is in it. PostgreSQL has no way to write a NUL in a name; callers

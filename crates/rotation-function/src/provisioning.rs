@@ -4,7 +4,7 @@
 //! this function must not be able to reach a role or a secret that is not the deployment's.
 
 use crate::context::{Context, Version, candidates};
-use crate::database::{Database, DatabaseError, Login, Session, identifier, literal};
+use crate::database::{Database, DatabaseError, Login, Session, column, identifier, literal};
 use crate::error::FunctionError;
 use crate::password::Password;
 use crate::roles::{self, Role, ServerFacts};
@@ -277,7 +277,8 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
                 }
             };
             let rows = master.session.query("whether it is a replica", "SELECT pg_is_in_recovery()", &[]).await;
-            match rows.map(|rows| rows.first().is_some_and(|row| row.get(0))) {
+            let replica = rows.and_then(|rows| rows.first().map_or(Ok(true), |row| column::<bool>(row, 0)));
+            match replica {
                 Ok(false) => return Ok(master),
                 Ok(true) => master.session.close().await,
                 Err(error) => last = Some(error.into()),
