@@ -1,1 +1,7 @@
-fn main() {}
+//! The `pgrotate` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    pgrotate::cli::main()
+}

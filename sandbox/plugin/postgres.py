@@ -1,0 +1,145 @@
+"""One real PostgreSQL server, set up as RDS sets one up."""
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import tarfile
+import time
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from tool import postgres_user
+
+from .launcher import spawn
+
+START_TIMEOUT = 60.0
+# The sandbox is thrown away, so nothing need survive a crash, and several servers share one machine.
+SETTINGS = """
+ssl = on
+ssl_cert_file = '../server.crt'
+ssl_key_file = '../server.key'
+password_encryption = 'scram-sha-256'
+rds.force_ssl = 1
+rds.restrict_password_commands = 0
+timezone = 'UTC'
+fsync = off
+full_page_writes = off
+shared_buffers = '16MB'
+max_connections = 80
+autovacuum = off
+shared_memory_type = mmap
+dynamic_shared_memory_type = mmap
+unix_socket_directories = '..'
+unix_socket_permissions = 0700
+listen_addresses = '{address}'
+port = {port}
+"""
+# rds.force_ssl=1 is the default from PostgreSQL 15 on; rdsadmin is AWS's and never logs in from outside.
+HBA = """
+local all rdsadmin trust
+hostssl all rdsadmin all reject
+hostssl all all all scram-sha-256
+"""
+
+
+class Server:
+    """Started at once, and ready when the constructor returns."""
+
+    def __init__(self, home: Path, folder: Path, port: int, authority, master: str, password: str, database: str | None):
+        self.port = port
+        self.folder = folder
+        self._user = postgres_user.choose()
+        folder.mkdir()
+        folder.chmod(0o700)
+        self._user.own(folder)
+        self._binary = self._user.reachable(home, folder) / "bin" / "postgres"
+        self._unpack(home / "template.tar")
+        self.address = self._start(authority)
+        self._set_up(master, password, database)
+
+    def _unpack(self, template: Path) -> None:
+        extra = {"filter": "fully_trusted"} if hasattr(tarfile, "fully_trusted_filter") else {}
+        with tarfile.open(template) as tar:
+            entries = tar.getmembers()
+            for entry in entries:
+                entry.uid, entry.gid = self._user.uid, self._user.gid
+            tar.extractall(self.folder, entries, numeric_owner=True, **extra)
+
+    def _write(self, name: str, content: bytes, mode: int = 0o600) -> None:
+        place = self.folder / name
+        place.write_bytes(content)
+        place.chmod(mode)
+        self._user.own(place)
+
+    def _start(self, authority) -> str:
+        for _ in range(20):
+            address = _free_address(self.port)
+            certificate, key = authority.issue(address)
+            self._write("server.crt", certificate)
+            self._write("server.key", key)
+            self._write("data/pg_hba.conf", HBA.encode())
+            self._write("data/postgresql.conf", SETTINGS.format(address=address, port=self.port).encode())
+            with open(self.folder / "log", "ab") as log:
+                self._process = spawn([self._binary, "-D", self.folder / "data"], signal.SIGQUIT,
+                                      cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                      start_new_session=True, **self._user.options())
+            if self._ready():
+                return address
+        raise RuntimeError(f"PostgreSQL did not start:\n{(self.folder / 'log').read_text()[-2000:]}")
+
+    def _ready(self) -> bool:
+        until = time.monotonic() + START_TIMEOUT
+        while self._process.poll() is None and time.monotonic() < until:
+            try:
+                # Its last line is the state: pg_ctl --wait reads the same.
+                if (self.folder / "data/postmaster.pid").read_text().split("\n")[7].strip() == "ready":
+                    return True
+            except (OSError, IndexError):
+                pass
+            time.sleep(0.01)
+        return False
+
+    def admin(self, database: str = "postgres") -> psycopg.Connection:
+        """As AWS itself, over the socket that nobody else reaches."""
+        return psycopg.connect(host=str(self.folder), port=self.port, user="rdsadmin", dbname=database, autocommit=True)
+
+    def _set_up(self, master: str, password: str, database: str | None) -> None:
+        name = sql.Identifier(master)
+        with self.admin() as connection:
+            connection.execute(sql.SQL("CREATE ROLE {} LOGIN CREATEROLE CREATEDB PASSWORD {} VALID UNTIL 'infinity'")
+                               .format(name, sql.Literal(password)))
+            connection.execute(sql.SQL("GRANT rds_superuser TO {} WITH ADMIN OPTION").format(name))
+            connection.execute(sql.SQL("ALTER DATABASE postgres OWNER TO {}").format(name))
+            if database and database != "postgres":
+                connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(database), name))
+
+    def set_password(self, login: str, password: str) -> None:
+        with self.admin() as connection:
+            connection.execute(sql.SQL("ALTER ROLE {} PASSWORD {}")
+                               .format(sql.Identifier(login), sql.Literal(password)))
+
+    def stop(self) -> None:
+        if self._process.poll() is None:
+            # At once: there is nothing to keep.
+            self._process.send_signal(signal.SIGQUIT)
+            self._process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _free_address(port: int) -> str:
+    """A loopback address of its own, so that each instance has its own host and its own 5432, as on RDS.
+
+    127.0.0.0/16 is left to other programs. Someone may take the address between here and
+    PostgreSQL's start, so the caller tries again.
+    """
+    while True:
+        address = f"127.{random.randint(16, 250)}.{random.randint(0, 250)}.{random.randint(2, 250)}"
+        with socket.socket() as probe:
+            try:
+                probe.bind((address, port))
+                return address
+            except OSError:
+                continue

@@ -1,0 +1,122 @@
+//! One look at AWS: several kinds ask for the same thing (a secret is described for `secret`, `login` and
+//! `rotation`), and each thing is asked of AWS once.
+
+use super::{Aws, AwsError, absent, call};
+use crate::model::Tags;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex};
+use tokio::sync::OnceCell;
+
+/// A secret's metadata; its values are never read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SecretLook {
+    pub arn: String,
+    pub description: String,
+    pub tags: Tags,
+    /// Set while the recovery window runs: when it was deleted, Unix seconds.
+    pub deleted: Option<i64>,
+    /// Labels by version.
+    pub versions: BTreeMap<String, BTreeSet<String>>,
+    pub rotation_enabled: bool,
+    pub rotation_function: Option<String>,
+    pub every_days: Option<i64>,
+    pub schedule: Option<String>,
+    /// As AWS writes it, such as `2h`.
+    pub window: Option<String>,
+    /// Unix seconds.
+    pub last_rotated: Option<i64>,
+    pub next_rotation: Option<i64>,
+}
+
+impl SecretLook {
+    /// The version that carries `label`.
+    pub fn labelled(&self, label: &str) -> Option<&str> {
+        self.versions.iter().find(|(_, labels)| labels.contains(label)).map(|(version, _)| version.as_str())
+    }
+
+    /// The version of a rotation that is under way or stuck: AWSPENDING elsewhere than on AWSCURRENT.
+    pub fn pending(&self) -> Option<&str> {
+        self.labelled("AWSPENDING").filter(|version| Some(*version) != self.labelled("AWSCURRENT"))
+    }
+}
+
+/// What one answer of DescribeDBInstances holds of an instance.
+pub type InstanceLook = aws_sdk_rds::types::DbInstance;
+
+type Once<T> = Arc<OnceCell<T>>;
+
+/// One look at AWS. Make a new one for every observation.
+pub struct Look<'a> {
+    pub aws: &'a Aws,
+    secrets: Mutex<HashMap<String, Once<Option<SecretLook>>>>,
+    instances: Mutex<HashMap<String, Once<Option<InstanceLook>>>>,
+}
+
+impl<'a> Look<'a> {
+    pub fn new(aws: &'a Aws) -> Self {
+        Self { aws, secrets: Mutex::default(), instances: Mutex::default() }
+    }
+
+    /// A secret by name, pending deletion or not.
+    pub async fn secret(&self, name: &str) -> Result<Option<SecretLook>, AwsError> {
+        let cell = once(&self.secrets, name);
+        cell.get_or_try_init(|| describe_secret(self.aws, name)).await.cloned()
+    }
+
+    pub async fn instance(&self, identifier: &str) -> Result<Option<InstanceLook>, AwsError> {
+        let cell = once(&self.instances, identifier);
+        cell.get_or_try_init(|| describe_instance(self.aws, identifier)).await.cloned()
+    }
+}
+
+fn once<T>(map: &Mutex<HashMap<String, Once<T>>>, key: &str) -> Once<T> {
+    // A panic elsewhere cannot leave the map half-changed: each use is one insertion.
+    let mut map = map.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    map.entry(key.to_owned()).or_default().clone()
+}
+
+async fn describe_secret(aws: &Aws, name: &str) -> Result<Option<SecretLook>, AwsError> {
+    let describe = call("secretsmanager", "DescribeSecret");
+    let answer = aws.secrets.describe_secret().secret_id(name).send().await.map_err(|error| describe.failed(error));
+    let Some(answer) = absent(answer, &["ResourceNotFoundException"])? else { return Ok(None) };
+    let rules = answer.rotation_rules();
+    Ok(Some(SecretLook {
+        arn: describe.expect(answer.arn(), "ARN")?.to_owned(),
+        description: answer.description().unwrap_or_default().to_owned(),
+        tags: answer
+            .tags()
+            .iter()
+            .filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned())))
+            .collect(),
+        deleted: answer.deleted_date().map(|date| date.secs()),
+        versions: answer
+            .version_ids_to_stages()
+            .into_iter()
+            .flatten()
+            .map(|(version, labels)| (version.clone(), labels.iter().cloned().collect()))
+            .collect(),
+        rotation_enabled: answer.rotation_enabled().unwrap_or(false),
+        rotation_function: answer.rotation_lambda_arn().filter(|arn| !arn.is_empty()).map(str::to_owned),
+        every_days: rules.and_then(|rules| rules.automatically_after_days()),
+        schedule: rules.and_then(|rules| rules.schedule_expression()).map(str::to_owned),
+        window: rules.and_then(|rules| rules.duration()).map(str::to_owned),
+        last_rotated: answer.last_rotated_date().map(|date| date.secs()),
+        next_rotation: answer.next_rotation_date().map(|date| date.secs()),
+    }))
+}
+
+async fn describe_instance(aws: &Aws, identifier: &str) -> Result<Option<InstanceLook>, AwsError> {
+    let describe = call("rds", "DescribeDBInstances");
+    let answer = aws
+        .rds
+        .describe_db_instances()
+        .db_instance_identifier(identifier)
+        .send()
+        .await
+        .map_err(|error| describe.failed(error));
+    // The API model's wire code is DBInstanceNotFound; older endpoints add `Fault`.
+    let Some(answer) = absent(answer, &["DBInstanceNotFound", "DBInstanceNotFoundFault"])? else {
+        return Ok(None);
+    };
+    Ok(answer.db_instances().first().cloned())
+}

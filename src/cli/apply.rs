@@ -1,0 +1,112 @@
+//! `pgrotate apply`.
+
+use super::error::action_hint;
+use super::output::{print, print_json};
+use super::progress::Progress;
+use super::session::Session;
+use super::{CliError, DeploymentArgs, Format, exit};
+use crate::execute::{Limits, Outcome, execute};
+use crate::plan::{Goal, Plan};
+use crate::render::{PlanDocument, ReportDocument, human};
+use crate::resources::Kinds;
+use clap::Args;
+use std::io::{BufRead, IsTerminal, Write};
+use tokio::sync::watch;
+
+#[derive(Debug, Args)]
+pub(super) struct ApplyArgs {
+    #[command(flatten)]
+    deployment: DeploymentArgs,
+    /// Do not ask before changing anything
+    #[arg(long)]
+    yes: bool,
+    /// How to print the report
+    #[arg(long, value_enum, default_value = "human")]
+    format: Format,
+}
+
+pub(super) async fn run(args: ApplyArgs) -> Result<u8, CliError> {
+    let session = Session::open(&args.deployment).await?;
+    let plan = session.plan(Goal::Converge).await?;
+    let document = PlanDocument::of(&plan, &session.config.deployment, &session.aws.place());
+    if args.format == Format::Human {
+        print(&human::plan(&document))?;
+    }
+    if document.is_empty() && args.format == Format::Human {
+        return Ok(exit::CLEAN);
+    }
+    if !args.yes && !document.is_empty() {
+        confirm("Apply this plan? Type yes to go on: ", "yes", "--yes")?;
+    }
+    carry_out(&session, &plan, args.format).await
+}
+
+/// Runs a plan, prints its report, and answers with the exit code.
+pub(super) async fn carry_out(session: &Session, plan: &Plan<Kinds>, format: Format) -> Result<u8, CliError> {
+    let (stop, stopped) = watch::channel(false);
+    let ctrl_c = tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            // Sending fails only when the run is over.
+            let _ = stop.send(true);
+        }
+        if tokio::signal::ctrl_c().await.is_ok() {
+            // Stopping anywhere is safe; whoever asks twice wants it now.
+            std::process::exit(i32::from(exit::PARTLY));
+        }
+    });
+    let mut progress = Progress::new(plan);
+    let report =
+        execute(plan, &session.aws, Limits::default(), stopped, |event, outcomes| progress.tell(event, outcomes)).await;
+    ctrl_c.abort();
+    let document = ReportDocument::of(plan, &report, &session.config.deployment);
+    match format {
+        Format::Human => {
+            let mut text = format!("\n{}", human::report(&document));
+            for outcome in &report.outcomes {
+                if let Outcome::Failed(error) = outcome
+                    && let Some(hint) = action_hint(error)
+                {
+                    text.push_str(&format!("hint: {hint}\n"));
+                }
+            }
+            if !report.all_done() {
+                text.push_str("hint: mend the cause and run the same command again; what is done stays done\n");
+            }
+            print(&text)?;
+        }
+        Format::Json => print_json(&document)?,
+    }
+    Ok(code(&report.outcomes))
+}
+
+fn code(outcomes: &[Outcome]) -> u8 {
+    if outcomes.iter().all(Outcome::is_done) {
+        exit::CLEAN
+    } else if outcomes.iter().any(|outcome| matches!(outcome, Outcome::Failed(_) | Outcome::Cancelled)) {
+        // One failed action of one: nothing was done, and "partly" would be wrong.
+        let none_done = !outcomes.iter().any(Outcome::is_done);
+        if none_done { exit::ERROR } else { exit::PARTLY }
+    } else {
+        exit::STALE
+    }
+}
+
+/// Asks for `word` on the terminal. Without one there is nobody to ask.
+pub(super) fn confirm(question: &str, word: &str, flag: &str) -> Result<(), CliError> {
+    let mut input = std::io::stdin().lock();
+    if !std::io::stdin().is_terminal() {
+        return Err(CliError::NotConfirmed(format!(
+            "there is no terminal to ask; give {flag} to go on without asking"
+        )));
+    }
+    let io = |source| CliError::Io { doing: "ask on the terminal", source };
+    let mut err = std::io::stderr().lock();
+    write!(err, "\n{question}").and_then(|()| err.flush()).map_err(io)?;
+    let mut answer = String::new();
+    input.read_line(&mut answer).map_err(io)?;
+    if answer.trim() == word {
+        Ok(())
+    } else {
+        Err(CliError::NotConfirmed("not confirmed: nothing was changed".to_owned()))
+    }
+}

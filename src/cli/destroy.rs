@@ -1,0 +1,38 @@
+//! `pgrotate destroy`.
+
+use super::apply::{carry_out, confirm};
+use super::output::print;
+use super::session::Session;
+use super::{CliError, DeploymentArgs, Format, exit};
+use crate::plan::Goal;
+use crate::render::{PlanDocument, human};
+use clap::Args;
+
+#[derive(Debug, Args)]
+pub(super) struct DestroyArgs {
+    #[command(flatten)]
+    deployment: DeploymentArgs,
+    /// Do not ask for the deployment's name before removing anything
+    #[arg(long)]
+    yes: bool,
+    /// How to print the report
+    #[arg(long, value_enum, default_value = "human")]
+    format: Format,
+}
+
+pub(super) async fn run(args: DestroyArgs) -> Result<u8, CliError> {
+    let session = Session::open(&args.deployment).await?;
+    let plan = session.plan(Goal::Destroy).await?;
+    let document = PlanDocument::of(&plan, &session.config.deployment, &session.aws.place());
+    if args.format == Format::Human {
+        print(&human::plan(&document))?;
+    }
+    if document.is_empty() && args.format == Format::Human {
+        return Ok(exit::CLEAN);
+    }
+    if !args.yes && !document.is_empty() {
+        let name = &session.config.deployment;
+        confirm(&format!("Remove all of it? Type the deployment's name ({name}) to go on: "), name, "--yes")?;
+    }
+    carry_out(&session, &plan, args.format).await
+}

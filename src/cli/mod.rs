@@ -1,0 +1,109 @@
+//! The commands: parse, run, print, exit code. One file each.
+
+mod apply;
+mod destroy;
+mod drift;
+mod error;
+mod graph;
+mod logs;
+mod output;
+mod plan;
+mod progress;
+mod rotate;
+mod session;
+mod status;
+mod validate;
+
+pub use error::{CliError, exit};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Declares, plans and keeps password rotation for PostgreSQL on Amazon RDS.
+#[derive(Debug, Parser)]
+#[command(version, about, disable_help_subcommand = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show what apply would do, and change nothing
+    Plan(plan::PlanArgs),
+    /// Make AWS and the database what the config says
+    Apply(apply::ApplyArgs),
+    /// Remove everything of the deployment, and say what remains
+    Destroy(destroy::DestroyArgs),
+    /// Rotate one login's password now
+    Rotate(rotate::RotateArgs),
+    /// Tell how every login stands: current user, last and next rotation, health
+    Status(status::StatusArgs),
+    /// Tell what has moved away from the config, for cron: exit code 2 if anything has
+    Drift(drift::DriftArgs),
+    /// Show what the functions have logged about one login
+    Logs(logs::LogsArgs),
+    /// Draw the deployment's resources, what each waits for, and what a plan would do
+    Graph(graph::GraphArgs),
+    /// Check a config without asking AWS
+    Validate(validate::ValidateArgs),
+}
+
+/// What every command needs to know.
+#[derive(Debug, Clone, Args)]
+struct DeploymentArgs {
+    /// The deployment's config file
+    #[arg(value_name = "FILE")]
+    config: PathBuf,
+    /// Certificate authorities (PEM) that the functions trust beside those of RDS
+    #[arg(long, env = "PGROTATE_CA_BUNDLE", value_name = "FILE")]
+    ca_bundle: Option<PathBuf>,
+    /// A zip of the functions to use instead of the one in this binary
+    #[arg(long, env = "PGROTATE_FUNCTION_ZIP", value_name = "FILE")]
+    function_zip: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Human,
+    /// For programs
+    Json,
+}
+
+/// Runs the command line and answers with the process's exit code.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // A closed pipe is no reason to complain to nobody.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { exit::ERROR } else { exit::CLEAN });
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let result = match runtime {
+        Ok(runtime) => runtime.block_on(async {
+            match cli.command {
+                Command::Plan(args) => plan::run(args).await,
+                Command::Apply(args) => apply::run(args).await,
+                Command::Destroy(args) => destroy::run(args).await,
+                Command::Rotate(args) => rotate::run(args).await,
+                Command::Status(args) => status::run(args).await,
+                Command::Drift(args) => drift::run(args).await,
+                Command::Logs(args) => logs::run(args).await,
+                Command::Graph(args) => graph::run(args).await,
+                Command::Validate(args) => validate::run(&args),
+            }
+        }),
+        Err(error) => Err(CliError::Io { doing: "start the runtime", source: error }),
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            error.print();
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

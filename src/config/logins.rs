@@ -1,0 +1,148 @@
+//! Roles and secrets of the logins: each on its own, and all of them together.
+
+use super::Located;
+use super::check::wrong;
+use super::error::{is_unprintable, quoted};
+use super::read::Problems;
+use function_contract::{IDENTIFIER_BYTES, Strategy, clone_of};
+
+/// A login as read so far; what is None was told already.
+pub(super) struct Draft<'a> {
+    pub login: Option<&'a Located<String>>,
+    pub secret: Option<&'a Located<String>>,
+    pub strategy: Option<Strategy>,
+    pub is_admin: bool,
+}
+
+impl Draft<'_> {
+    fn clone_name(&self) -> Option<String> {
+        let login = self.login.filter(|_| self.strategy == Some(Strategy::AlternatingUsers))?;
+        Some(clone_of(&login.value))
+    }
+}
+
+/// Each login on its own, and all of them together: roles and secrets are shared by nobody.
+pub(super) fn check(problems: &Problems<'_>, drafts: &[Draft<'_>], master: Option<&str>) {
+    for (index, draft) in drafts.iter().enumerate() {
+        if let Some(login) = draft.login {
+            login_name(problems, login, draft, master);
+            one_role_each(problems, login, draft, &drafts[..index]);
+            // The clone may be declared before or after the login it collides with.
+            for other in drafts.iter().filter(|other| other.clone_name().as_deref() == Some(&login.value)) {
+                let base = other.login.map_or("", |base| &base.value);
+                let message = format!("login {} is also the clone of login {}", quoted(&login.value), quoted(base));
+                let hint = format!("rename it, or give {} strategy = \"single-user\"", quoted(base));
+                wrong(problems, login, message, hint);
+            }
+        }
+        if let Some(secret) = draft.secret
+            && drafts[..index].iter().any(|other| other.secret == Some(secret))
+        {
+            let message = format!("the secret {} belongs to another login already", quoted(&secret.value));
+            wrong(problems, secret, message, "give each login a secret of its own");
+        }
+    }
+}
+
+fn one_role_each(problems: &Problems<'_>, login: &Located<String>, draft: &Draft<'_>, before: &[Draft<'_>]) {
+    let Some(other) = before.iter().find(|other| other.login == Some(login)) else { return };
+    let name = quoted(&login.value);
+    if other.is_admin != draft.is_admin {
+        let message = format!("{name} is the admin login and a user");
+        wrong(
+            problems,
+            login,
+            message,
+            "give the admin a role of its own: it rotates itself, and is used by nobody else",
+        );
+    } else {
+        wrong(problems, login, format!("login {name} is declared twice"), "remove one of the two [[user]] tables");
+    }
+}
+
+fn login_name(problems: &Problems<'_>, login: &Located<String>, draft: &Draft<'_>, master: Option<&str>) {
+    let text = login.value.as_str();
+    let name = quoted(text);
+    let bytes = text.len();
+    let clone = draft.clone_name();
+    let longest = IDENTIFIER_BYTES - clone.as_ref().map_or(0, |clone| clone.len() - bytes);
+    if text.is_empty() {
+        wrong(problems, login, "a login cannot have an empty name", "write the role's name, such as login = \"app\"");
+    } else if text.contains(is_unprintable) {
+        let message = format!("{name} cannot name a login: it holds a character that cannot be seen");
+        wrong(problems, login, message, "write it without control characters");
+    } else if let Some(why) = reserved(text, master) {
+        wrong(
+            problems,
+            login,
+            format!("{name} cannot rotate: {why}"),
+            "declare a login of your own, such as login = \"app\"",
+        );
+    } else if bytes > longest {
+        // PostgreSQL cuts longer names silently: two logins could become one role.
+        let message = match &clone {
+            Some(_) if bytes <= IDENTIFIER_BYTES => {
+                format!(
+                    "the clone of {name} would have {} bytes; PostgreSQL takes {IDENTIFIER_BYTES}",
+                    bytes + IDENTIFIER_BYTES - longest
+                )
+            }
+            _ => format!("{name} has {bytes} bytes; PostgreSQL takes {IDENTIFIER_BYTES}"),
+        };
+        let or =
+            if clone.is_some() && bytes <= IDENTIFIER_BYTES { ", or write strategy = \"single-user\"" } else { "" };
+        wrong(problems, login, message, format!("shorten it to {longest} bytes{or}"));
+    } else if let Some(why) = clone.as_deref().and_then(|clone| reserved(clone, master)) {
+        let message = format!("the clone of {name} cannot rotate: {why}");
+        wrong(problems, login, message, "choose another login, or write strategy = \"single-user\"");
+    }
+}
+
+/// Why a role is never touched.
+fn reserved(name: &str, master: Option<&str>) -> Option<&'static str> {
+    match name {
+        _ if Some(name) == master => Some("it is the master user, whose password RDS keeps"),
+        "postgres" => Some("postgres is the server's own role"),
+        "public" | "none" => Some("PostgreSQL reserves this word"),
+        _ if name.starts_with("rds") => Some("names that start with rds are those of RDS"),
+        _ if name.starts_with("pg_") => Some("names that start with pg_ are those of PostgreSQL"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_login(login: &str, strategy: Strategy) -> Vec<String> {
+        let problems = Problems::new("");
+        let login = Located { value: login.to_owned(), span: 0..0 };
+        let draft = Draft { login: Some(&login), secret: None, strategy: Some(strategy), is_admin: false };
+        check(&problems, &[draft], Some("boss_clone"));
+        problems.finish().into_iter().map(|error| error.message).collect()
+    }
+
+    #[test]
+    fn a_login_and_its_clone_fit_in_63_bytes() {
+        use Strategy::{AlternatingUsers, SingleUser};
+        assert!(of_login(&"a".repeat(57), AlternatingUsers).is_empty());
+        assert!(of_login(&"a".repeat(63), SingleUser).is_empty());
+        assert_eq!(of_login(&"a".repeat(64), SingleUser).len(), 1);
+        // 29 characters, 58 bytes: AWS's own function counts characters and lets it through.
+        let [message] = of_login(&"ü".repeat(29), AlternatingUsers).try_into().unwrap();
+        assert!(message.contains("would have 64 bytes"), "{message}");
+    }
+
+    #[test]
+    fn roles_of_others_are_never_touched() {
+        use Strategy::{AlternatingUsers, SingleUser};
+        for name in
+            ["", "a\0b", "a\nb", "postgres", "public", "rdsadmin", "rds_superuser", "pg_monitor", "boss_clone", "boss"]
+        {
+            assert_eq!(of_login(name, AlternatingUsers).len(), 1, "{name:?}");
+        }
+        // Without a clone nothing of it is in the way.
+        assert!(of_login("boss", SingleUser).is_empty());
+        assert!(of_login("100% \"quoted\"", AlternatingUsers).is_empty());
+    }
+}

@@ -1,0 +1,237 @@
+//! The config file: one deployment, as declared. Parsing is strict and tells everything it finds wrong
+//! at once, each with its line; what needs no AWS is checked here, what needs AWS in the plan.
+
+mod check;
+mod error;
+mod logins;
+mod read;
+mod schedule;
+mod tables;
+#[cfg(test)]
+mod tests;
+
+pub use error::{ConfigError, Errors, Source};
+
+use function_contract::Strategy;
+use std::ops::Range;
+use std::path::Path;
+use toml::de::DeTable;
+
+/// Reads a file. The source comes with the config, so that what is found wrong later can be shown in it.
+pub fn load(path: &Path) -> Result<(Config, Source), Errors> {
+    let name = path.display().to_string();
+    let of_file = |error: ConfigError| Errors::new(Source { name: name.clone(), text: String::new() }, vec![error]);
+    let bytes = std::fs::read(path).map_err(|error| {
+        let hint = match error.kind() {
+            std::io::ErrorKind::NotFound => {
+                "check the path; configs/article.toml of this project is a file to start from"
+            }
+            std::io::ErrorKind::IsADirectory => "name a file in it",
+            _ => "check that it is a file that you may read",
+        };
+        of_file(ConfigError::of_file(format!("the config cannot be read: {error}")).hint(hint))
+    })?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let good = error.utf8_error().valid_up_to();
+        // What comes before the first bad byte is unchanged by this, so its position stays true.
+        let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+        let error = ConfigError::at(&(good..good), "this byte is not UTF-8").hint("save the file as UTF-8");
+        Errors::new(Source { name: name.clone(), text }, vec![error])
+    })?;
+    let config = parse(&name, &text)?;
+    Ok((config, Source { name, text }))
+}
+
+/// Reads a text; `name` is shown as its file.
+pub fn parse(name: &str, text: &str) -> Result<Config, Errors> {
+    let errors = |list| Errors::new(Source { name: name.to_owned(), text: text.to_owned() }, list);
+    let (document, syntax) = DeTable::parse_recoverable(text);
+    if !syntax.is_empty() {
+        // What could be read around a syntax error is guesswork: telling its missing keys would mislead.
+        return Err(errors(syntax_errors(text, &syntax)));
+    }
+    let problems = read::Problems::new(text);
+    let config = tables::config(&problems, document.get_ref());
+    let list = problems.finish();
+    match config {
+        Some(config) if list.is_empty() => Ok(config),
+        _ if list.is_empty() => {
+            // Each None has its error, so this is not reached; were it, it must not pass for a good file.
+            Err(errors(vec![ConfigError::of_file("the config could not be read, and pgrotate cannot say why")]))
+        }
+        _ => Err(errors(list)),
+    }
+}
+
+/// Syntax errors told at most: of a file that is not TOML at all, every line is one.
+const SYNTAX_ERRORS: usize = 20;
+
+/// One error for each line: what follows the first on a line is the parser finding its way back.
+fn syntax_errors(text: &str, found: &[toml::de::Error]) -> Vec<ConfigError> {
+    let mut lines = Vec::new();
+    let mut list = Vec::new();
+    for error in found {
+        let span = error.span().unwrap_or(text.len()..text.len());
+        if lines.len() == SYNTAX_ERRORS {
+            break;
+        }
+        let line = text.as_bytes().iter().take(span.start).filter(|byte| **byte == b'\n').count();
+        if !lines.contains(&line) {
+            lines.push(line);
+            list.push(
+                ConfigError::at(&span, format!("this is not TOML: {}", error.message()))
+                    .hint(syntax_hint(error.message())),
+            );
+        }
+    }
+    list
+}
+
+/// The parser's messages are for reading only: an unknown one gets the general hint.
+fn syntax_hint(message: &str) -> &'static str {
+    match message {
+        "duplicate key" => "keep one of the two; a further user is a further [[user]] table",
+        _ => "a line is key = value, strings stand in double quotes, a table starts with [name]",
+    }
+}
+
+/// A declared deployment. Every field is checked; defaults are filled in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// 1-40 characters of `a-z`, `0-9` and `-`, starting with a letter: it becomes part of bucket, stack
+    /// and group names.
+    pub deployment: String,
+    pub aws: Aws,
+    pub network: Network,
+    pub database: Database,
+    pub function: Function,
+    pub admin: Login,
+    /// In the file's order; at least one.
+    pub users: Vec<Login>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Aws {
+    pub region: String,
+    /// Twelve digits; any other account is refused.
+    pub account: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Network {
+    pub vpc: Located<String>,
+    /// At least two.
+    pub subnets: Vec<Located<String>>,
+    pub secrets_manager: SecretsManagerPath,
+    /// Who else may reach the database port.
+    pub allow: Vec<Allow>,
+    /// CIDRs that may use the endpoint; None: all CIDRs of the VPC, since its private DNS captures every
+    /// client in it.
+    pub endpoint_clients: Option<Vec<String>>,
+    /// Rules in our security groups that pgrotate did not make are revoked; otherwise they are reported.
+    pub revoke_unmanaged_rules: bool,
+}
+
+/// How the functions reach Secrets Manager.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecretsManagerPath {
+    /// An interface endpoint that this deployment makes.
+    Endpoint,
+    /// An interface endpoint with private DNS that is there already.
+    ExistingEndpoint,
+    /// The subnets have a NAT gateway.
+    Nat,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Allow {
+    pub cidr: String,
+    pub description: String,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Database {
+    pub identifier: Located<String>,
+    pub subnet_group: Located<String>,
+    /// False: the instance exists, is only referred to, never changed.
+    pub manage: bool,
+    /// `16` (any minor version) or `16.8` (at least that one).
+    pub engine_version: String,
+    /// Instance class, such as `db.t3.micro`.
+    pub class: String,
+    pub storage: Storage,
+    /// Retention of automated backups, 0-35 days.
+    pub backup_days: u32,
+    pub public: bool,
+    pub port: u16,
+    /// Name of the master user; RDS keeps its password.
+    pub master: String,
+    pub deletion_protection: bool,
+    /// Whether `destroy` leaves a final snapshot.
+    pub final_snapshot: bool,
+    pub encrypted: bool,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Storage {
+    /// 20-65536 GiB.
+    pub gib: u32,
+    /// `gp2` or `gp3`; provisioned IOPS are not offered yet.
+    pub kind: String,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Function {
+    /// Name of the rotation function; the others add `-provisioning` and `-inspection` to it.
+    pub name: Located<String>,
+    /// A bucket that exists and is only written to; None: one of our own is made.
+    pub bucket: Option<String>,
+}
+
+/// A login that rotates: the admin or a user.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Login {
+    pub login: Located<String>,
+    pub secret: Located<String>,
+    pub database: String,
+    /// The admin's is always single user.
+    pub strategy: Strategy,
+    pub schedule: Schedule,
+    /// Days in which a deleted secret can be restored, 7-30.
+    pub recovery_days: u32,
+}
+
+/// When Secrets Manager rotates a secret (UTC).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schedule {
+    pub rule: Rule,
+    /// Hours in which a rotation may start, counted from the schedule's time; None: AWS's default.
+    pub window_hours: Option<u32>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rule {
+    /// 1-1000 days after the last rotation.
+    Days(u32),
+    /// 4-23 hours after the last rotation.
+    Hours(u32),
+    /// AWS's six-field `cron(…)`.
+    Cron(String),
+}
+
+/// A value and the bytes of the file it came from, so that what AWS later says of it can be shown at
+/// its line.
+#[derive(Debug, Clone)]
+pub struct Located<T> {
+    pub value: T,
+    pub span: Range<usize>,
+}
+
+/// Where it stands is not part of what it is.
+impl<T: PartialEq> PartialEq for Located<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+
+impl<T: Eq> Eq for Located<T> {}

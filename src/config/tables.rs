@@ -1,0 +1,349 @@
+//! The tables of a config file: their keys, defaults, and what each key is checked for.
+
+use super::check;
+use super::error::ConfigError;
+use super::logins::{self, Draft};
+use super::read::{Problems, Table, advice};
+use super::schedule::{self, Timing};
+use super::{Allow, Aws, Config, Database, Function, Located, Login, Network, Rule, SecretsManagerPath, Storage};
+use function_contract::Strategy;
+use toml::de::DeTable;
+
+/// AWS's own default, and its longest: nothing is lost sooner unless asked for.
+const RECOVERY_DAYS: u32 = 30;
+
+/// The admin's password leaves Secrets Manager only for the functions; a single user cannot log in while it
+/// rotates, so not more often than the usual month.
+const ADMIN_EVERY: Rule = Rule::Days(30);
+
+const STRATEGIES: [(&str, Strategy); 2] =
+    [("alternating-users", Strategy::AlternatingUsers), ("single-user", Strategy::SingleUser)];
+
+const PATHS: [(&str, SecretsManagerPath); 3] = [
+    ("endpoint", SecretsManagerPath::Endpoint),
+    ("existing-endpoint", SecretsManagerPath::ExistingEndpoint),
+    ("nat", SecretsManagerPath::Nat),
+];
+
+const USER_EXAMPLE: &str = "[[user]]\nlogin = \"app\"\nsecret = \"app_secret\"";
+
+/// Reads the whole file. Where it is None, the problems say why.
+pub(super) fn config(problems: &Problems<'_>, entries: &DeTable<'_>) -> Option<Config> {
+    let mut root = Table::root(problems, entries);
+    let deployment = root.string("deployment", "\"article\"");
+    check::deployment(problems, &deployment);
+
+    // Everything is read before anything is given up, so that all problems are told at once.
+    let aws = aws(problems, root.table("aws", "[aws]\nregion = \"eu-north-1\""));
+    let network =
+        network(problems, root.table("network", "[network]\nvpc = \"vpc-…\"\nsubnets = [\"subnet-…\", \"subnet-…\"]"));
+    let database = database(
+        problems,
+        root.table(
+            "database",
+            "[database]\nidentifier = \"my-postgres-instance\"\nsubnet_group = \"my-db-subnet-group\"\n\
+             engine_version = \"16\"\nclass = \"db.t3.micro\"\nstorage = { gib = 20 }",
+        ),
+    );
+    let function = function(problems, root.optional_table("function", "[function]"), deployment.as_ref());
+    let defaults = rotation(problems, root.optional_table("rotation", "[rotation]"));
+    let admin = login(
+        problems,
+        root.table("admin", "[admin]\nlogin = \"rotator_admin\"\nsecret = \"rotator_admin_secret\""),
+        &defaults,
+        true,
+    );
+    let had_users = root.has("user");
+    let users = root.tables("user", USER_EXAMPLE);
+    if users.is_empty() {
+        no_user(problems, &root, had_users);
+    }
+    let users: Vec<Read> = users.into_iter().map(|table| login(problems, table, &defaults, false)).collect();
+    root.finish();
+
+    // An unreadable master means no comparison with it, not one with the default.
+    let master = database.master.as_ref().map(|master| master.value.as_str());
+    let drafts: Vec<Draft<'_>> = [&admin].into_iter().chain(&users).map(Read::draft).collect();
+    logins::check(problems, &drafts, master);
+
+    Some(Config {
+        deployment: deployment?.value,
+        aws: aws?,
+        network: network?,
+        database: database.finish()?,
+        function: function?,
+        admin: admin.finish()?,
+        users: users.into_iter().map(Read::finish).collect::<Option<_>>()?,
+    })
+}
+
+fn no_user(problems: &Problems<'_>, root: &Table<'_, '_>, key_is_there: bool) {
+    // A `user` of another shape was told already; an empty array was not, but is the same mistake.
+    if !key_is_there || root.is_empty_array("user") {
+        let error = ConfigError::of_file("no [[user]] is declared: there is nothing to rotate");
+        problems.add(error.hint(advice("add", USER_EXAMPLE)));
+    }
+}
+
+fn aws(problems: &Problems<'_>, mut table: Table<'_, '_>) -> Option<Aws> {
+    let region = table.string("region", "\"eu-north-1\"");
+    check::region(problems, &region);
+    let account = table.optional_string("account", "\"123456789012\"");
+    check::account(problems, &account);
+    table.finish();
+    Some(Aws { region: region?.value, account: account.map(|account| account.value) })
+}
+
+fn network(problems: &Problems<'_>, mut table: Table<'_, '_>) -> Option<Network> {
+    let vpc = table.string("vpc", "\"vpc-0123456789abcdef0\"");
+    if let Some(vpc) = &vpc {
+        check::ec2_id(problems, vpc, "vpc-");
+    }
+    let subnets = table.strings("subnets", "[\"subnet-0123456789abcdef0\", \"subnet-0fedcba9876543210\"]");
+    check::subnets(problems, &subnets);
+    let secrets_manager = match table.optional_string("secrets_manager", "\"endpoint\"") {
+        Some(path) => check::choice(problems, "secrets_manager", &path, &PATHS),
+        None => Some(SecretsManagerPath::Endpoint),
+    };
+
+    let mut allow = Vec::new();
+    for mut rule in table.tables("allow", "allow = [{ cidr = \"203.0.113.7/32\", description = \"office\" }]") {
+        let written = rule.string("cidr", "\"203.0.113.7/32\"");
+        let description = rule.string("description", "\"office\"");
+        check::description(problems, &description);
+        rule.finish();
+        let cidr = written.as_ref().and_then(|cidr| check::cidr(problems, cidr));
+        if let (Some(written), Some(cidr), Some(description)) = (written, cidr, description) {
+            allow.push((Allow { cidr, description: description.value }, written.span));
+        }
+    }
+    check::distinct_cidrs(problems, &allow);
+
+    let clients = table.optional_strings("endpoint_clients", "[\"10.0.0.0/16\"]");
+    let endpoint_clients = clients.map(|clients| endpoint_clients(problems, &clients, secrets_manager));
+    let revoke_unmanaged_rules = match table.optional_string("unmanaged_rules", "\"report\"") {
+        Some(what) => check::choice(problems, "unmanaged_rules", &what, &[("report", false), ("revoke", true)]),
+        None => Some(false),
+    };
+    table.finish();
+    Some(Network {
+        vpc: vpc?,
+        subnets: subnets?.value,
+        secrets_manager: secrets_manager?,
+        allow: allow.into_iter().map(|(rule, _)| rule).collect(),
+        endpoint_clients,
+        revoke_unmanaged_rules: revoke_unmanaged_rules?,
+    })
+}
+
+fn endpoint_clients(
+    problems: &Problems<'_>,
+    clients: &Located<Vec<Located<String>>>,
+    path: Option<SecretsManagerPath>,
+) -> Vec<String> {
+    if matches!(path, Some(SecretsManagerPath::ExistingEndpoint | SecretsManagerPath::Nat)) {
+        let message = "`endpoint_clients` narrows the endpoint that this deployment makes, and it makes none";
+        problems
+            .add(ConfigError::at(&clients.span, message).hint("remove it, or write: secrets_manager = \"endpoint\""));
+    } else if clients.value.is_empty() {
+        // Private DNS sends the whole VPC to the endpoint: an empty list would cut everybody off.
+        let message = "`endpoint_clients` is empty: no client in the VPC could reach Secrets Manager any more";
+        problems.add(ConfigError::at(&clients.span, message).hint("list CIDRs, or remove it to admit the whole VPC"));
+    }
+    let mut cidrs: Vec<String> = Vec::with_capacity(clients.value.len());
+    for client in &clients.value {
+        let Some(cidr) = check::cidr(problems, client) else { continue };
+        if cidrs.contains(&cidr) {
+            let error = ConfigError::at(&client.span, format!("\"{cidr}\" is listed twice"));
+            problems.add(error.hint("list each CIDR once"));
+        }
+        cidrs.push(cidr);
+    }
+    cidrs
+}
+
+/// The database as read: its master is needed to check the logins, whatever else is wrong with it.
+struct ReadDatabase {
+    master: Option<Located<String>>,
+    rest: Option<Database>,
+}
+
+impl ReadDatabase {
+    fn finish(self) -> Option<Database> {
+        Some(Database { master: self.master?.value, ..self.rest? })
+    }
+}
+
+fn database(problems: &Problems<'_>, mut table: Table<'_, '_>) -> ReadDatabase {
+    let identifier = table.string("identifier", "\"my-postgres-instance\"");
+    check::instance_identifier(problems, &identifier);
+    let subnet_group = table.string("subnet_group", "\"my-db-subnet-group\"");
+    let manage = table.optional_bool("manage", true);
+    check::subnet_group(problems, &subnet_group, manage);
+    let engine_version = table.string("engine_version", "\"16\"");
+    check::engine_version(problems, &engine_version);
+    let class = table.string("class", "\"db.t3.micro\"");
+    check::class(problems, &class);
+    let storage = storage(problems, table.table("storage", "{ gib = 20, type = \"gp3\" }"));
+    let backup_days = table.integer("backup_days", 0..=35, " days", Some(7));
+    let public = table.optional_bool("public", false);
+    // The ports that RDS offers.
+    let port = table.integer("port", 1150..=65535, "", Some(5432));
+    let master = match table.optional_string("master", "\"postgres\"") {
+        None if table.has("master") => None,
+        None => Some(Located { value: "postgres".into(), span: table.span().clone() }),
+        given => given,
+    };
+    check::master(problems, &master);
+    let deletion_protection = table.optional_bool("deletion_protection", true);
+    let final_snapshot = table.optional_bool("final_snapshot", true);
+    let encrypted = table.optional_bool("encrypted", true);
+    table.finish();
+
+    let rest = || {
+        Some(Database {
+            identifier: identifier?,
+            subnet_group: subnet_group?,
+            manage,
+            engine_version: engine_version?.value,
+            class: class?.value,
+            storage: storage?,
+            backup_days: backup_days?,
+            public,
+            port: u16::try_from(port?).ok()?,
+            master: String::new(),
+            deletion_protection,
+            final_snapshot,
+            encrypted,
+        })
+    };
+    ReadDatabase { rest: rest(), master }
+}
+
+fn storage(problems: &Problems<'_>, mut table: Table<'_, '_>) -> Option<Storage> {
+    let gib = table.integer("gib", 20..=65536, " GiB", None);
+    let kind = match table.optional_string("type", "\"gp3\"") {
+        Some(kind) => check::choice(problems, "type", &kind, &[("gp2", "gp2"), ("gp3", "gp3")]),
+        None => Some("gp3"),
+    };
+    table.finish();
+    Some(Storage { gib: gib?, kind: kind?.into() })
+}
+
+fn function(
+    problems: &Problems<'_>,
+    mut table: Table<'_, '_>,
+    deployment: Option<&Located<String>>,
+) -> Option<Function> {
+    let name = match table.optional_string("name", "\"my-rotation\"") {
+        None if table.has("name") => None,
+        // Nothing of it is the user's but the deployment: that is where an error of it is shown.
+        None => deployment.map(|deployment| Located {
+            value: format!("{}-rotation", deployment.value),
+            span: deployment.span.clone(),
+        }),
+        given => {
+            check::function_name(problems, &given);
+            given
+        }
+    };
+    let bucket = table.optional_string("bucket", "\"my-bucket\"");
+    check::bucket(problems, &bucket);
+    table.finish();
+    Some(Function { name: name?, bucket: bucket.map(|bucket| bucket.value) })
+}
+
+/// Defaults of `[rotation]`.
+struct Defaults {
+    strategy: Option<Strategy>,
+    timing: Timing,
+    recovery_days: Option<u32>,
+}
+
+fn rotation(problems: &Problems<'_>, mut table: Table<'_, '_>) -> Defaults {
+    let strategy = strategy(problems, &mut table, Some(Strategy::AlternatingUsers));
+    let timing = Timing::read(problems, &mut table);
+    let recovery_days = recovery_days(&mut table, Some(RECOVERY_DAYS));
+    table.finish();
+    Defaults { strategy, timing, recovery_days }
+}
+
+fn strategy(problems: &Problems<'_>, table: &mut Table<'_, '_>, default: Option<Strategy>) -> Option<Strategy> {
+    match table.optional_string("strategy", "\"alternating-users\"") {
+        Some(strategy) => check::choice(problems, "strategy", &strategy, &STRATEGIES),
+        None if table.has("strategy") => None,
+        None => default,
+    }
+}
+
+fn recovery_days(table: &mut Table<'_, '_>, default: Option<u32>) -> Option<u32> {
+    // An unusable default was told where it stands.
+    let found = table.integer("recovery_days", 7..=30, " days", Some(RECOVERY_DAYS));
+    if table.has("recovery_days") { found } else { default }
+}
+
+/// A login as read, before it is known to be whole.
+struct Read {
+    login: Option<Located<String>>,
+    secret: Option<Located<String>>,
+    database: Option<Located<String>>,
+    strategy: Option<Strategy>,
+    schedule: Option<super::Schedule>,
+    recovery_days: Option<u32>,
+    is_admin: bool,
+}
+
+impl Read {
+    fn draft(&self) -> Draft<'_> {
+        let Self { login, secret, strategy, is_admin, .. } = self;
+        Draft { login: login.as_ref(), secret: secret.as_ref(), strategy: *strategy, is_admin: *is_admin }
+    }
+
+    fn finish(self) -> Option<Login> {
+        let Self { login, secret, database, strategy, schedule, recovery_days, is_admin: _ } = self;
+        Some(Login {
+            login: login?,
+            secret: secret?,
+            database: database?.value,
+            strategy: strategy?,
+            schedule: schedule?,
+            recovery_days: recovery_days?,
+        })
+    }
+}
+
+fn login(problems: &Problems<'_>, mut table: Table<'_, '_>, defaults: &Defaults, is_admin: bool) -> Read {
+    let (example, secret_example) =
+        if is_admin { ("\"rotator_admin\"", "\"rotator_admin_secret\"") } else { ("\"app\"", "\"app_secret\"") };
+    let login = table.string("login", example);
+    let secret = table.string("secret", secret_example);
+    check::secret_name(problems, &secret);
+    let database = match table.optional_string("database", "\"postgres\"") {
+        None if table.has("database") => None,
+        None => Some(Located { value: "postgres".into(), span: table.span().clone() }),
+        given => given,
+    };
+    check::database_name(problems, &database);
+
+    let strategy = if is_admin {
+        // The rotator of the others has nobody to alternate with.
+        table.refuse("strategy", "the admin login always rotates as a single user");
+        Some(Strategy::SingleUser)
+    } else {
+        strategy(problems, &mut table, defaults.strategy)
+    };
+    let timing = Timing::read(problems, &mut table);
+    let what =
+        login.as_ref().map_or_else(|| "this login".into(), |l| format!("login {}", super::error::quoted(&l.value)));
+    let place = login.as_ref().map_or(table.span(), |login| &login.span);
+    let whose = schedule::Login { what: &what, span: place };
+    let schedule = if is_admin {
+        // The defaults of [rotation] are the users': a short period of theirs is not meant for it.
+        timing.schedule(problems, &Timing::default(), Some(ADMIN_EVERY), &whose)
+    } else {
+        timing.schedule(problems, &defaults.timing, None, &whose)
+    };
+    let recovery_days = recovery_days(&mut table, defaults.recovery_days);
+    table.finish();
+    Read { login, secret, database, strategy, schedule, recovery_days, is_admin }
+}

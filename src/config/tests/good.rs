@@ -1,0 +1,227 @@
+//! Good files, and the loading of them.
+
+use super::super::*;
+use super::{ARTICLE, LEAST, with};
+use expect_test::expect;
+
+fn good(text: &str) -> Config {
+    parse("demo.toml", text).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+#[test]
+fn the_article() {
+    let config = good(ARTICLE);
+    // Spans would change with every comment.
+    let shown: Vec<String> =
+        format!("{config:#?}").lines().filter(|l| !l.contains("span: ")).map(str::to_owned).collect();
+    expect![[r#"
+        Config {
+            deployment: "article",
+            aws: Aws {
+                region: "eu-north-1",
+                account: None,
+            },
+            network: Network {
+                vpc: Located {
+                    value: "vpc-02294c945121da772",
+                },
+                subnets: [
+                    Located {
+                        value: "subnet-05a8a2c78756260ed",
+                    },
+                    Located {
+                        value: "subnet-0cf57825fcf0c3cbd",
+                    },
+                ],
+                secrets_manager: Endpoint,
+                allow: [
+                    Allow {
+                        cidr: "203.0.113.7/32",
+                        description: "office",
+                    },
+                ],
+                endpoint_clients: None,
+            },
+            database: Database {
+                identifier: Located {
+                    value: "my-postgres-instance",
+                },
+                subnet_group: Located {
+                    value: "my-db-subnet-group",
+                },
+                manage: true,
+                engine_version: "16",
+                class: "db.t3.micro",
+                storage: Storage {
+                    gib: 20,
+                    kind: "gp2",
+                },
+                backup_days: 7,
+                public: true,
+                port: 5432,
+                master: "postgres",
+                deletion_protection: false,
+                final_snapshot: false,
+                encrypted: true,
+            },
+            function: Function {
+                name: Located {
+                    value: "pgpasslambda",
+                },
+                bucket: None,
+            },
+            admin: Login {
+                login: Located {
+                    value: "rotator_admin",
+                },
+                secret: Located {
+                    value: "rotator_admin_secret",
+                },
+                database: "postgres",
+                strategy: SingleUser,
+                schedule: Schedule {
+                    rule: Days(
+                        30,
+                    ),
+                    window_hours: None,
+                },
+                recovery_days: 7,
+            },
+            users: [
+                Login {
+                    login: Located {
+                        value: "test_user1",
+                    },
+                    secret: Located {
+                        value: "test_user1_secret",
+                    },
+                    database: "postgres",
+                    strategy: AlternatingUsers,
+                    schedule: Schedule {
+                        rule: Days(
+                            10,
+                        ),
+                        window_hours: None,
+                    },
+                    recovery_days: 7,
+                },
+            ],
+        }"#]]
+    .assert_eq(&shown.join("\n"));
+    // Its spans point at what was read.
+    let user = &config.users[0];
+    assert_eq!(&ARTICLE[user.login.span.clone()], "\"test_user1\"");
+    assert_eq!(&ARTICLE[user.secret.span.clone()], "\"test_user1_secret\"");
+}
+
+#[test]
+fn defaults_are_safe() {
+    let config = good(LEAST);
+    let Config { deployment: _, aws, network, database, function, admin, users } = config;
+    assert_eq!(aws.account, None);
+    assert_eq!(network.secrets_manager, SecretsManagerPath::Endpoint);
+    assert_eq!((network.allow, network.endpoint_clients), (vec![], None));
+    assert!(database.manage && database.deletion_protection && database.final_snapshot && database.encrypted);
+    assert!(!database.public);
+    assert_eq!((database.port, database.master.as_str(), database.backup_days), (5432, "postgres", 7));
+    assert_eq!(database.storage, Storage { gib: 20, kind: "gp3".into() });
+    assert_eq!((function.name.value.as_str(), function.bucket), ("demo-rotation", None));
+    let days = |days| Schedule { rule: Rule::Days(days), window_hours: None };
+    assert_eq!((admin.strategy, admin.schedule, admin.recovery_days), (Strategy::SingleUser, days(30), 30));
+    assert_eq!(admin.database, "postgres");
+    let [user] = users.try_into().expect("one user");
+    assert_eq!((user.strategy, user.schedule, user.recovery_days), (Strategy::AlternatingUsers, days(10), 30));
+    assert_eq!(user.database, "postgres");
+}
+
+#[test]
+fn a_user_sets_for_itself_what_it_wants_otherwise() {
+    let text = with(
+        "every = \"10 days\"",
+        "every = \"10 days\"\nwindow = \"3h\"\nrecovery_days = 14\nstrategy = \"single-user\"",
+    ) + r#"
+        [[user]]
+        login = "other"
+        secret = "other_secret"
+        database = "shop"
+        strategy = "alternating-users"
+        cron = "cron(0 4 ? * sun *)"
+        recovery_days = 7
+        [[user]]
+        login = "third"
+        secret = "third_secret"
+        window = "5h"
+        "#;
+    let config = good(&text);
+    let schedule = |rule, window_hours| Schedule { rule, window_hours };
+    let [first, other, third] = &config.users[..] else { panic!("three users") };
+    assert_eq!(first.schedule, schedule(Rule::Days(10), Some(3)));
+    assert_eq!((first.strategy, first.recovery_days), (Strategy::SingleUser, 14));
+    assert_eq!(other.schedule, schedule(Rule::Cron("cron(0 4 ? * SUN *)".into()), Some(3)));
+    assert_eq!((other.strategy, other.recovery_days, other.database.as_str()), (Strategy::AlternatingUsers, 7, "shop"));
+    assert_eq!(third.schedule, schedule(Rule::Days(10), Some(5)));
+    // The users' period is not the admin's; how long a deleted secret is kept is everybody's.
+    assert_eq!(config.admin.schedule, schedule(Rule::Days(30), None));
+    assert_eq!(config.admin.recovery_days, 14);
+}
+
+#[test]
+fn tables_may_be_written_in_any_of_tomls_ways() {
+    let inline = "deployment = \"demo\"\naws.region = \"eu-north-1\"\n".to_owned()
+        + &with("deployment = \"demo\"\n[aws]\nregion = \"eu-north-1\"\n", "")
+            .replace("[[user]]\nlogin = \"app\"\nsecret = \"app_secret\"\n", "");
+    let users = "user = [{ login = \"app\", secret = \"app_secret\" }]\n";
+    assert_eq!(good(&(users.to_owned() + &inline)), good(LEAST));
+    assert_eq!(good(&LEAST.replace('\n', "\r\n")), good(LEAST));
+    assert_eq!(good(&format!("\u{feff}{LEAST}")), good(LEAST));
+}
+
+#[test]
+fn files_that_cannot_be_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let error = |name: &str| {
+        let error = load(&folder.path().join(name)).expect_err("a bad file");
+        error.to_string().replace(&folder.path().display().to_string(), "FOLDER")
+    };
+    expect![[r#"
+        error: the config cannot be read: No such file or directory (os error 2)
+         --> FOLDER/missing.toml
+        hint: check the path; configs/article.toml of this project is a file to start from
+    "#]]
+    .assert_eq(&error("missing.toml"));
+    expect![[r#"
+        error: the config cannot be read: Is a directory (os error 21)
+         --> FOLDER/
+        hint: name a file in it
+    "#]]
+    .assert_eq(&error(""));
+    std::fs::write(folder.path().join("latin.toml"), b"deployment = \"demo\"\n# b\xfcro\n").expect("written");
+    expect![[r#"
+        error: this byte is not UTF-8
+         --> FOLDER/latin.toml:2:4
+          |
+        2 | # b�ro
+          |    ^
+        hint: save the file as UTF-8
+    "#]]
+    .assert_eq(&error("latin.toml"));
+}
+
+#[test]
+fn a_loaded_file_can_be_shown_later() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("article.toml");
+    std::fs::write(&path, ARTICLE).expect("written");
+    let (config, source) = load(&path).unwrap_or_else(|errors| panic!("{errors}"));
+    let source = Source { name: "article.toml".into(), ..source };
+    let error = ConfigError::at(&config.network.vpc.span, "there is no such VPC in eu-north-1").hint("list them: …");
+    expect![[r#"
+        error: there is no such VPC in eu-north-1
+          --> article.toml:21:7
+           |
+        21 | vpc = "vpc-02294c945121da772"
+           |       ^^^^^^^^^^^^^^^^^^^^^^^
+        hint: list them: …
+    "#]]
+    .assert_eq(&Errors::new(source, vec![error]).to_string());
+}

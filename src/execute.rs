@@ -1,0 +1,417 @@
+//! Carrying out a plan: in its order, as many actions at once as the limits allow, every address
+//! accounted for at the end. Nothing is decided here; an action whose target has moved since the plan
+//! was made is stale and does not run.
+
+use crate::model::{Address, Seen};
+use crate::plan::{Action, Goal, Plan};
+use crate::resource::{AWAIT, Diff, Family, Known, NotProduced, Outputs, Refusal, Settled, Step, Verb};
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
+use std::future::Future;
+use std::time::Duration;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
+
+/// The live half of a family: AWS, or a simulation of it.
+pub trait World<F: Family> {
+    type Error: Error + Send + Sync + 'static;
+
+    /// Looks at one target again.
+    fn observe(&self, want: &F::Want, known: &Known) -> impl Future<Output = Result<Seen<F::Live>, Self::Error>>;
+    /// Makes the change, or reports why not. Safe to call again after any failure.
+    fn apply(
+        &self,
+        want: &F::Want,
+        change: &F::Change,
+        known: &Known,
+    ) -> impl Future<Output = Result<Applied, Self::Error>>;
+    /// How long a target of this kind may take to settle before it counts as failed.
+    fn patience(&self, want: &F::Want) -> Duration;
+}
+
+/// What came of asking for a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Applied {
+    /// AWS took it.
+    Accepted,
+    /// AWS does not take it yet, for a reason that passes by itself; to be asked again.
+    NotYet { saying: String },
+}
+
+/// How hard AWS is pressed.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Mutating calls under way at once. Waiting for a target does not count.
+    pub mutating: usize,
+    /// First and longest pause between two looks at a target that is on its way.
+    pub poll: (Duration, Duration),
+}
+
+impl Default for Limits {
+    /// Eight at once stays below the burst of every control-plane API we call; a look every 10 s at the
+    /// most is what AWS's own waiters do for the slow kinds, and 250 ms at first keeps the quick ones
+    /// quick.
+    fn default() -> Self {
+        Self { mutating: 8, poll: (Duration::from_millis(250), Duration::from_secs(10)) }
+    }
+}
+
+/// Why an action failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ActionError {
+    #[error(transparent)]
+    World(Box<dyn Error + Send + Sync>),
+    /// It reached a state that it cannot leave by itself.
+    #[error("{0}")]
+    Never(String),
+    #[error("it did not settle within {}: {saying}", minutes(.after))]
+    TimedOut { after: Duration, saying: String },
+    /// Seen again just before the change, it may not be touched.
+    #[error("{}", .0.cause)]
+    Refused(Refusal),
+    #[error(transparent)]
+    NotProduced(#[from] NotProduced),
+}
+
+fn minutes(time: &Duration) -> String {
+    format!("{} min", time.as_secs() / 60)
+}
+
+/// What became of an action.
+#[derive(Debug)]
+pub enum Outcome {
+    Done(Duration),
+    /// Somebody had already done it.
+    AlreadyDone,
+    Failed(ActionError),
+    /// The target moved after the plan was made; what was found.
+    Stale(String),
+    /// Never started, because this address failed, went stale or was skipped.
+    Skipped {
+        after: Address,
+    },
+    /// Never started, because the run was stopped.
+    Cancelled,
+}
+
+impl Outcome {
+    pub fn is_done(&self) -> bool {
+        matches!(self, Self::Done(_) | Self::AlreadyDone)
+    }
+}
+
+/// Told while a plan is carried out.
+#[derive(Debug, Clone)]
+pub enum Event {
+    Started {
+        action: usize,
+    },
+    /// The target is on its way; what it says of itself.
+    Waiting {
+        action: usize,
+        saying: String,
+        since: Duration,
+    },
+    Finished {
+        action: usize,
+    },
+    Stopping,
+}
+
+/// What became of every action of a plan, in the plan's order.
+#[derive(Debug)]
+#[must_use]
+pub struct Report {
+    pub outcomes: Vec<Outcome>,
+    pub took: Duration,
+    /// Outputs of everything that is done or was unchanged.
+    pub known: Known,
+}
+
+impl Report {
+    pub fn all_done(&self) -> bool {
+        self.outcomes.iter().all(Outcome::is_done)
+    }
+}
+
+/// Runs `plan`. `stop` turning true starts no more actions and lets those under way settle.
+pub async fn execute<F: Family, W: World<F>>(
+    plan: &Plan<F>,
+    world: &W,
+    limits: Limits,
+    stop: watch::Receiver<bool>,
+    mut tell: impl FnMut(Event, &BTreeMap<usize, Outcome>),
+) -> Report {
+    let began = Instant::now();
+    let run = Run {
+        plan,
+        world,
+        limits,
+        known: RefCell::new(Known::new(plan.standings.clone())),
+        mutating: Semaphore::new(limits.mutating),
+    };
+    let (events, mut inbox) = tokio::sync::mpsc::unbounded_channel();
+    let mut outcomes: BTreeMap<usize, Outcome> = BTreeMap::new();
+    let mut waiting: Vec<usize> =
+        (0..plan.actions.len()).map(|action| plan.order.prerequisites(action).len()).collect();
+    let mut ready: BTreeSet<usize> = (0..plan.actions.len()).filter(|&action| waiting[action] == 0).collect();
+    let mut running = FuturesUnordered::new();
+    let mut stop = stop;
+    // False once nobody can ask to stop any more.
+    let mut listening = true;
+    let mut stopping = false;
+
+    loop {
+        if *stop.borrow() && !stopping {
+            stopping = true;
+            tell(Event::Stopping, &outcomes);
+        }
+        while let Some(action) = ready.pop_first() {
+            if stopping {
+                outcomes.insert(action, Outcome::Cancelled);
+                continue;
+            }
+            let (run, events) = (&run, events.clone());
+            running.push(async move { (action, run.one(action, &events).await) });
+        }
+        if running.is_empty() {
+            break;
+        }
+        tokio::select! {
+            biased;
+            Some(event) = inbox.recv() => tell(event, &outcomes),
+            Some((action, outcome)) = running.next() => {
+                let done = outcome.is_done();
+                outcomes.insert(action, outcome);
+                if done {
+                    for then in plan.order.dependents(action) {
+                        waiting[then] -= 1;
+                        if waiting[then] == 0 {
+                            ready.insert(then);
+                        }
+                    }
+                } else {
+                    skip_dependents(plan, action, &mut outcomes);
+                }
+                tell(Event::Finished { action }, &outcomes);
+            }
+            changed = stop.changed(), if listening && !stopping => listening = changed.is_ok(),
+        }
+    }
+    drop(running);
+    for action in 0..plan.actions.len() {
+        outcomes.entry(action).or_insert(Outcome::Cancelled);
+    }
+    Report { outcomes: outcomes.into_values().collect(), took: began.elapsed(), known: run.known.into_inner() }
+}
+
+fn skip_dependents<F: Family>(plan: &Plan<F>, failed: usize, outcomes: &mut BTreeMap<usize, Outcome>) {
+    let mut queue = plan.order.dependents(failed);
+    while let Some(action) = queue.pop() {
+        if let std::collections::btree_map::Entry::Vacant(entry) = outcomes.entry(action) {
+            entry.insert(Outcome::Skipped { after: plan.actions[failed].address.clone() });
+            queue.extend(plan.order.dependents(action));
+        }
+    }
+}
+
+struct Run<'a, F: Family, W> {
+    plan: &'a Plan<F>,
+    world: &'a W,
+    limits: Limits,
+    known: RefCell<Known>,
+    mutating: Semaphore,
+}
+
+/// What a fresh look at an action's target says.
+enum Now {
+    AsPlanned,
+    Already,
+    Moved(String),
+}
+
+impl<F: Family, W: World<F>> Run<'_, F, W> {
+    async fn one(&self, number: usize, events: &tokio::sync::mpsc::UnboundedSender<Event>) -> Outcome {
+        let action = &self.plan.actions[number];
+        let began = Instant::now();
+        let (mut pause, longest) = self.limits.poll;
+        let patience = self.world.patience(&action.want);
+        let mut announced = false;
+        let (known, already) = loop {
+            let permit = self.mutating.acquire().await;
+            if !announced {
+                // The receiver outlives every action; a send cannot fail in a way that matters.
+                let _ = events.send(Event::Started { action: number });
+                announced = true;
+            }
+            let known = self.known.borrow().clone();
+            match self.look_again(action, &known).await {
+                Ok(Now::AsPlanned) => {}
+                Ok(Now::Already) => break (known, true),
+                Ok(Now::Moved(found)) => return Outcome::Stale(found),
+                Err(error) => return Outcome::Failed(error),
+            }
+            match self.world.apply(&action.want, &action.change, &known).await {
+                Ok(Applied::Accepted) => break (known, false),
+                Ok(Applied::NotYet { saying }) if began.elapsed() > patience => {
+                    return Outcome::Failed(ActionError::TimedOut { after: patience, saying });
+                }
+                Ok(Applied::NotYet { saying }) => {
+                    let _ = events.send(Event::Waiting { action: number, saying, since: began.elapsed() });
+                }
+                Err(error) => return Outcome::Failed(ActionError::World(Box::new(error))),
+            }
+            drop(permit);
+            tokio::time::sleep(pause).await;
+            pause = (pause * 3 / 2).min(longest);
+        };
+        match self.settle(number, &known, began, events).await {
+            Ok(Some(outputs)) => {
+                self.known.borrow_mut().insert(action.address.clone(), outputs);
+            }
+            Ok(None) => {}
+            Err(error) => return Outcome::Failed(error),
+        }
+        if already { Outcome::AlreadyDone } else { Outcome::Done(began.elapsed()) }
+    }
+
+    /// Observes the target and diffs it once more. What is still as the plan saw it goes ahead; what has
+    /// nothing left to do is done; all else is stale.
+    async fn look_again(&self, action: &Action<F>, known: &Known) -> Result<Now, ActionError> {
+        let live =
+            self.world.observe(&action.want, known).await.map_err(|error| ActionError::World(Box::new(error)))?;
+        let mut cx = Diff::new(action.address.clone(), known.standings());
+        let steps = match self.plan.goal {
+            Goal::Converge => F::diff(&mut cx, &action.want, live.as_ref()),
+            Goal::Destroy => F::remove(&mut cx, &action.want, live.as_ref()),
+        }
+        .map_err(ActionError::Refused)?;
+        // Waiting for what somebody else has begun is what settling does.
+        let steps: Vec<_> = steps.into_iter().filter(|step| step.key != AWAIT || action.key == AWAIT).collect();
+        if steps.is_empty() {
+            return Ok(Now::Already);
+        }
+        let still_wanted = steps.iter().any(|step| step.key == action.key);
+        // An earlier step of the same address has changed the target on purpose.
+        let as_seen = action.place > 0 || same::<F>(&live, &action.seen);
+        if still_wanted && as_seen {
+            return Ok(Now::AsPlanned);
+        }
+        if !still_wanted && self.only_later_steps_left(action, &steps) {
+            return Ok(Now::Already);
+        }
+        Ok(Now::Moved(moved(&live, &steps)))
+    }
+
+    fn only_later_steps_left(&self, action: &Action<F>, steps: &[Step<F::Change>]) -> bool {
+        let later: BTreeSet<_> = self
+            .plan
+            .actions
+            .iter()
+            .filter(|other| other.address == action.address && other.place > action.place)
+            .map(|other| other.key)
+            .collect();
+        steps.iter().all(|step| later.contains(step.key))
+    }
+
+    /// A create that AWS answers with "exists already" is as good as done if it was another apply of this
+    /// deployment that was quicker, and must not be taken for ours if it was anybody else.
+    fn still_ours(&self, action: &Action<F>, live: &Seen<F::Live>, known: &Known) -> Result<(), ActionError> {
+        match live {
+            Seen::Present(live) => {
+                let mut cx = Diff::new(action.address.clone(), known.standings());
+                F::diff(&mut cx, &action.want, Seen::Present(live)).map_err(ActionError::Refused)?;
+                Ok(())
+            }
+            Seen::Absent | Seen::Unobservable(_) => Ok(()),
+        }
+    }
+
+    /// Gone is what leaves nothing to remove: absent, or a secret inside its recovery window.
+    fn left(&self, action: &Action<F>, live: &Seen<F::Live>, known: &Known) -> Settled<Option<Outputs>> {
+        let live = match live {
+            Seen::Present(live) => live,
+            Seen::Absent => return Settled::Yes(None),
+            Seen::Unobservable(why) => return Settled::NotYet { saying: why.clone() },
+        };
+        let mut cx = Diff::new(action.address.clone(), known.standings());
+        match F::remove(&mut cx, &action.want, Seen::Present(live)) {
+            Ok(steps) if !steps.iter().any(|step| step.key == action.key) => Settled::Yes(None),
+            Ok(_) => F::leaving(&action.want, live).map(|()| None),
+            Err(refusal) => Settled::Never { because: refusal.cause },
+        }
+    }
+
+    async fn settle(
+        &self,
+        number: usize,
+        known: &Known,
+        began: Instant,
+        events: &tokio::sync::mpsc::UnboundedSender<Event>,
+    ) -> Result<Option<Outputs>, ActionError> {
+        let action = &self.plan.actions[number];
+        let patience = self.world.patience(&action.want);
+        let (mut pause, longest) = self.limits.poll;
+        loop {
+            let live =
+                self.world.observe(&action.want, known).await.map_err(|error| ActionError::World(Box::new(error)))?;
+            let settled = match action.verb {
+                Verb::Delete => self.left(action, &live, known),
+                Verb::Create | Verb::Update | Verb::Ensure | Verb::Rotate => {
+                    self.still_ours(action, &live, known)?;
+                    arrived(action, &live)
+                }
+            };
+            match settled {
+                Settled::Yes(outputs) => return Ok(outputs),
+                Settled::Never { because } => return Err(ActionError::Never(because)),
+                Settled::NotYet { saying } => {
+                    if began.elapsed() > patience {
+                        return Err(ActionError::TimedOut { after: patience, saying });
+                    }
+                    let _ = events.send(Event::Waiting { action: number, saying, since: began.elapsed() });
+                }
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 3 / 2).min(longest);
+        }
+    }
+}
+
+/// Two looks at one target that make no difference to a plan.
+fn same<F: Family>(one: &Seen<F::Live>, other: &Seen<F::Live>) -> bool {
+    match (one, other) {
+        (Seen::Present(one), Seen::Present(other)) => F::same(one, other),
+        // A role is absent while there is no instance, and out of sight once there is one that nobody has
+        // logged in to: not seeing it is no sign that it came to be.
+        (Seen::Absent | Seen::Unobservable(_), Seen::Absent | Seen::Unobservable(_)) => true,
+        _ => false,
+    }
+}
+
+fn arrived<F: Family>(action: &Action<F>, live: &Seen<F::Live>) -> Settled<Option<Outputs>> {
+    match live {
+        Seen::Present(live) => F::settled(&action.want, live).map(Some),
+        // Just made and not seen yet: every AWS read may lag behind a write.
+        Seen::Absent => Settled::NotYet { saying: "it is not visible yet".to_owned() },
+        Seen::Unobservable(why) => Settled::NotYet { saying: why.clone() },
+    }
+}
+
+fn moved<L: std::fmt::Debug, C>(live: &Seen<L>, steps: &[Step<C>]) -> String {
+    let state = match live {
+        Seen::Present(_) => "it exists",
+        Seen::Absent => "it is absent",
+        Seen::Unobservable(_) => "it cannot be seen",
+    };
+    let attributes: BTreeSet<_> =
+        steps.iter().flat_map(|step| step.attributes.iter().map(|attribute| attribute.name)).collect();
+    let keys: BTreeSet<_> = steps.iter().map(|step| step.key).collect();
+    let mut text = format!("{state} and now wants {}", keys.into_iter().collect::<Vec<_>>().join(", "));
+    if !attributes.is_empty() {
+        text.push_str(&format!(" ({})", attributes.into_iter().collect::<Vec<_>>().join(", ")));
+    }
+    text
+}

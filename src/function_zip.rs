@@ -1,0 +1,55 @@
+//! The zip that becomes the three functions: the one this binary carries, or one built beside it, with the
+//! user's certificate authorities put in.
+
+use crate::resources::artifact::Zip;
+use std::path::{Path, PathBuf};
+
+/// Built by `build.rs` for a release; absent in a development build.
+#[cfg(embedded_function)]
+const EMBEDDED: Option<&[u8]> = Some(include_bytes!(concat!(env!("OUT_DIR"), "/function.zip")));
+#[cfg(not(embedded_function))]
+const EMBEDDED: Option<&[u8]> = None;
+
+/// Why there is no zip.
+#[derive(Debug, thiserror::Error)]
+pub enum ZipError {
+    #[error("this build of pgrotate carries no rotation function, and none was built beside it")]
+    NotBuilt,
+    #[error("cannot read {}", path.display())]
+    Unreadable { path: PathBuf, source: std::io::Error },
+    #[error("{} holds no certificate (a line `-----BEGIN CERTIFICATE-----`)", path.display())]
+    NoCertificate { path: PathBuf },
+    #[error("cannot put the certificates into the function's zip")]
+    Pack(#[from] function_artifact::PackError),
+}
+
+/// `zip` names a zip to take instead of our own; `ca_bundle` a PEM file whose authorities the functions
+/// shall trust beside the RDS roots.
+pub fn load(zip: Option<&Path>, ca_bundle: Option<&Path>) -> Result<Zip, ZipError> {
+    let read =
+        |path: &Path| std::fs::read(path).map_err(|source| ZipError::Unreadable { path: path.to_owned(), source });
+    let mut bytes = match (zip, EMBEDDED) {
+        (Some(path), _) => read(path)?,
+        (None, Some(embedded)) => embedded.to_vec(),
+        (None, None) => read(&built_beside().ok_or(ZipError::NotBuilt)?)?,
+    };
+    if let Some(path) = ca_bundle {
+        let pem = read(path)?;
+        if !pem.windows(CERTIFICATE.len()).any(|window| window == CERTIFICATE) {
+            return Err(ZipError::NoCertificate { path: path.to_owned() });
+        }
+        bytes = function_artifact::add_ca_bundle(&bytes, &pem)?;
+    }
+    Ok(Zip::new(bytes))
+}
+
+const CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----";
+
+/// What `make function` left in the target directory that this binary runs from.
+fn built_beside() -> Option<PathBuf> {
+    let program = std::env::current_exe().ok()?;
+    program
+        .ancestors()
+        .map(|folder| folder.join("function").join(function_artifact::ZIP_NAME))
+        .find(|zip| zip.is_file())
+}

@@ -1,0 +1,239 @@
+//! The words everything else is written in: addresses, values that may not be known yet, what was seen,
+//! and what a renderer may show.
+
+use serde::{Serialize, Serializer};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+
+/// A kind of resource, named as in addresses: `secret`, `security_group`. Each lives in one file under
+/// `resources/`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Kind(pub &'static str);
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+/// What a deployment calls one of its resources: `kind.name`. Stable across runs, written into tags and
+/// role comments, and what every output is sorted by.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Address {
+    pub kind: Kind,
+    pub name: String,
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.kind, self.name)
+    }
+}
+
+impl Serialize for Address {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// A typed reference to a resource of kind `R`: what one desired resource holds of another.
+pub struct Ref<R> {
+    address: Address,
+    kind: PhantomData<fn() -> R>,
+}
+
+impl<R> Ref<R> {
+    /// Only a resource kind's own constructor calls this, so that the address really is of kind `R`.
+    pub(crate) fn to(address: Address) -> Self {
+        Self { address, kind: PhantomData }
+    }
+
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+}
+
+// Written out because a derive would ask the same of `R`.
+impl<R> Clone for Ref<R> {
+    fn clone(&self) -> Self {
+        Self::to(self.address.clone())
+    }
+}
+
+impl<R> fmt::Debug for Ref<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "&{}", self.address)
+    }
+}
+
+impl<R> PartialEq for Ref<R> {
+    fn eq(&self, other: &Self) -> bool {
+        self.address == other.address
+    }
+}
+
+/// The output of type `T` of an action that has yet to run. `T` alone says which output: every output
+/// type belongs to one kind ([`crate::resource::OutputOf`]), so no name is looked up at run time.
+pub struct Output<T> {
+    from: Address,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T> Output<T> {
+    pub(crate) fn of(from: Address) -> Self {
+        Self { from, of: PhantomData }
+    }
+
+    pub fn from(&self) -> &Address {
+        &self.from
+    }
+}
+
+impl<T> Clone for Output<T> {
+    fn clone(&self) -> Self {
+        Self::of(self.from.clone())
+    }
+}
+
+impl<T> fmt::Debug for Output<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "after {}", self.from)
+    }
+}
+
+/// A value known now, or the output of an action that has yet to run. Never a placeholder text.
+#[derive(Debug, Clone)]
+pub enum Val<T> {
+    Known(T),
+    After(Output<T>),
+}
+
+impl<T: fmt::Display> Val<T> {
+    /// What a renderer may show of it.
+    pub fn shown(&self) -> Shown {
+        match self {
+            Self::Known(value) => Shown::Text(value.to_string()),
+            Self::After(output) => Shown::AfterApply(output.from.clone()),
+        }
+    }
+}
+
+/// All that a renderer can get of an attribute.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Shown {
+    /// The attribute has no value.
+    Unset,
+    Text(String),
+    /// Known once the action at this address has run.
+    AfterApply(Address),
+    /// It exists and is nobody's business.
+    Withheld,
+}
+
+impl Shown {
+    pub fn text(value: impl fmt::Display) -> Self {
+        Self::Text(value.to_string())
+    }
+
+    pub fn list<T: fmt::Display>(values: impl IntoIterator<Item = T>) -> Self {
+        let values: Vec<_> = values.into_iter().map(|value| value.to_string()).collect();
+        if values.is_empty() { Self::Unset } else { Self::Text(values.join(", ")) }
+    }
+}
+
+/// What observation found of a resource.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Seen<T> {
+    Present(T),
+    Absent,
+    /// It could not be looked at, and why. Never to be taken for absent.
+    Unobservable(String),
+}
+
+impl<T> Seen<T> {
+    pub fn as_ref(&self) -> Seen<&T> {
+        match self {
+            Self::Present(value) => Seen::Present(value),
+            Self::Absent => Seen::Absent,
+            Self::Unobservable(why) => Seen::Unobservable(why.clone()),
+        }
+    }
+
+    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Seen<U> {
+        match self {
+            Self::Present(value) => Seen::Present(f(value)),
+            Self::Absent => Seen::Absent,
+            Self::Unobservable(why) => Seen::Unobservable(why),
+        }
+    }
+
+    pub fn present(&self) -> Option<&T> {
+        match self {
+            Self::Present(value) => Some(value),
+            Self::Absent | Self::Unobservable(_) => None,
+        }
+    }
+}
+
+/// Tags of a resource, key to value.
+pub type Tags = BTreeMap<String, String>;
+
+/// Who a resource belongs to, by its tags.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Owner {
+    /// This deployment, under this very address.
+    Us,
+    /// This deployment's tag, but another resource's address: a copy, or a renamed thing.
+    OtherAddress(String),
+    OtherDeployment(String),
+    Nobody,
+}
+
+/// The mark this deployment puts on what it makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    pub deployment: String,
+    pub address: Address,
+}
+
+impl Mark {
+    /// The ownership tags. Characters that some AWS service forbids in tag values are encoded.
+    pub fn tags(&self) -> Tags {
+        use function_contract::{encode_tag, tag};
+        Tags::from([
+            (tag::DEPLOYMENT.to_owned(), encode_tag(&self.deployment)),
+            (tag::ADDRESS.to_owned(), encode_tag(&self.address.to_string())),
+        ])
+    }
+
+    pub fn owner(&self, tags: &Tags) -> Owner {
+        use function_contract::{decode_tag, tag};
+        let get = |key: &str| tags.get(key).map(|value| decode_tag(value).unwrap_or_else(|| value.clone()));
+        match (get(tag::DEPLOYMENT), get(tag::ADDRESS)) {
+            (None, _) => Owner::Nobody,
+            (Some(deployment), _) if deployment != self.deployment => Owner::OtherDeployment(deployment),
+            (Some(_), Some(address)) if address == self.address.to_string() => Owner::Us,
+            (Some(_), address) => Owner::OtherAddress(address.unwrap_or_default()),
+        }
+    }
+}
+
+/// Where a deployment stands in AWS.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Place {
+    /// `aws`, `aws-cn` or `aws-us-gov`: the second part of every ARN.
+    pub partition: String,
+    pub region: String,
+    /// Twelve digits.
+    pub account: String,
+}
+
+impl Place {
+    /// The ARN of a regional resource whose name is ours to choose.
+    pub fn arn(&self, service: &str, resource: &str) -> String {
+        let Self { partition, region, account } = self;
+        format!("arn:{partition}:{service}:{region}:{account}:{resource}")
+    }
+}

@@ -1,0 +1,324 @@
+//! The document: all that a plan or a report says, as data. Serialised it is the JSON format.
+
+use crate::execute::{Outcome, Report};
+use crate::graph::Order;
+use crate::model::{Address, Place};
+use crate::plan::{Goal, Plan};
+use crate::resource::{Attribute, Deferral, Family, Note, Risk, Verb};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::error::Error;
+
+/// Raised with every change that a reader of the JSON could notice.
+pub const FORMAT: u32 = 1;
+
+#[derive(Debug, Clone, Serialize)]
+pub struct PlanDocument {
+    pub format: u32,
+    pub deployment: String,
+    #[serde(flatten)]
+    pub place: Place,
+    pub goal: &'static str,
+    /// In an order in which they could run one by one.
+    pub actions: Vec<ActionDocument>,
+    pub deferred: Vec<Deferral>,
+    pub notes: Vec<Note>,
+    pub unchanged: Vec<Address>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct ActionDocument {
+    pub address: Address,
+    /// Which of the address's changes it is.
+    pub change: &'static str,
+    pub verb: Verb,
+    pub risk: Risk,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub because: Option<String>,
+    pub attributes: Vec<Attribute>,
+    /// What must be done first; what these wait for themselves is left out.
+    pub after: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leaves: Option<String>,
+}
+
+impl PlanDocument {
+    pub fn of<F: Family>(plan: &Plan<F>, deployment: &str, place: &Place) -> Self {
+        let action = |&number: &usize| {
+            let action = &plan.actions[number];
+            ActionDocument {
+                address: action.address.clone(),
+                change: action.key,
+                verb: action.verb,
+                risk: action.risk,
+                because: action.because.clone(),
+                attributes: action.attributes.clone(),
+                after: plan
+                    .order
+                    .nearest_prerequisites(number)
+                    .into_iter()
+                    .map(|first| plan.actions[first].label())
+                    .collect(),
+                leaves: action.leaves.clone(),
+            }
+        };
+        Self {
+            format: FORMAT,
+            deployment: deployment.to_owned(),
+            place: place.clone(),
+            goal: match plan.goal {
+                Goal::Converge => "converge",
+                Goal::Destroy => "destroy",
+            },
+            actions: plan.order.sorted().iter().map(action).collect(),
+            deferred: plan.deferred.clone(),
+            notes: plan.notes.clone(),
+            unchanged: plan.unchanged.clone(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.actions.is_empty()
+    }
+
+    /// How many actions of each verb, in the verbs' order.
+    pub fn counts(&self) -> BTreeMap<Verb, usize> {
+        let mut counts = BTreeMap::new();
+        for action in &self.actions {
+            *counts.entry(action.verb).or_default() += 1;
+        }
+        counts
+    }
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct ReportDocument {
+    pub format: u32,
+    pub deployment: String,
+    /// Seconds.
+    pub took: f64,
+    /// Every planned address, in the plan's order.
+    pub outcomes: Vec<OutcomeDocument>,
+    /// What deletions have left behind.
+    pub remains: Vec<String>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct OutcomeDocument {
+    pub address: Address,
+    pub change: &'static str,
+    pub outcome: &'static str,
+    /// Seconds, where it ran.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub took: Option<f64>,
+    /// The cause and its causes, outermost first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub because: Vec<String>,
+}
+
+impl ReportDocument {
+    pub fn of<F: Family>(plan: &Plan<F>, report: &Report, deployment: &str) -> Self {
+        let outcomes = plan.order.sorted().iter().map(|&number| {
+            let (action, outcome) = (&plan.actions[number], &report.outcomes[number]);
+            OutcomeDocument {
+                address: action.address.clone(),
+                change: action.key,
+                outcome: name(outcome),
+                took: match outcome {
+                    Outcome::Done(took) => Some(took.as_secs_f64()),
+                    _ => None,
+                },
+                because: because(outcome),
+            }
+        });
+        let remains = plan
+            .actions
+            .iter()
+            .zip(&report.outcomes)
+            .filter(|(_, outcome)| outcome.is_done())
+            .filter_map(|(action, _)| action.leaves.clone())
+            .collect();
+        Self {
+            format: FORMAT,
+            deployment: deployment.to_owned(),
+            took: report.took.as_secs_f64(),
+            outcomes: outcomes.collect(),
+            remains,
+        }
+    }
+}
+
+/// An outcome's one word.
+pub fn name(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Done(_) => "done",
+        Outcome::AlreadyDone => "already done",
+        Outcome::Failed(_) => "failed",
+        Outcome::Stale(_) => "stale",
+        Outcome::Skipped { .. } => "skipped",
+        Outcome::Cancelled => "cancelled",
+    }
+}
+
+fn because(outcome: &Outcome) -> Vec<String> {
+    match outcome {
+        Outcome::Done(_) | Outcome::AlreadyDone | Outcome::Cancelled => Vec::new(),
+        Outcome::Failed(error) => chain(error),
+        Outcome::Stale(found) => vec![format!("it has moved since the plan was made: {found}")],
+        Outcome::Skipped { after } => vec![format!("it waits for {after}, which is not done")],
+    }
+}
+
+/// An error and its causes, outermost first; causes that only repeat the one above are left out.
+pub fn chain(error: &dyn Error) -> Vec<String> {
+    let mut lines = vec![error.to_string()];
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        if lines.last().is_none_or(|last| !last.contains(&text)) {
+            lines.push(text);
+        }
+        next = cause.source();
+    }
+    lines
+}
+
+/// What has moved away from the config.
+#[derive(Debug, Clone, Serialize)]
+pub struct DriftDocument {
+    pub format: u32,
+    pub deployment: String,
+    #[serde(flatten)]
+    pub place: Place,
+    pub findings: Vec<Finding>,
+    /// How many resources are as declared.
+    pub unchanged: usize,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Finding {
+    pub address: Address,
+    /// What is wrong, in a few words.
+    pub what: String,
+    pub attributes: Vec<Attribute>,
+    /// The command, or the act, that mends it.
+    pub fix: String,
+}
+
+impl DriftDocument {
+    /// `apply` is the command that carries the plan out.
+    pub fn of(plan: &PlanDocument, apply: &str) -> Self {
+        let of_action = |action: &ActionDocument| Finding {
+            address: action.address.clone(),
+            what: match (&action.because, action.verb) {
+                (Some(why), _) => why.clone(),
+                (None, Verb::Create) => "it is missing".to_owned(),
+                (None, _) => "it has changed".to_owned(),
+            },
+            attributes: action.attributes.clone(),
+            fix: apply.to_owned(),
+        };
+        let of_note = |note: &Note| {
+            let fix = note.fix.clone()?;
+            Some(Finding { address: note.address.clone(), what: note.text.clone(), attributes: Vec::new(), fix })
+        };
+        let mut findings: Vec<_> = plan.actions.iter().map(of_action).collect();
+        findings.extend(plan.notes.iter().filter_map(of_note));
+        findings.sort_by(|a, b| a.address.cmp(&b.address));
+        Self {
+            format: FORMAT,
+            deployment: plan.deployment.clone(),
+            place: plan.place.clone(),
+            findings,
+            unchanged: plan.unchanged.len(),
+        }
+    }
+}
+
+/// How every login stands.
+#[derive(Debug, Clone, Serialize)]
+pub struct StatusDocument {
+    pub format: u32,
+    pub deployment: String,
+    #[serde(flatten)]
+    pub place: Place,
+    /// Identifier, version, state and address of the instance.
+    pub database: Option<String>,
+    pub logins: Vec<LoginStatus>,
+}
+
+impl StatusDocument {
+    pub fn new(deployment: &str, place: &Place, database: Option<String>, logins: Vec<LoginStatus>) -> Self {
+        Self { format: FORMAT, deployment: deployment.to_owned(), place: place.clone(), database, logins }
+    }
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct LoginStatus {
+    pub login: String,
+    pub strategy: &'static str,
+    pub schedule: String,
+    /// The user name that AWSCURRENT holds.
+    pub current_user: Option<String>,
+    /// Whether AWSCURRENT logs in; None where nobody could try.
+    pub logs_in: Option<bool>,
+    /// RFC 3339, UTC.
+    pub last_rotated: Option<String>,
+    /// RFC 3339, UTC.
+    pub next_rotation: Option<String>,
+    pub healthy: bool,
+    pub troubles: Vec<String>,
+}
+
+impl LoginStatus {
+    pub fn new(login: &str, strategy: &'static str) -> Self {
+        Self {
+            login: login.to_owned(),
+            strategy,
+            schedule: String::new(),
+            current_user: None,
+            logs_in: None,
+            last_rotated: None,
+            next_rotation: None,
+            healthy: true,
+            troubles: Vec::new(),
+        }
+    }
+
+    pub fn trouble(&mut self, what: impl Into<String>) {
+        self.healthy = false;
+        self.troubles.push(what.into());
+    }
+}
+
+/// The deployment's resources and what each waits for.
+#[derive(Debug, Clone)]
+pub struct GraphDocument {
+    /// Address, and what the plan does to it.
+    pub resources: Vec<(String, Option<Verb>)>,
+    /// (first, then); what another edge implies is left out.
+    pub edges: Vec<(String, String)>,
+}
+
+impl GraphDocument {
+    /// `resources` are addresses with what they refer to, each after those.
+    pub fn of(plan: &PlanDocument, resources: impl Iterator<Item = (Address, Vec<Address>)>) -> Self {
+        let resources: Vec<_> = resources.collect();
+        let number: BTreeMap<_, _> =
+            resources.iter().enumerate().map(|(number, (address, _))| (address, number)).collect();
+        let edges = resources.iter().enumerate().flat_map(|(then, (_, needs))| {
+            needs.iter().filter_map(|need| number.get(need)).map(move |&first| (first, then)).collect::<Vec<_>>()
+        });
+        let label = |number: usize| resources[number].0.to_string();
+        let edges = match Order::build(resources.len(), edges, label) {
+            Ok(order) => (0..resources.len())
+                .flat_map(|then| order.nearest_prerequisites(then).into_iter().map(move |first| (first, then)))
+                .map(|(first, then)| (label(first), label(then)))
+                .collect(),
+            // The planner has refused a cycle before anybody could draw one.
+            Err(_) => Vec::new(),
+        };
+        let verb = |address: &Address| plan.actions.iter().find(|a| a.address == *address).map(|a| a.verb);
+        Self { resources: resources.iter().map(|(at, _)| (at.to_string(), verb(at))).collect(), edges }
+    }
+}

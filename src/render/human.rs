@@ -1,0 +1,227 @@
+//! Plans and reports for people, as plain lines.
+
+use super::document::{ActionDocument, DriftDocument, PlanDocument, ReportDocument, StatusDocument};
+use crate::model::Shown;
+use crate::resource::{Attribute, Risk, Verb};
+use std::fmt::Write;
+
+/// The plan, risks first.
+pub fn plan(plan: &PlanDocument) -> String {
+    let mut out = String::new();
+    let PlanDocument { deployment, place, actions, deferred, notes, unchanged, .. } = plan;
+    let what = if plan.goal == "destroy" { "Destroying" } else { "Plan for" };
+    line(&mut out, format_args!("{what} deployment {deployment} in account {}, {}", place.account, place.region));
+    let risky: Vec<_> = actions.iter().filter(|action| action.risk != Risk::None).collect();
+    if !risky.is_empty() {
+        line(&mut out, format_args!("\nRisks:"));
+        for action in risky {
+            let why = action.because.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+            line(&mut out, format_args!("  ! {} {} {}{why}", risk(action.risk), verb(action.verb), action.address));
+        }
+    }
+    if !actions.is_empty() {
+        out.push('\n');
+    }
+    for action in actions {
+        self::action(&mut out, action);
+    }
+    section(&mut out, "Not in this plan", deferred.iter().map(|d| format!("{}: {} ({})", d.address, d.what, d.why)));
+    section(
+        &mut out,
+        "Notes",
+        notes.iter().map(|note| {
+            let fix = note.fix.as_ref().map(|fix| format!("\n    fix: {fix}")).unwrap_or_default();
+            format!("{}: {}{fix}", note.address, note.text)
+        }),
+    );
+    let counts: Vec<_> =
+        plan.counts().into_iter().map(|(verb, count)| format!("{count} to {}", self::verb(verb))).collect();
+    out.push('\n');
+    if counts.is_empty() {
+        let nothing = if plan.goal == "destroy" { "nothing is left to destroy" } else { "everything is as declared" };
+        line(&mut out, format_args!("No changes: {nothing} ({} resources looked at).", unchanged.len()));
+    } else {
+        line(&mut out, format_args!("{}, {} unchanged.", counts.join(", "), unchanged.len()));
+    }
+    out
+}
+
+fn action(out: &mut String, action: &ActionDocument) {
+    let ActionDocument { address, change: _, verb, risk: _, because, attributes, after, leaves } = action;
+    line(out, format_args!("{} {} {address}", sign(*verb), self::verb(*verb)));
+    if let Some(why) = because {
+        line(out, format_args!("      # {why}"));
+    }
+    self::attributes(out, attributes);
+    if let Some(leaves) = leaves {
+        line(out, format_args!("      leaves {leaves}"));
+    }
+    if !after.is_empty() {
+        line(out, format_args!("      after  {}", after.join(", ")));
+    }
+}
+
+fn attributes(out: &mut String, attributes: &[Attribute]) {
+    let width = attributes.iter().map(|attribute| attribute.name.len()).max().unwrap_or(0);
+    for attribute in attributes {
+        let name = attribute.name;
+        match (&attribute.before, &attribute.after) {
+            (Shown::Text(before), Shown::Text(after)) if before.contains('\n') || after.contains('\n') => {
+                line(out, format_args!("      {name}:"));
+                text_diff(out, before, after);
+            }
+            (Shown::Unset, after) => line(out, format_args!("      {name:width$}  {}", shown(after))),
+            (before, after) => {
+                line(out, format_args!("      {name:width$}  {} → {}", shown(before), shown(after)));
+            }
+        }
+    }
+}
+
+/// Lines that changed, with three around them.
+fn text_diff(out: &mut String, before: &str, after: &str) {
+    let diff = similar::TextDiff::from_lines(before, after);
+    for hunk in diff.unified_diff().context_radius(3).iter_hunks() {
+        for text in hunk.to_string().lines() {
+            line(out, format_args!("        {text}"));
+        }
+    }
+}
+
+/// What became of everything, and what remains.
+pub fn report(report: &ReportDocument) -> String {
+    let mut out = String::new();
+    let width = report.outcomes.iter().map(|outcome| outcome.outcome.len()).max().unwrap_or(0);
+    for outcome in &report.outcomes {
+        let took = outcome.took.map(|took| format!(" ({})", seconds(took))).unwrap_or_default();
+        let which = if outcome.change == "create" { String::new() } else { format!(" {}", outcome.change) };
+        line(&mut out, format_args!("  {:width$}  {}{which}{took}", outcome.outcome, outcome.address));
+        for cause in &outcome.because {
+            line(&mut out, format_args!("  {:width$}    {cause}", ""));
+        }
+    }
+    section(&mut out, "What remains", report.remains.iter().cloned());
+    let count = |name: &str| report.outcomes.iter().filter(|outcome| outcome.outcome == name).count();
+    let done = count("done") + count("already done");
+    let rest: Vec<_> = ["failed", "stale", "skipped", "cancelled"]
+        .into_iter()
+        .filter_map(|name| Some(format!("{} {name}", Some(count(name)).filter(|&count| count > 0)?)))
+        .collect();
+    let rest = if rest.is_empty() { String::new() } else { format!(", {}", rest.join(", ")) };
+    line(&mut out, format_args!("\n{done} of {} done{rest}, in {}.", report.outcomes.len(), seconds(report.took)));
+    out
+}
+
+/// What has moved, and what mends it.
+pub fn drift(drift: &DriftDocument) -> String {
+    let mut out = String::new();
+    let DriftDocument { deployment, place, findings, unchanged, .. } = drift;
+    line(&mut out, format_args!("Drift of deployment {deployment} in account {}, {}", place.account, place.region));
+    for finding in findings {
+        line(&mut out, format_args!("\n! {}: {}", finding.address, finding.what));
+        attributes(&mut out, &finding.attributes);
+        line(&mut out, format_args!("      fix: {}", finding.fix));
+    }
+    if findings.is_empty() {
+        line(&mut out, format_args!("\nNone: all {unchanged} resources are as declared."));
+    } else {
+        line(&mut out, format_args!("\n{} found, {unchanged} resources as declared.", findings.len()));
+    }
+    out
+}
+
+/// A paragraph a login.
+pub fn status(status: &StatusDocument) -> String {
+    let mut out = String::new();
+    let StatusDocument { deployment, place, database, logins, .. } = status;
+    line(&mut out, format_args!("Deployment {deployment} in account {}, {}", place.account, place.region));
+    if let Some(database) = database {
+        line(&mut out, format_args!("Database {database}"));
+    }
+    for login in logins {
+        let health = if login.healthy { "ok" } else { "NOT OK" };
+        line(&mut out, format_args!("\n{}: {health}", login.login));
+        let rows = [
+            ("strategy", login.strategy.to_owned()),
+            ("schedule", login.schedule.clone()),
+            ("current user", login.current_user.clone().unwrap_or_else(|| "unknown".to_owned())),
+            (
+                "logs in",
+                match login.logs_in {
+                    Some(true) => "yes".to_owned(),
+                    Some(false) => "no".to_owned(),
+                    None => "unknown".to_owned(),
+                },
+            ),
+            ("last rotated", login.last_rotated.clone().unwrap_or_else(|| "never".to_owned())),
+            ("next rotation", login.next_rotation.clone().unwrap_or_else(|| "none".to_owned())),
+        ];
+        for (name, value) in rows {
+            line(&mut out, format_args!("  {name:13}  {value}"));
+        }
+        for trouble in &login.troubles {
+            line(&mut out, format_args!("  ! {trouble}"));
+        }
+    }
+    out
+}
+
+fn section(out: &mut String, title: &str, lines: impl Iterator<Item = String>) {
+    let mut lines = lines.peekable();
+    if lines.peek().is_some() {
+        line(out, format_args!("\n{title}:"));
+        for text in lines {
+            line(out, format_args!("  {text}"));
+        }
+    }
+}
+
+fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(out, "{text}");
+}
+
+/// A duration as people say it.
+pub fn seconds(seconds: f64) -> String {
+    if seconds < 120.0 {
+        format!("{seconds:.1} s")
+    } else {
+        format!("{:.0} min {:.0} s", (seconds / 60.0).floor(), seconds % 60.0)
+    }
+}
+
+fn shown(value: &Shown) -> String {
+    match value {
+        Shown::Unset => "(none)".to_owned(),
+        Shown::Text(text) => text.clone(),
+        Shown::AfterApply(address) => format!("(known after {address})"),
+        Shown::Withheld => "(not shown)".to_owned(),
+    }
+}
+
+pub fn verb(verb: Verb) -> &'static str {
+    match verb {
+        Verb::Create => "create",
+        Verb::Update => "update",
+        Verb::Ensure => "ensure",
+        Verb::Rotate => "rotate",
+        Verb::Delete => "delete",
+    }
+}
+
+pub fn sign(verb: Verb) -> char {
+    match verb {
+        Verb::Create => '+',
+        Verb::Update | Verb::Ensure => '~',
+        Verb::Rotate => '↻',
+        Verb::Delete => '-',
+    }
+}
+
+fn risk(risk: Risk) -> &'static str {
+    match risk {
+        Risk::None => "none",
+        Risk::Interrupts => "interrupts:",
+        Risk::Irreversible => "irreversible:",
+    }
+}

@@ -1,0 +1,219 @@
+//! `bucket`: where the function's zip lies for CloudFormation. One a deployment, account and region.
+
+use super::{Live, LiveError, missing_tags};
+use crate::aws::{Aws, Look, absent, call};
+use crate::execute::Applied;
+use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown, Tags};
+use crate::resource::{Diff, Known, NotProduced, Refusal, Resource, Settled, Step, Verb, require_ours, unobservable};
+use aws_sdk_s3::types::{
+    BucketLocationConstraint, CreateBucketConfiguration, PublicAccessBlockConfiguration, Tag, Tagging,
+};
+use std::time::Duration;
+
+#[derive(Debug, Clone)]
+pub struct Bucket;
+
+#[derive(Debug, Clone)]
+pub struct Desired {
+    pub mark: Mark,
+    /// Holds account and region: bucket names are one space for all of AWS.
+    pub name: String,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Observed {
+    pub tags: Tags,
+    pub public_access_blocked: bool,
+}
+
+#[derive(Debug, Clone)]
+pub enum Change {
+    Create,
+    /// A bucket of ours that lacks its tags or the block: what a stopped apply leaves.
+    Protect { tags: Tags },
+    Delete,
+}
+
+impl Bucket {
+    pub fn at(name: &str) -> Ref<Self> {
+        Ref::to(Address { kind: Self::KIND, name: name.to_owned() })
+    }
+}
+
+/// Everything we put into a bucket begins so; nothing else is ever deleted from one.
+pub(super) const PREFIX: &str = "function/";
+
+impl Resource for Bucket {
+    const KIND: Kind = Kind("bucket");
+    type Desired = Desired;
+    type Observed = Observed;
+    type Outputs = ();
+    type Change = Change;
+
+    fn address(want: &Desired) -> Address {
+        want.mark.address.clone()
+    }
+
+    fn needs(_want: &Desired) -> Vec<Address> {
+        Vec::new()
+    }
+
+    fn diff(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<Vec<Step<Change>>, Refusal> {
+        let live = match live {
+            Seen::Absent => {
+                return Ok(vec![
+                    cx.step("create", Verb::Create, Change::Create)
+                        .set("name", Shown::text(&want.name))
+                        .set("public_access", Shown::text("blocked")),
+                ]);
+            }
+            Seen::Unobservable(why) => return Err(unobservable(why)),
+            Seen::Present(live) => live,
+        };
+        // A bucket cannot be created with its tags. An untagged one of this name, in this very account
+        // (every call names the expected owner), is what an apply leaves that stopped between the two.
+        if want.mark.owner(&live.tags) != Owner::Nobody || !live.tags.is_empty() {
+            require_ours(&want.mark, &live.tags, &format!("the bucket `{}`", want.name))?;
+        }
+        let missing = missing_tags(&want.mark.tags(), &live.tags);
+        if missing.is_empty() && live.public_access_blocked {
+            return Ok(Vec::new());
+        }
+        let mut tags = live.tags.clone();
+        tags.extend(want.mark.tags());
+        let blocked = |yes: bool| Shown::text(if yes { "blocked" } else { "not blocked" });
+        Ok(vec![
+            cx.step("protect", Verb::Update, Change::Protect { tags })
+                .attribute("public_access", blocked(live.public_access_blocked), blocked(true))
+                .set("tags", Shown::list(missing.keys())),
+        ])
+    }
+
+    fn remove(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<Vec<Step<Change>>, Refusal> {
+        match live {
+            Seen::Absent => Ok(Vec::new()),
+            Seen::Unobservable(why) => Err(unobservable(why)),
+            Seen::Present(live) if want.mark.owner(&live.tags) != Owner::Us => {
+                cx.note("it is not this deployment's and stays");
+                Ok(Vec::new())
+            }
+            Seen::Present(_) => Ok(vec![
+                cx.step("delete", Verb::Delete, Change::Delete)
+                    .because(format!("with all objects under {PREFIX}; others make AWS refuse")),
+            ]),
+        }
+    }
+
+    fn settled(_want: &Desired, _live: &Observed) -> Settled<()> {
+        Settled::Yes(())
+    }
+
+    fn realised(want: &Desired, _known: &Known) -> Result<Observed, NotProduced> {
+        Ok(Observed { tags: want.mark.tags(), public_access_blocked: true })
+    }
+}
+
+impl Live for Bucket {
+    /// A bucket is made in one call; a name just deleted may stay taken for a while.
+    const PATIENCE: Duration = Duration::from_secs(10 * 60);
+
+    async fn observe(look: &Look<'_>, wants: &[&Desired]) -> Result<Vec<Seen<Observed>>, LiveError> {
+        let mut seen = Vec::with_capacity(wants.len());
+        for want in wants {
+            seen.push(observe(look.aws, &want.name).await?);
+        }
+        Ok(seen)
+    }
+
+    async fn apply(aws: &Aws, want: &Desired, change: &Change, _known: &Known) -> Result<Applied, LiveError> {
+        match change {
+            Change::Create => {
+                let create = call("s3", "CreateBucket");
+                // us-east-1 is the one region that must not be named.
+                let place = (aws.region != "us-east-1").then(|| {
+                    CreateBucketConfiguration::builder()
+                        .location_constraint(BucketLocationConstraint::from(aws.region.as_str()))
+                        .build()
+                });
+                let request = aws.s3.create_bucket().bucket(&want.name).set_create_bucket_configuration(place);
+                let answer = request.send().await.map_err(|error| create.failed(error));
+                absent(answer, &["BucketAlreadyOwnedByYou"])?;
+                protect(aws, &want.name, &want.mark.tags()).await?;
+            }
+            Change::Protect { tags } => protect(aws, &want.name, tags).await?,
+            Change::Delete => {
+                empty(aws, &want.name).await?;
+                let delete = call("s3", "DeleteBucket");
+                let request = aws.s3.delete_bucket().bucket(&want.name).expected_bucket_owner(&aws.account);
+                absent(request.send().await.map_err(|error| delete.failed(error)), &["NoSuchBucket"])?;
+            }
+        }
+        Ok(Applied::Accepted)
+    }
+}
+
+async fn observe(aws: &Aws, name: &str) -> Result<Seen<Observed>, LiveError> {
+    let get = call("s3", "GetBucketTagging");
+    let request = aws.s3.get_bucket_tagging().bucket(name).expected_bucket_owner(&aws.account);
+    let tags = match request.send().await.map_err(|error| get.failed(error)) {
+        Ok(answer) => answer.tag_set().iter().map(|tag| (tag.key().to_owned(), tag.value().to_owned())).collect(),
+        Err(error) if error.is(&["NoSuchTagSet"]) => Tags::new(),
+        Err(error) if error.is(&["NoSuchBucket"]) => return Ok(Seen::Absent),
+        Err(error) => return Err(error.into()),
+    };
+    let get = call("s3", "GetPublicAccessBlock");
+    let request = aws.s3.get_public_access_block().bucket(name).expected_bucket_owner(&aws.account);
+    let answer = request.send().await.map_err(|error| get.failed(error));
+    let answer = absent(answer, &["NoSuchPublicAccessBlockConfiguration"])?;
+    let block = answer.as_ref().and_then(|answer| answer.public_access_block_configuration());
+    let public_access_blocked = block.is_some_and(|block| {
+        [
+            block.block_public_acls(),
+            block.block_public_policy(),
+            block.ignore_public_acls(),
+            block.restrict_public_buckets(),
+        ]
+        .iter()
+        .all(|set| *set == Some(true))
+    });
+    Ok(Seen::Present(Observed { tags, public_access_blocked }))
+}
+
+async fn protect(aws: &Aws, name: &str, tags: &Tags) -> Result<(), LiveError> {
+    let put = call("s3", "PutPublicAccessBlock");
+    let block = PublicAccessBlockConfiguration::builder()
+        .block_public_acls(true)
+        .block_public_policy(true)
+        .ignore_public_acls(true)
+        .restrict_public_buckets(true)
+        .build();
+    let request = aws.s3.put_public_access_block().bucket(name).expected_bucket_owner(&aws.account);
+    let answer = request.public_access_block_configuration(block).send().await;
+    answer.map_err(|error| put.failed(error))?;
+    let put = call("s3", "PutBucketTagging");
+    let mut set = Vec::new();
+    for (key, value) in tags {
+        let tag = Tag::builder().key(key).value(value).build().map_err(|error| put.unexpected(error.to_string()))?;
+        set.push(tag);
+    }
+    let tagging = Tagging::builder().set_tag_set(Some(set)).build();
+    let tagging = tagging.map_err(|error| put.unexpected(error.to_string()))?;
+    let request = aws.s3.put_bucket_tagging().bucket(name).expected_bucket_owner(&aws.account).tagging(tagging);
+    request.send().await.map_err(|error| put.failed(error))?;
+    Ok(())
+}
+
+async fn empty(aws: &Aws, name: &str) -> Result<(), LiveError> {
+    let list = call("s3", "ListObjectsV2");
+    let request = aws.s3.list_objects_v2().bucket(name).prefix(PREFIX).expected_bucket_owner(&aws.account);
+    let mut pages = request.into_paginator().send();
+    while let Some(page) = pages.next().await {
+        let Some(page) = absent(page.map_err(|error| list.failed(error)), &["NoSuchBucket"])? else { return Ok(()) };
+        for key in page.contents().iter().filter_map(|object| object.key()) {
+            let delete = call("s3", "DeleteObject");
+            let request = aws.s3.delete_object().bucket(name).key(key).expected_bucket_owner(&aws.account);
+            request.send().await.map_err(|error| delete.failed(error))?;
+        }
+    }
+    Ok(())
+}

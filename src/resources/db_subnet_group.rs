@@ -1,0 +1,222 @@
+//! `db_subnet_group`: where the instance may stand.
+
+use super::{Live, LiveError, missing_tags};
+use crate::aws::{Aws, Look, absent, call};
+use crate::execute::Applied;
+use crate::model::{Address, Kind, Mark, Ref, Seen, Shown, Tags};
+use crate::resource::{Diff, Known, NotProduced, Refusal, Resource, Settled, Step, Verb, require_ours, unobservable};
+use aws_sdk_rds::types::Tag;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+#[derive(Debug, Clone)]
+pub struct DbSubnetGroup;
+
+#[derive(Debug, Clone)]
+pub struct Desired {
+    pub mark: Mark,
+    pub name: String,
+    pub subnets: BTreeSet<String>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Observed {
+    pub arn: String,
+    pub subnets: BTreeSet<String>,
+    pub tags: Tags,
+}
+
+#[derive(Debug, Clone)]
+pub enum Change {
+    Create,
+    SetSubnets,
+    SetTags { arn: String },
+    Delete,
+}
+
+impl DbSubnetGroup {
+    pub fn at(name: &str) -> Ref<Self> {
+        Ref::to(Address { kind: Self::KIND, name: name.to_owned() })
+    }
+}
+
+impl Resource for DbSubnetGroup {
+    const KIND: Kind = Kind("db_subnet_group");
+    type Desired = Desired;
+    type Observed = Observed;
+    type Outputs = ();
+    type Change = Change;
+
+    fn address(want: &Desired) -> Address {
+        want.mark.address.clone()
+    }
+
+    fn needs(_want: &Desired) -> Vec<Address> {
+        Vec::new()
+    }
+
+    fn diff(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<Vec<Step<Change>>, Refusal> {
+        let live = match live {
+            Seen::Absent => {
+                return Ok(vec![
+                    cx.step("create", Verb::Create, Change::Create)
+                        .set("name", Shown::text(&want.name))
+                        .set("subnets", Shown::list(&want.subnets)),
+                ]);
+            }
+            Seen::Unobservable(why) => return Err(unobservable(why)),
+            Seen::Present(live) => live,
+        };
+        require_ours(&want.mark, &live.tags, &format!("the DB subnet group `{}`", want.name))?;
+        let mut steps = Vec::new();
+        if live.subnets != want.subnets {
+            steps.push(cx.step("set-subnets", Verb::Update, Change::SetSubnets).attribute(
+                "subnets",
+                Shown::list(&live.subnets),
+                Shown::list(&want.subnets),
+            ));
+        }
+        let missing = missing_tags(&want.mark.tags(), &live.tags);
+        if !missing.is_empty() {
+            let change = Change::SetTags { arn: live.arn.clone() };
+            steps.push(cx.step("set-tags", Verb::Update, change).set("tags", Shown::list(missing.keys())));
+        }
+        Ok(steps)
+    }
+
+    fn remove(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<Vec<Step<Change>>, Refusal> {
+        match live {
+            Seen::Absent => Ok(Vec::new()),
+            Seen::Unobservable(why) => Err(unobservable(why)),
+            Seen::Present(live) if require_ours(&want.mark, &live.tags, "").is_err() => {
+                cx.note("it is not this deployment's and stays");
+                Ok(Vec::new())
+            }
+            Seen::Present(_) => Ok(vec![cx.step("delete", Verb::Delete, Change::Delete)]),
+        }
+    }
+
+    fn settled(_want: &Desired, _live: &Observed) -> Settled<()> {
+        Settled::Yes(())
+    }
+
+    fn realised(want: &Desired, _known: &Known) -> Result<Observed, NotProduced> {
+        Ok(Observed {
+            arn: format!("arn:aws:rds:::subgrp:{}", want.name),
+            subnets: want.subnets.clone(),
+            tags: want.mark.tags(),
+        })
+    }
+}
+
+impl Live for DbSubnetGroup {
+    /// A subnet group is made in one call; what takes longer is an error.
+    const PATIENCE: Duration = Duration::from_secs(5 * 60);
+
+    async fn observe(look: &Look<'_>, wants: &[&Desired]) -> Result<Vec<Seen<Observed>>, LiveError> {
+        let mut seen = Vec::with_capacity(wants.len());
+        for want in wants {
+            seen.push(observe(look.aws, want).await?);
+        }
+        Ok(seen)
+    }
+
+    async fn apply(aws: &Aws, want: &Desired, change: &Change, _known: &Known) -> Result<Applied, LiveError> {
+        match change {
+            Change::Create => {
+                let create = call("rds", "CreateDBSubnetGroup");
+                let answer = aws
+                    .rds
+                    .create_db_subnet_group()
+                    .db_subnet_group_name(&want.name)
+                    .db_subnet_group_description(format!("pgrotate deployment {}", want.mark.deployment))
+                    .set_subnet_ids(Some(want.subnets.iter().cloned().collect()))
+                    .set_tags(Some(rds_tags(&want.mark.tags())))
+                    .send()
+                    .await
+                    .map_err(|error| create.failed(error));
+                absent(answer, &["DBSubnetGroupAlreadyExists", "DBSubnetGroupAlreadyExistsFault"])?;
+            }
+            Change::SetSubnets => {
+                let modify = call("rds", "ModifyDBSubnetGroup");
+                aws.rds
+                    .modify_db_subnet_group()
+                    .db_subnet_group_name(&want.name)
+                    .set_subnet_ids(Some(want.subnets.iter().cloned().collect()))
+                    .send()
+                    .await
+                    .map_err(|error| modify.failed(error))?;
+            }
+            Change::SetTags { arn } => add_tags(aws, arn, &want.mark.tags()).await?,
+            Change::Delete => {
+                let delete = call("rds", "DeleteDBSubnetGroup");
+                let answer = aws
+                    .rds
+                    .delete_db_subnet_group()
+                    .db_subnet_group_name(&want.name)
+                    .send()
+                    .await
+                    .map_err(|error| delete.failed(error));
+                match answer {
+                    // A deleted instance leaves its group a little later than the API says it is gone.
+                    Err(error) if error.is(&["InvalidDBSubnetGroupStateFault"]) => {
+                        return Ok(Applied::NotYet { saying: "an instance still uses it".to_owned() });
+                    }
+                    answer => absent(answer, NOT_FOUND)?,
+                };
+            }
+        }
+        Ok(Applied::Accepted)
+    }
+}
+
+const NOT_FOUND: &[&str] = &["DBSubnetGroupNotFoundFault", "DBSubnetGroupNotFound"];
+
+async fn observe(aws: &Aws, want: &Desired) -> Result<Seen<Observed>, LiveError> {
+    let describe = call("rds", "DescribeDBSubnetGroups");
+    let answer = aws
+        .rds
+        .describe_db_subnet_groups()
+        .db_subnet_group_name(&want.name)
+        .send()
+        .await
+        .map_err(|error| describe.failed(error));
+    let Some(answer) = absent(answer, NOT_FOUND)? else { return Ok(Seen::Absent) };
+    let Some(group) = answer.db_subnet_groups().first() else { return Ok(Seen::Absent) };
+    let arn = describe.expect(group.db_subnet_group_arn(), "DBSubnetGroupArn")?;
+    Ok(Seen::Present(Observed {
+        arn: arn.to_owned(),
+        subnets: group.subnets().iter().filter_map(|subnet| subnet.subnet_identifier()).map(str::to_owned).collect(),
+        tags: list_tags(aws, arn).await?,
+    }))
+}
+
+/// Describe does not return a subnet group's tags.
+async fn list_tags(aws: &Aws, arn: &str) -> Result<Tags, LiveError> {
+    let list = call("rds", "ListTagsForResource");
+    let answer =
+        aws.rds.list_tags_for_resource().resource_name(arn).send().await.map_err(|error| list.failed(error))?;
+    Ok(read_tags(answer.tag_list()))
+}
+
+pub(super) fn read_tags(tags: &[Tag]) -> Tags {
+    tags.iter()
+        .filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned())))
+        .collect()
+}
+
+pub(super) fn rds_tags(tags: &Tags) -> Vec<Tag> {
+    tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
+}
+
+pub(super) async fn add_tags(aws: &Aws, arn: &str, tags: &Tags) -> Result<(), LiveError> {
+    let add = call("rds", "AddTagsToResource");
+    aws.rds
+        .add_tags_to_resource()
+        .resource_name(arn)
+        .set_tags(Some(rds_tags(tags)))
+        .send()
+        .await
+        .map_err(|error| add.failed(error))?;
+    Ok(())
+}

@@ -1,0 +1,217 @@
+//! The kinds of resources: one file each, and one line in the list below.
+
+use crate::aws::{Aws, AwsError, Look};
+use crate::execute::{Applied, World};
+use crate::model::{Address, Seen, Tags};
+use crate::resource::{Diff, Family, Known, NotProduced, Outputs, Refusal, Resource, Settled, Step};
+use futures_util::future::LocalBoxFuture;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Writes the enums over all kinds, so that a new kind is one line above and one file, and nowhere a
+/// `match` is forgotten.
+macro_rules! kinds {
+    ($($kind:ident in $module:ident),+ $(,)?) => {
+        $(pub mod $module;)+
+        $(pub use $module::$kind;)+
+
+        /// A desired resource of any kind.
+        #[derive(Debug, Clone)]
+        #[allow(clippy::large_enum_variant, reason = "few exist, and they live as long as the run")]
+        pub enum Want { $($kind(<$kind as Resource>::Desired)),+ }
+
+        /// A live resource of any kind.
+        #[derive(Debug, Clone)]
+        #[allow(clippy::large_enum_variant, reason = "few exist, and they live as long as the run")]
+        pub enum AnyLive { $($kind(<$kind as Resource>::Observed)),+ }
+
+        /// A change of any kind.
+        #[derive(Debug, Clone)]
+        #[allow(clippy::large_enum_variant, reason = "few exist, and they live as long as the run")]
+        pub enum AnyChange { $($kind(<$kind as Resource>::Change)),+ }
+
+        $(impl From<<$kind as Resource>::Desired> for Want {
+            fn from(want: <$kind as Resource>::Desired) -> Self { Self::$kind(want) }
+        })+
+
+        /// The kinds of the product.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub struct Kinds;
+
+        impl Family for Kinds {
+            type Want = Want;
+            type Live = AnyLive;
+            type Change = AnyChange;
+
+            fn address(want: &Want) -> Address {
+                match want { $(Want::$kind(want) => $kind::address(want)),+ }
+            }
+
+            fn needs(want: &Want) -> Vec<Address> {
+                match want { $(Want::$kind(want) => $kind::needs(want)),+ }
+            }
+
+            fn diff(
+                cx: &mut Diff<'_>, want: &Want, live: Seen<&AnyLive>,
+            ) -> Result<Vec<Step<AnyChange>>, Refusal> {
+                match want {
+                    $(Want::$kind(want) => {
+                        let steps = $kind::diff(cx, want, narrow!($kind, live))?;
+                        Ok(steps.into_iter().map(|step| step.map(AnyChange::$kind)).collect())
+                    })+
+                }
+            }
+
+            fn remove(
+                cx: &mut Diff<'_>, want: &Want, live: Seen<&AnyLive>,
+            ) -> Result<Vec<Step<AnyChange>>, Refusal> {
+                match want {
+                    $(Want::$kind(want) => {
+                        let steps = $kind::remove(cx, want, narrow!($kind, live))?;
+                        Ok(steps.into_iter().map(|step| step.map(AnyChange::$kind)).collect())
+                    })+
+                }
+            }
+
+            fn settled(want: &Want, live: &AnyLive) -> Settled<Outputs> {
+                match (want, live) {
+                    $((Want::$kind(want), AnyLive::$kind(live)) =>
+                        $kind::settled(want, live).map(Outputs::of::<$kind>),)+
+                    _ => unreachable!("{} was observed as another kind", Self::address(want)),
+                }
+            }
+
+            fn realised(want: &Want, known: &Known) -> Result<AnyLive, NotProduced> {
+                match want { $(Want::$kind(want) => $kind::realised(want, known).map(AnyLive::$kind)),+ }
+            }
+
+            fn leaving(want: &Want, live: &AnyLive) -> Settled<()> {
+                match (want, live) {
+                    $((Want::$kind(want), AnyLive::$kind(live)) => $kind::leaving(want, live),)+
+                    _ => unreachable!("{} was observed as another kind", Self::address(want)),
+                }
+            }
+
+            fn same(one: &AnyLive, other: &AnyLive) -> bool {
+                match (one, other) {
+                    $((AnyLive::$kind(one), AnyLive::$kind(other)) => $kind::same(one, other),)+
+                    _ => false,
+                }
+            }
+        }
+
+        /// Looks at everything in `wants`, the kinds side by side.
+        pub async fn observe(
+            aws: &Aws, wants: &[Want],
+        ) -> Result<BTreeMap<Address, Seen<AnyLive>>, LiveError> {
+            let look = &Look::new(aws);
+            let kinds: Vec<LocalBoxFuture<'_, Result<Vec<(Address, Seen<AnyLive>)>, LiveError>>> = vec![
+                $(Box::pin(async move {
+                    let mine: Vec<_> = wants.iter().filter_map(|want| match want {
+                        Want::$kind(want) => Some(want),
+                        #[allow(unreachable_patterns, reason = "a family of one kind")]
+                        _ => None,
+                    }).collect();
+                    if mine.is_empty() {
+                        return Ok(Vec::new());
+                    }
+                    let seen = $kind::observe(look, &mine).await?;
+                    let seen = seen.into_iter().map(|seen| seen.map(AnyLive::$kind));
+                    Ok(mine.iter().map(|want| $kind::address(want)).zip(seen).collect())
+                })),+
+            ];
+            Ok(futures_util::future::try_join_all(kinds).await?.into_iter().flatten().collect())
+        }
+
+        impl World<Kinds> for Aws {
+            type Error = LiveError;
+
+            async fn observe(&self, want: &Want, _known: &Known) -> Result<Seen<AnyLive>, LiveError> {
+                let look = Look::new(self);
+                match want {
+                    $(Want::$kind(want) => {
+                        let mut seen = $kind::observe(&look, &[want]).await?;
+                        match seen.pop() {
+                            Some(seen) => Ok(seen.map(AnyLive::$kind)),
+                            None => unreachable!("one was asked for"),
+                        }
+                    })+
+                }
+            }
+
+            async fn apply(
+                &self, want: &Want, change: &AnyChange, known: &Known,
+            ) -> Result<Applied, LiveError> {
+                match (want, change) {
+                    $((Want::$kind(want), AnyChange::$kind(change)) =>
+                        $kind::apply(self, want, change, known).await,)+
+                    _ => unreachable!("{} is given another kind's change", Kinds::address(want)),
+                }
+            }
+
+            fn patience(&self, want: &Want) -> Duration {
+                match want { $(Want::$kind(_) => $kind::PATIENCE),+ }
+            }
+        }
+    };
+}
+
+macro_rules! narrow {
+    ($kind:ident, $live:expr) => {
+        match $live {
+            Seen::Present(AnyLive::$kind(live)) => Seen::Present(live),
+            Seen::Present(_) => unreachable!("observed as another kind"),
+            Seen::Absent => Seen::Absent,
+            Seen::Unobservable(why) => Seen::Unobservable(why),
+        }
+    };
+}
+
+kinds! {
+    Artifact in artifact,
+    Bucket in bucket,
+    DbInstance in db_instance,
+    DbSubnetGroup in db_subnet_group,
+    Login in login,
+    Rotation in rotation,
+    Secret in secret,
+    SecurityGroup in security_group,
+    SecurityGroupRule in security_group_rule,
+    Stack in stack,
+    VpcEndpoint in vpc_endpoint,
+}
+
+pub mod function_log;
+mod functions;
+mod template;
+pub use functions::{FunctionError, FunctionNames};
+pub use template::Inputs as TemplateInputs;
+
+/// The live half of a kind. Its futures never leave the thread they are made on.
+#[allow(async_fn_in_trait, reason = "used only by the kinds of this crate, on one thread")]
+pub trait Live: Resource {
+    /// How long one may take to arrive or to go before it counts as failed.
+    const PATIENCE: Duration;
+
+    /// Looks at all of `wants` with as few calls as AWS allows; answers in their order.
+    async fn observe(look: &Look<'_>, wants: &[&Self::Desired]) -> Result<Vec<Seen<Self::Observed>>, LiveError>;
+    /// Makes one change. Calling it again after a failure at any point is safe.
+    async fn apply(aws: &Aws, want: &Self::Desired, change: &Self::Change, known: &Known)
+    -> Result<Applied, LiveError>;
+}
+
+/// Why observing or changing failed.
+#[derive(Debug, thiserror::Error)]
+pub enum LiveError {
+    #[error(transparent)]
+    Aws(#[from] AwsError),
+    #[error(transparent)]
+    Function(#[from] FunctionError),
+    #[error(transparent)]
+    NotProduced(#[from] NotProduced),
+}
+
+/// The wanted tags that are missing or different; what others added is left alone.
+fn missing_tags(want: &Tags, live: &Tags) -> Tags {
+    want.iter().filter(|(key, value)| live.get(*key) != Some(*value)).map(|(k, v)| (k.clone(), v.clone())).collect()
+}

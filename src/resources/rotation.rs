@@ -1,0 +1,335 @@
+//! `rotation`: a secret's schedule, and the proof that it works. Settled means that a rotation has really
+//! run to its end, which the function only lets happen after the new password has logged in.
+
+use super::function_log::last_error;
+use super::functions::FunctionNames;
+use super::login::Login;
+use super::secret::Secret;
+use super::stack::Stack;
+use super::{Live, LiveError};
+use crate::aws::{Aws, Look, SecretLook, absent, call};
+use crate::config::{Rule, Schedule};
+use crate::execute::Applied;
+use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown};
+use crate::resource::{AWAIT, Diff, Known, NotProduced, Refusal, Resource, Settled, Step, Verb, unobservable};
+use aws_sdk_secretsmanager::types::RotationRulesType;
+use std::fmt;
+use std::time::Duration;
+
+#[derive(Debug, Clone)]
+pub struct Rotation;
+
+#[derive(Debug, Clone)]
+pub struct Desired {
+    pub mark: Mark,
+    pub secret: Ref<Secret>,
+    pub secret_name: String,
+    /// Of the secret: who may be rotated is who owns it.
+    pub secret_mark: Mark,
+    pub login: Ref<Login>,
+    pub stack: Ref<Stack>,
+    pub functions: FunctionNames,
+    pub function_arn: String,
+    pub schedule: Schedule,
+}
+
+/// A schedule as AWS writes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    pub every_days: Option<i64>,
+    pub expression: Option<String>,
+    pub window: Option<String>,
+}
+
+impl Rules {
+    pub fn of(schedule: &Schedule) -> Self {
+        let window = schedule.window_hours.map(|hours| format!("{hours}h"));
+        let (every_days, expression) = match &schedule.rule {
+            Rule::Days(days) => (Some(i64::from(*days)), None),
+            Rule::Hours(hours) => (None, Some(format!("rate({hours} hours)"))),
+            Rule::Cron(cron) => (None, Some(cron.clone())),
+        };
+        Self { every_days, expression, window }
+    }
+
+    fn shown(&self) -> Shown {
+        if self.every_days.is_none() && self.expression.is_none() { Shown::Unset } else { Shown::text(self) }
+    }
+}
+
+impl fmt::Display for Rules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { every_days, expression, window } = self;
+        match (expression, every_days) {
+            (Some(expression), _) => f.write_str(expression)?,
+            (None, Some(1)) => f.write_str("every day")?,
+            (None, Some(days)) => write!(f, "every {days} days")?,
+            (None, None) => f.write_str("none")?,
+        }
+        match window {
+            Some(window) => write!(f, ", within {window}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// An enabled rotation. One that is cancelled is as absent as one that never was.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Observed {
+    pub function: Option<String>,
+    pub rules: Rules,
+    /// Whether a rotation has ever run to its end.
+    pub rotated: bool,
+    /// Under way, or stuck.
+    pub pending: bool,
+    /// What the function said last, while something is pending.
+    pub trouble: Option<String>,
+    /// Unix seconds.
+    pub last_rotated: Option<i64>,
+    /// Unix seconds: the last moment for the next one to start.
+    pub next_rotation: Option<i64>,
+    /// That moment passed over an hour before the observation.
+    pub overdue: bool,
+}
+
+/// Secrets Manager starts a rotation within its window, and repeats a failed one for some time: what has not
+/// happened an hour past the window's end needs somebody.
+const OVERDUE_AFTER_SECONDS: i64 = 60 * 60;
+
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// Sets function and schedule, and rotates at once.
+    Enable,
+    /// Sets function and schedule only.
+    Reschedule,
+    /// Rotates at once.
+    Rotate,
+    Await,
+    Cancel,
+}
+
+/// A rotation of which nothing is known.
+const NEVER: Observed = Observed {
+    function: None,
+    rules: Rules { every_days: None, expression: None, window: None },
+    rotated: false,
+    pending: false,
+    trouble: None,
+    last_rotated: None,
+    next_rotation: None,
+    overdue: false,
+};
+
+impl Rotation {
+    pub fn at(login: &str) -> Ref<Self> {
+        Ref::to(Address { kind: Self::KIND, name: login.to_owned() })
+    }
+}
+
+impl Resource for Rotation {
+    const KIND: Kind = Kind("rotation");
+    type Desired = Desired;
+    type Observed = Observed;
+    type Outputs = ();
+    type Change = Change;
+
+    fn address(want: &Desired) -> Address {
+        want.mark.address.clone()
+    }
+
+    fn needs(want: &Desired) -> Vec<Address> {
+        vec![want.secret.address().clone(), want.login.address().clone(), want.stack.address().clone()]
+    }
+
+    fn diff(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<Vec<Step<Change>>, Refusal> {
+        // The article enables rotation before its users exist, and its first rotation fails.
+        cx.after(want.secret.address());
+        cx.after(want.login.address());
+        cx.after(want.stack.address());
+        let rules = Rules::of(&want.schedule);
+        let (before, function_before) = match &live {
+            Seen::Present(live) => (live.rules.shown(), live.function.as_ref().map_or(Shown::Unset, Shown::text)),
+            Seen::Absent | Seen::Unobservable(_) => (Shown::Unset, Shown::Unset),
+        };
+        let shown = |step: Step<Change>| {
+            step.attribute("schedule", before, rules.shown()).attribute(
+                "function",
+                function_before,
+                Shown::text(&want.function_arn),
+            )
+        };
+        let live = match live {
+            Seen::Unobservable(why) => return Err(unobservable(why)),
+            Seen::Present(live) => live,
+            Seen::Absent => {
+                return Ok(vec![
+                    shown(cx.step("enable", Verb::Create, Change::Enable))
+                        .because("rotates once at once, which proves that it works"),
+                ]);
+            }
+        };
+        let mut steps = Vec::new();
+        if live.pending {
+            steps.push(cx.step(AWAIT, Verb::Ensure, Change::Await).because("a rotation is under way"));
+        }
+        if live.rules != rules || live.function.as_ref() != Some(&want.function_arn) {
+            steps.push(shown(cx.step("reschedule", Verb::Update, Change::Reschedule)));
+        }
+        if live.overdue {
+            cx.drift(
+                "the next rotation is overdue",
+                format!("pgrotate rotate FILE {} --wait, and read what it says", want.mark.address.name),
+            );
+        }
+        if !live.rotated && !live.pending {
+            steps.push(cx.step("rotate", Verb::Rotate, Change::Rotate).because("no rotation has ever finished"));
+        }
+        Ok(steps)
+    }
+
+    fn remove(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<Vec<Step<Change>>, Refusal> {
+        match live {
+            Seen::Absent => Ok(Vec::new()),
+            Seen::Unobservable(why) => Err(unobservable(why)),
+            // Another function rotates it: not by our doing.
+            Seen::Present(live) if live.function.as_ref() != Some(&want.function_arn) => Ok(Vec::new()),
+            Seen::Present(_) => Ok(vec![cx.step("cancel", Verb::Delete, Change::Cancel)]),
+        }
+    }
+
+    fn settled(want: &Desired, live: &Observed) -> Settled<()> {
+        if live.pending {
+            let last = live.trouble.as_ref().map(|said| format!("; the function said: {said}")).unwrap_or_default();
+            return Settled::NotYet { saying: format!("the rotation is under way{last}") };
+        }
+        if !live.rotated {
+            return Settled::NotYet { saying: "the first rotation has not finished yet".to_owned() };
+        }
+        if live.rules == Rules::of(&want.schedule) && live.function.as_ref() == Some(&want.function_arn) {
+            Settled::Yes(())
+        } else {
+            Settled::NotYet { saying: "the new schedule is not visible yet".to_owned() }
+        }
+    }
+
+    fn leaving(_want: &Desired, _live: &Observed) -> Settled<()> {
+        Settled::NotYet { saying: "rotation is still enabled".to_owned() }
+    }
+
+    fn same(one: &Observed, other: &Observed) -> bool {
+        // A scheduled rotation between plan and apply is nobody's doing.
+        let without_progress =
+            |live: &Observed| Observed { function: live.function.clone(), rules: live.rules.clone(), ..NEVER };
+        without_progress(one) == without_progress(other)
+    }
+
+    fn realised(want: &Desired, _known: &Known) -> Result<Observed, NotProduced> {
+        Ok(Observed {
+            function: Some(want.function_arn.clone()),
+            rules: Rules::of(&want.schedule),
+            rotated: true,
+            ..NEVER
+        })
+    }
+}
+
+impl Live for Rotation {
+    /// A rotation takes seconds; Secrets Manager repeats a failed one several times over some minutes.
+    const PATIENCE: Duration = Duration::from_secs(10 * 60);
+
+    async fn observe(look: &Look<'_>, wants: &[&Desired]) -> Result<Vec<Seen<Observed>>, LiveError> {
+        let looks = wants.iter().map(|want| async {
+            let Some(secret) = look.secret(&want.secret_name).await? else { return Ok(Seen::Absent) };
+            // Somebody else's secret is refused by `secret`; here it counts as none.
+            let ours = want.secret_mark.owner(&secret.tags) == Owner::Us;
+            if !ours || secret.deleted.is_some() || !secret.rotation_enabled {
+                return Ok(Seen::Absent);
+            }
+            let trouble = match secret.pending() {
+                Some(_) => last_error(look.aws, &want.functions.rotation).await?,
+                None => None,
+            };
+            Ok::<_, LiveError>(Seen::Present(observed(&secret, trouble)))
+        });
+        futures_util::future::try_join_all(looks).await
+    }
+
+    async fn apply(aws: &Aws, want: &Desired, change: &Change, _known: &Known) -> Result<Applied, LiveError> {
+        let rotate = call("secretsmanager", "RotateSecret");
+        let request = aws.secrets.rotate_secret().secret_id(&want.secret_name);
+        let rules = || {
+            let Rules { every_days, expression, window } = Rules::of(&want.schedule);
+            RotationRulesType::builder()
+                .set_automatically_after_days(every_days)
+                .set_schedule_expression(expression)
+                .set_duration(window)
+                .build()
+        };
+        let request = match change {
+            Change::Enable => request.rotation_lambda_arn(&want.function_arn).rotation_rules(rules()),
+            // Only a schedule changes: rotating at once could take a password from a client that has just
+            // fetched it.
+            Change::Reschedule => request
+                .rotation_lambda_arn(&want.function_arn)
+                .rotation_rules(rules())
+                .rotate_immediately(false),
+            Change::Rotate => request,
+            Change::Await => return Ok(Applied::Accepted),
+            Change::Cancel => {
+                let cancel = call("secretsmanager", "CancelRotateSecret");
+                let request = aws.secrets.cancel_rotate_secret().secret_id(&want.secret_name);
+                let answer = request.send().await.map_err(|error| cancel.failed(error));
+                absent(answer, &["ResourceNotFoundException"])?;
+                return Ok(Applied::Accepted);
+            }
+        };
+        let request = request.client_request_token(uuid::Uuid::new_v4().to_string());
+        match request.send().await.map_err(|error| rotate.failed(error)) {
+            Ok(_) => Ok(Applied::Accepted),
+            // The function's permission takes a moment to settle after the stack is complete
+            // (aws-cdk issue 26481: 2 of 18 deployments lost that race).
+            Err(error) if error.is(&["AccessDeniedException"]) => {
+                Ok(Applied::NotYet { saying: format!("Secrets Manager may not invoke the function yet: {error}") })
+            }
+            // Another rotation is under way: one that the schedule, another apply or a person began.
+            Err(error) if error.is(&["InvalidRequestException"]) => {
+                match Look::new(aws).secret(&want.secret_name).await? {
+                    Some(secret) if secret.pending().is_some() => {
+                        Ok(Applied::NotYet { saying: "an earlier rotation is not finished".to_owned() })
+                    }
+                    _ => Err(error.into()),
+                }
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn observed(secret: &SecretLook, trouble: Option<String>) -> Observed {
+    Observed {
+        function: secret.rotation_function.clone(),
+        rules: Rules {
+            // AWS also fills in the days of an expression; the expression is what was asked for.
+            every_days: secret.every_days.filter(|_| secret.schedule.is_none()),
+            expression: secret.schedule.clone(),
+            window: secret.window.clone(),
+        },
+        rotated: secret.last_rotated.is_some(),
+        pending: secret.pending().is_some(),
+        trouble,
+        last_rotated: secret.last_rotated,
+        next_rotation: secret.next_rotation,
+        overdue: secret
+            .next_rotation
+            .is_some_and(|next| next + OVERDUE_AFTER_SECONDS < jiff::Timestamp::now().as_second()),
+    }
+}
+
+/// Asks Secrets Manager to rotate now; answers with the rotation's token, which is the new version's id.
+pub async fn rotate_now(aws: &Aws, secret: &str) -> Result<String, LiveError> {
+    let rotate = call("secretsmanager", "RotateSecret");
+    let token = uuid::Uuid::new_v4().to_string();
+    let request = aws.secrets.rotate_secret().secret_id(secret).client_request_token(&token);
+    request.send().await.map_err(|error| rotate.failed(error))?;
+    Ok(token)
+}

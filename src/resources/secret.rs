@@ -1,0 +1,245 @@
+//! `secret`: where a login's password lives. It is created empty; its first value is born in the VPC.
+
+use super::{Live, LiveError, missing_tags};
+use crate::aws::{Aws, Look, SecretLook, absent, call};
+use crate::execute::Applied;
+use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown, Tags};
+use crate::resource::{
+    Diff, Known, NotProduced, OutputOf, Refusal, Resource, Risk, Settled, Step, Verb, require_ours, unobservable,
+};
+use aws_sdk_secretsmanager::types::Tag;
+use function_contract::{encode_tag, tag};
+use std::fmt;
+use std::time::Duration;
+
+#[derive(Debug, Clone)]
+pub struct Secret;
+
+#[derive(Debug, Clone)]
+pub struct Desired {
+    pub mark: Mark,
+    pub name: String,
+    pub login: String,
+    /// Days in which it can be restored after deletion, 7-30.
+    pub recovery: u32,
+}
+
+impl Desired {
+    fn description(&self) -> String {
+        format!("PostgreSQL login {} of pgrotate deployment {}", self.login, self.mark.deployment)
+    }
+
+    fn tags(&self) -> Tags {
+        let mut tags = self.mark.tags();
+        tags.insert(tag::LOGIN.to_owned(), encode_tag(&self.login));
+        tags
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Observed {
+    pub arn: SecretArn,
+    pub description: String,
+    pub tags: Tags,
+    /// In its recovery window.
+    pub deleted: bool,
+}
+
+#[derive(Debug, Clone)]
+pub enum Change {
+    Create,
+    Restore,
+    Describe,
+    SetTags,
+    Delete,
+}
+
+#[derive(Debug, Clone)]
+pub struct Outputs {
+    pub arn: SecretArn,
+}
+
+/// Full ARN, with AWS's six random characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretArn(pub String);
+
+impl fmt::Display for SecretArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl OutputOf for SecretArn {
+    type By = Secret;
+    fn of(outputs: &Outputs) -> Self {
+        outputs.arn.clone()
+    }
+}
+
+impl Secret {
+    pub fn at(login: &str) -> Ref<Self> {
+        Ref::to(Address { kind: Self::KIND, name: login.to_owned() })
+    }
+}
+
+impl Resource for Secret {
+    const KIND: Kind = Kind("secret");
+    type Desired = Desired;
+    type Observed = Observed;
+    type Outputs = Outputs;
+    type Change = Change;
+
+    fn address(want: &Desired) -> Address {
+        want.mark.address.clone()
+    }
+
+    fn needs(_want: &Desired) -> Vec<Address> {
+        Vec::new()
+    }
+
+    fn diff(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<Vec<Step<Change>>, Refusal> {
+        let live = match live {
+            Seen::Absent => {
+                return Ok(vec![
+                    cx.step("create", Verb::Create, Change::Create)
+                        .set("name", Shown::text(&want.name))
+                        .set("login", Shown::text(&want.login))
+                        .set("value", Shown::Withheld)
+                        .because("created empty: the provisioning function makes the password"),
+                ]);
+            }
+            Seen::Unobservable(why) => return Err(unobservable(why)),
+            Seen::Present(live) => live,
+        };
+        require_ours(&want.mark, &live.tags, &format!("the secret `{}`", want.name))?;
+        let mut steps = Vec::new();
+        if live.deleted {
+            steps.push(
+                cx.step("restore", Verb::Update, Change::Restore)
+                    .attribute("state", Shown::text("pending deletion"), Shown::text("active"))
+                    .because("its name cannot be used again within its recovery window"),
+            );
+        }
+        if live.description != want.description() {
+            steps.push(cx.step("describe", Verb::Update, Change::Describe).attribute(
+                "description",
+                Shown::text(&live.description),
+                Shown::text(want.description()),
+            ));
+        }
+        let missing = missing_tags(&want.tags(), &live.tags);
+        if !missing.is_empty() {
+            steps.push(
+                cx.step("set-tags", Verb::Update, Change::SetTags).set("tags", Shown::list(missing.keys())),
+            );
+        }
+        Ok(steps)
+    }
+
+    fn remove(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<Vec<Step<Change>>, Refusal> {
+        match live {
+            Seen::Absent => Ok(Vec::new()),
+            Seen::Unobservable(why) => Err(unobservable(why)),
+            Seen::Present(live) if want.mark.owner(&live.tags) != Owner::Us => {
+                cx.note("it is not this deployment's and stays");
+                Ok(Vec::new())
+            }
+            Seen::Present(live) if live.deleted => Ok(Vec::new()),
+            Seen::Present(_) => Ok(vec![
+                cx.step("delete", Verb::Delete, Change::Delete)
+                    .risk(Risk::Interrupts)
+                    .set("recovery", Shown::text(format!("{} days", want.recovery)))
+                    .leaves(format!(
+                        "the secret `{0}`, restorable for {1} days: aws secretsmanager restore-secret --secret-id {0}",
+                        want.name, want.recovery
+                    )),
+            ]),
+        }
+    }
+
+    fn settled(_want: &Desired, live: &Observed) -> Settled<Outputs> {
+        if live.deleted {
+            Settled::NotYet { saying: "the secret is pending deletion".to_owned() }
+        } else {
+            Settled::Yes(Outputs { arn: live.arn.clone() })
+        }
+    }
+
+    fn realised(want: &Desired, _known: &Known) -> Result<Observed, NotProduced> {
+        Ok(Observed {
+            arn: SecretArn(format!("arn:aws:secretsmanager:::secret:{}-AbCdEf", want.name)),
+            description: want.description(),
+            tags: want.tags(),
+            deleted: false,
+        })
+    }
+}
+
+impl Live for Secret {
+    /// A secret is made in one call; re-creating one whose forced deletion still runs takes a while.
+    const PATIENCE: Duration = Duration::from_secs(10 * 60);
+
+    async fn observe(look: &Look<'_>, wants: &[&Desired]) -> Result<Vec<Seen<Observed>>, LiveError> {
+        // Describe is the truth; ListSecrets may lag by minutes.
+        let looks = wants.iter().map(|want| look.secret(&want.name));
+        let seen = futures_util::future::try_join_all(looks).await?;
+        Ok(seen.into_iter().map(|secret| secret.map_or(Seen::Absent, |secret| Seen::Present(observed(secret)))).collect())
+    }
+
+    async fn apply(aws: &Aws, want: &Desired, change: &Change, _known: &Known) -> Result<Applied, LiveError> {
+        match change {
+            Change::Create => {
+                let create = call("secretsmanager", "CreateSecret");
+                let answer = aws
+                    .secrets
+                    .create_secret()
+                    .name(&want.name)
+                    .description(want.description())
+                    .set_tags(Some(
+                        want.tags()
+                            .iter()
+                            .chain([(&"Name".to_owned(), &want.name)])
+                            .map(|(key, value)| Tag::builder().key(key).value(value).build())
+                            .collect(),
+                    ))
+                    .send()
+                    .await
+                    .map_err(|error| create.failed(error));
+                absent(answer, &["ResourceExistsException"])?;
+            }
+            Change::Restore => {
+                let restore = call("secretsmanager", "RestoreSecret");
+                let answer = aws.secrets.restore_secret().secret_id(&want.name).send().await;
+                answer.map_err(|error| restore.failed(error))?;
+            }
+            Change::Describe => {
+                let update = call("secretsmanager", "UpdateSecret");
+                let request = aws.secrets.update_secret().secret_id(&want.name).description(want.description());
+                request.send().await.map_err(|error| update.failed(error))?;
+            }
+            Change::SetTags => {
+                let add = call("secretsmanager", "TagResource");
+                let tags = want.tags().iter().map(|(k, v)| Tag::builder().key(k).value(v).build()).collect();
+                let request = aws.secrets.tag_resource().secret_id(&want.name).set_tags(Some(tags));
+                request.send().await.map_err(|error| add.failed(error))?;
+            }
+            Change::Delete => {
+                let delete = call("secretsmanager", "DeleteSecret");
+                let request =
+                    aws.secrets.delete_secret().secret_id(&want.name).recovery_window_in_days(want.recovery.into());
+                absent(request.send().await.map_err(|error| delete.failed(error)), &["ResourceNotFoundException"])?;
+            }
+        }
+        Ok(Applied::Accepted)
+    }
+}
+
+fn observed(secret: SecretLook) -> Observed {
+    Observed {
+        arn: SecretArn(secret.arn),
+        description: secret.description,
+        tags: secret.tags,
+        deleted: secret.deleted.is_some(),
+    }
+}
+

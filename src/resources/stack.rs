@@ -1,0 +1,526 @@
+//! `stack`: CloudFormation's stack of the three functions, their roles, permission, log groups and alarm.
+//! It is made beside the instance; the instance's address follows in an update of its own, so that the
+//! slow instance does not hold up the stack.
+
+use super::artifact::{Artifact, CodePlace};
+use super::functions::{self, FunctionLook, put_code};
+use super::db_instance::{DbInstance, MasterSecretArn, Server};
+use super::secret::{Secret, SecretArn};
+use super::security_group::{GroupId, SecurityGroup};
+use super::template::{self, Inputs};
+use super::{Live, LiveError, missing_tags};
+use crate::aws::{Aws, AwsError, Look, absent, call};
+use crate::execute::Applied;
+use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown, Tags, Val};
+use crate::resource::{AWAIT, Diff, Known, NotProduced, Refusal, Resource, Risk, Settled, Step, Verb, require_ours, unobservable};
+use aws_sdk_cloudformation::types::{Capability, OnFailure, Parameter, Tag};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+#[derive(Debug, Clone)]
+pub struct Stack;
+
+#[derive(Debug, Clone)]
+pub struct Desired {
+    pub mark: Mark,
+    pub name: String,
+    pub inputs: Inputs,
+    pub group: Ref<SecurityGroup>,
+    pub admin_secret: Ref<Secret>,
+    pub artifact: Ref<Artifact>,
+    /// SHA-256 of the artifact in Base64, as Lambda tells it of a function's code.
+    pub code: String,
+    pub instance: Ref<DbInstance>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Observed {
+    pub id: String,
+    pub status: String,
+    pub reason: Option<String>,
+    pub template: Value,
+    pub parameters: BTreeMap<String, String>,
+    pub tags: Tags,
+    /// By name, of those that exist.
+    pub functions: BTreeMap<String, FunctionLook>,
+}
+
+#[derive(Debug, Clone)]
+pub enum Change {
+    Create(Values),
+    Update(Values),
+    /// Only the parameters that come from the instance.
+    SetHosts(Instance),
+    /// What was changed behind the stack: an update with an unchanged template would mend nothing.
+    Repair { configure: BTreeMap<String, FunctionLook>, code: BTreeMap<String, CodePlace> },
+    Await,
+    Delete,
+}
+
+/// The parameters, as far as this change sets them.
+#[derive(Debug, Clone)]
+pub struct Values {
+    pub group: Val<GroupId>,
+    pub admin_secret: Val<SecretArn>,
+    pub code: Val<CodePlace>,
+    /// None: not known yet, and set by a later step.
+    pub instance: Option<Instance>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Instance {
+    pub server: Val<Server>,
+    pub master_secret: Val<MasterSecretArn>,
+}
+
+impl Observed {
+    /// With the functions as template and parameters make them.
+    fn with_functions(mut self, code: &str) -> Self {
+        self.functions = template::functions(&self.template, &self.parameters, code);
+        self
+    }
+}
+
+impl Stack {
+    pub fn at(name: &str) -> Ref<Self> {
+        Ref::to(Address { kind: Self::KIND, name: name.to_owned() })
+    }
+}
+
+impl Resource for Stack {
+    const KIND: Kind = Kind("stack");
+    type Desired = Desired;
+    type Observed = Observed;
+    type Outputs = ();
+    type Change = Change;
+
+    fn address(want: &Desired) -> Address {
+        want.mark.address.clone()
+    }
+
+    fn needs(want: &Desired) -> Vec<Address> {
+        vec![
+            want.group.address().clone(),
+            want.admin_secret.address().clone(),
+            want.artifact.address().clone(),
+            want.instance.address().clone(),
+        ]
+    }
+
+    fn diff(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<Vec<Step<Change>>, Refusal> {
+        let live = match live {
+            Seen::Absent => return Ok(create(cx, want)),
+            Seen::Unobservable(why) => return Err(unobservable(why)),
+            Seen::Present(live) => live,
+        };
+        require_ours(&want.mark, &live.tags, &format!("the stack `{}`", want.name))?;
+        match live.status.as_str() {
+            // Such a stack holds nothing and can only be deleted.
+            "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED" | "DELETE_FAILED" => {
+                let delete = cx
+                    .step("delete", Verb::Delete, Change::Delete)
+                    .because(format!("it is {}, which can only be deleted", live.status));
+                let mut steps = vec![delete];
+                steps.extend(create(cx, want));
+                return Ok(steps);
+            }
+            "UPDATE_ROLLBACK_FAILED" => {
+                return Err(Refusal::new(
+                    format!("the stack `{}` is UPDATE_ROLLBACK_FAILED: {}", want.name, reason(live)),
+                    format!("aws cloudformation continue-update-rollback --stack-name {}", want.name),
+                ));
+            }
+            _ => {}
+        }
+        let mut steps = Vec::new();
+        if live.status.ends_with("_IN_PROGRESS") {
+            steps.push(cx.step(AWAIT, Verb::Ensure, Change::Await).because(format!("it is {}", live.status)));
+        }
+        let missing: Vec<_> =
+            want.inputs.names.all().into_iter().filter(|name| !live.functions.contains_key(*name)).collect();
+        if steps.is_empty() && !missing.is_empty() {
+            // The template still says that they exist, so no update would make them again.
+            let why = format!("{} was deleted behind the stack", missing.join(", "));
+            steps.push(cx.step("delete", Verb::Delete, Change::Delete).risk(Risk::Interrupts).because(why));
+            steps.extend(create(cx, want));
+            return Ok(steps);
+        }
+        let updates = update(cx, want, live);
+        if steps.is_empty() && updates.is_empty() {
+            steps.extend(repair(cx, want, live));
+        }
+        steps.extend(updates);
+        Ok(steps)
+    }
+
+    fn remove(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<Vec<Step<Change>>, Refusal> {
+        match live {
+            Seen::Absent => Ok(Vec::new()),
+            Seen::Unobservable(why) => Err(unobservable(why)),
+            Seen::Present(live) if want.mark.owner(&live.tags) != Owner::Us => {
+                cx.note("it is not this deployment's and stays");
+                Ok(Vec::new())
+            }
+            Seen::Present(_) => Ok(vec![cx.step("delete", Verb::Delete, Change::Delete)]),
+        }
+    }
+
+    fn settled(_want: &Desired, live: &Observed) -> Settled<()> {
+        match live.status.as_str() {
+            "CREATE_COMPLETE" | "UPDATE_COMPLETE" => Settled::Yes(()),
+            // An update that failed has been undone: what was wanted is not there.
+            "UPDATE_ROLLBACK_COMPLETE" | "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED"
+            | "UPDATE_ROLLBACK_FAILED" | "DELETE_FAILED" => {
+                Settled::Never { because: format!("the stack is {}: {}", live.status, reason(live)) }
+            }
+            status => Settled::NotYet { saying: format!("the stack is {status}") },
+        }
+    }
+
+    fn leaving(_want: &Desired, live: &Observed) -> Settled<()> {
+        if live.status == "DELETE_FAILED" {
+            Settled::Never { because: format!("the stack is DELETE_FAILED: {}", reason(live)) }
+        } else {
+            Settled::NotYet { saying: format!("the stack is {}", live.status) }
+        }
+    }
+
+    fn same(one: &Observed, other: &Observed) -> bool {
+        // A finished state is as good as another: another apply may have updated it to the same.
+        let without_status =
+            |live: &Observed| Observed { status: String::new(), reason: None, ..live.clone() };
+        without_status(one) == without_status(other)
+    }
+
+    fn realised(want: &Desired, known: &Known) -> Result<Observed, NotProduced> {
+        let code: CodePlace = known.output(&want.artifact)?;
+        let parameters = [
+            (template::FUNCTION_GROUP, known.output::<GroupId>(&want.group)?.0),
+            (template::ADMIN_SECRET_ARN, known.output::<SecretArn>(&want.admin_secret)?.0),
+            (template::CODE_BUCKET, code.bucket),
+            (template::CODE_KEY, code.key),
+            (template::HOSTS, known.output::<Server>(&want.instance)?.to_string()),
+            (template::MASTER_SECRET_ARN, known.output::<MasterSecretArn>(&want.instance)?.0),
+        ];
+        Ok(Observed {
+            id: format!("arn:aws:cloudformation:::stack/{}", want.name),
+            status: "CREATE_COMPLETE".to_owned(),
+            reason: None,
+            template: template::build(&want.inputs),
+            parameters: parameters.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+            tags: want.mark.tags(),
+            functions: BTreeMap::new(),
+        }
+        .with_functions(&want.code))
+    }
+}
+
+fn reason(live: &Observed) -> &str {
+    live.reason.as_deref().unwrap_or("see its events in the CloudFormation console")
+}
+
+fn values(cx: &mut Diff<'_>, want: &Desired) -> Values {
+    Values {
+        group: cx.output(&want.group),
+        admin_secret: cx.output(&want.admin_secret),
+        code: cx.output(&want.artifact),
+        instance: None,
+    }
+}
+
+fn instance(cx: &mut Diff<'_>, want: &Desired) -> Instance {
+    Instance { server: cx.output(&want.instance), master_secret: cx.output(&want.instance) }
+}
+
+fn create(cx: &mut Diff<'_>, want: &Desired) -> Vec<Step<Change>> {
+    let mut values = values(cx, want);
+    // A settled instance is asked now; one on its way must not hold up the stack.
+    if cx.is_settled(want.instance.address()) {
+        values.instance = Some(instance(cx, want));
+    }
+    let later = values.instance.is_none();
+    let (group, code) = (values.group.shown(), values.code.shown());
+    let hosts = values.instance.as_ref().map_or(Shown::Unset, |instance| instance.server.shown());
+    let mut steps = vec![
+        cx.step("create", Verb::Create, Change::Create(values))
+            .set("functions", Shown::list([
+                &want.inputs.names.rotation,
+                &want.inputs.names.provisioning,
+                &want.inputs.names.inspection,
+            ]))
+            .set("code", code)
+            .set("subnets", Shown::list(&want.inputs.subnets))
+            .set("group", group)
+            .set("hosts", hosts),
+    ];
+    if later {
+        steps.push(set_hosts(cx, want, ""));
+    }
+    steps
+}
+
+fn set_hosts(cx: &mut Diff<'_>, want: &Desired, before: &str) -> Step<Change> {
+    let instance = instance(cx, want);
+    let shown = instance.server.shown();
+    let before = if before.is_empty() { Shown::Unset } else { Shown::text(before) };
+    cx.step("set-hosts", Verb::Update, Change::SetHosts(instance))
+        .attribute("hosts", before, shown)
+        .because("the functions talk to no other server than these")
+}
+
+fn update(cx: &mut Diff<'_>, want: &Desired, live: &Observed) -> Vec<Step<Change>> {
+    let parameter = |name: &str| live.parameters.get(name).cloned().unwrap_or_default();
+    let mut values = values(cx, want);
+    let template = template::build(&want.inputs);
+    let group_changes = differs(&values.group, &parameter(template::FUNCTION_GROUP));
+    let secret_changes = differs(&values.admin_secret, &parameter(template::ADMIN_SECRET_ARN));
+    let before = CodePlace { bucket: parameter(template::CODE_BUCKET), key: parameter(template::CODE_KEY) };
+    let code_changes = differs(&values.code, &before.to_string());
+    let template_changes = live.template != template;
+    let missing = missing_tags(&want.mark.tags(), &live.tags);
+
+    let mut steps = Vec::new();
+    if group_changes || secret_changes || code_changes || template_changes || !missing.is_empty() {
+        if cx.is_settled(want.instance.address()) {
+            values.instance = Some(instance(cx, want));
+        }
+        let (group, secret, code) = (values.group.shown(), values.admin_secret.shown(), values.code.shown());
+        let done = values.instance.is_some();
+        let mut step = cx
+            .step("update", Verb::Update, Change::Update(values))
+            .attribute("group", Shown::text(parameter(template::FUNCTION_GROUP)), group)
+            .attribute("admin_secret", Shown::text(parameter(template::ADMIN_SECRET_ARN)), secret)
+            .attribute("code", Shown::text(before), code)
+            .set("tags", Shown::list(missing.keys()));
+        if template_changes {
+            step = step.attribute("template", pretty(&live.template), pretty(&template));
+        }
+        steps.push(step);
+        if done {
+            return steps;
+        }
+    }
+    let instance = instance(cx, want);
+    if differs(&instance.server, &parameter(template::HOSTS))
+        || differs(&instance.master_secret, &parameter(template::MASTER_SECRET_ARN))
+    {
+        steps.push(set_hosts(cx, want, &parameter(template::HOSTS)));
+    }
+    steps
+}
+
+/// What differs from what the stack made, where the stack itself is as it should be. Values are not shown:
+/// what somebody has put there may be a secret.
+fn repair(cx: &mut Diff<'_>, want: &Desired, live: &Observed) -> Option<Step<Change>> {
+    let (mut configure, mut code, mut names) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+    let place = CodePlace {
+        bucket: live.parameters.get(template::CODE_BUCKET).cloned().unwrap_or_default(),
+        key: live.parameters.get(template::CODE_KEY).cloned().unwrap_or_default(),
+    };
+    for (function, made) in template::functions(&live.template, &live.parameters, &want.code) {
+        let Some(is) = live.functions.get(&function) else { continue };
+        if is.code != made.code {
+            names.insert(format!("{function}: code"));
+            code.insert(function.clone(), place.clone());
+        }
+        let all: BTreeSet<_> = is.environment.keys().chain(made.environment.keys()).collect();
+        let differing: Vec<_> =
+            all.into_iter().filter(|name| is.environment.get(*name) != made.environment.get(*name)).collect();
+        names.extend(differing.iter().map(|name| format!("{function}: environment {name}")));
+        for (what, is, made) in [("timeout", is.timeout, made.timeout), ("memory", is.memory, made.memory)] {
+            if is != made {
+                names.insert(format!("{function}: {what} {is} instead of {made}"));
+            }
+        }
+        if !is.same_settings(&made) {
+            configure.insert(function, made);
+        }
+    }
+    (!names.is_empty()).then(|| {
+        cx.step("repair", Verb::Update, Change::Repair { configure, code })
+            .attribute("changed_behind_the_stack", Shown::list(names), Shown::text("as the stack made it"))
+    })
+}
+
+/// A value that is yet to come counts as different: only the apply can tell.
+fn differs<T: std::fmt::Display>(value: &Val<T>, live: &str) -> bool {
+    match value {
+        Val::Known(value) => value.to_string() != live,
+        Val::After(_) => true,
+    }
+}
+
+fn pretty(template: &Value) -> Shown {
+    Shown::text(serde_json::to_string_pretty(template).unwrap_or_else(|_| template.to_string()))
+}
+
+impl Live for Stack {
+    /// Making it takes two minutes; a function in a VPC that is deleted waits up to 40 minutes for its
+    /// network interfaces.
+    const PATIENCE: Duration = Duration::from_secs(60 * 60);
+
+    async fn observe(look: &Look<'_>, wants: &[&Desired]) -> Result<Vec<Seen<Observed>>, LiveError> {
+        let mut seen = Vec::with_capacity(wants.len());
+        for want in wants {
+            seen.push(observe(look.aws, want).await?);
+        }
+        Ok(seen)
+    }
+
+    async fn apply(aws: &Aws, want: &Desired, change: &Change, known: &Known) -> Result<Applied, LiveError> {
+        match change {
+            Change::Create(values) => {
+                let create = call("cloudformation", "CreateStack");
+                let request = aws
+                    .cloudformation
+                    .create_stack()
+                    .stack_name(&want.name)
+                    .template_body(template::build(&want.inputs).to_string())
+                    .set_parameters(Some(all_parameters(values, known)?))
+                    .capabilities(Capability::CapabilityIam)
+                    .set_tags(Some(tags(&want.mark)))
+                    // A rolled-back stack keeps its events, which say what failed.
+                    .on_failure(OnFailure::Rollback)
+                    .client_request_token(uuid::Uuid::new_v4().to_string());
+                absent(request.send().await.map_err(|error| create.failed(error)), &["AlreadyExistsException"])?;
+            }
+            Change::Update(values) => {
+                let update = call("cloudformation", "UpdateStack");
+                let request = aws
+                    .cloudformation
+                    .update_stack()
+                    .stack_name(&want.name)
+                    .template_body(template::build(&want.inputs).to_string())
+                    .set_parameters(Some(all_parameters(values, known)?))
+                    .capabilities(Capability::CapabilityIam)
+                    .set_tags(Some(tags(&want.mark)))
+                    .client_request_token(uuid::Uuid::new_v4().to_string());
+                return updated(aws, want, request.send().await.map_err(|error| update.failed(error))).await;
+            }
+            Change::SetHosts(instance) => {
+                let update = call("cloudformation", "UpdateStack");
+                let mut parameters = instance_parameters(instance, known)?;
+                for name in
+                    [template::FUNCTION_GROUP, template::ADMIN_SECRET_ARN, template::CODE_BUCKET, template::CODE_KEY]
+                {
+                    parameters.push(Parameter::builder().parameter_key(name).use_previous_value(true).build());
+                }
+                let request = aws
+                    .cloudformation
+                    .update_stack()
+                    .stack_name(&want.name)
+                    .use_previous_template(true)
+                    .set_parameters(Some(parameters))
+                    .capabilities(Capability::CapabilityIam)
+                    .client_request_token(uuid::Uuid::new_v4().to_string());
+                return updated(aws, want, request.send().await.map_err(|error| update.failed(error))).await;
+            }
+            Change::Repair { configure, code } => {
+                for (function, place) in code {
+                    if let Applied::NotYet { saying } = put_code(aws, function, place).await? {
+                        return Ok(Applied::NotYet { saying });
+                    }
+                }
+                for (function, look) in configure {
+                    if let Applied::NotYet { saying } = functions::configure(aws, function, look).await? {
+                        return Ok(Applied::NotYet { saying });
+                    }
+                }
+            }
+            Change::Await => {}
+            Change::Delete => {
+                let delete = call("cloudformation", "DeleteStack");
+                let request = aws.cloudformation.delete_stack().stack_name(&want.name);
+                request.send().await.map_err(|error| delete.failed(error))?;
+            }
+        }
+        Ok(Applied::Accepted)
+    }
+}
+
+/// CloudFormation refuses an update of a stack that is changing with the same code as any bad request; the
+/// stack's state tells which it was.
+async fn updated<T>(aws: &Aws, want: &Desired, answer: Result<T, AwsError>) -> Result<Applied, LiveError> {
+    match answer {
+        Ok(_) => Ok(Applied::Accepted),
+        Err(error) if error.is(&["ValidationError"]) => match observe(aws, want).await? {
+            Seen::Present(live) if live.status.ends_with("_IN_PROGRESS") => {
+                Ok(Applied::NotYet { saying: format!("the stack is {}", live.status) })
+            }
+            _ => Err(error.into()),
+        },
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn tags(mark: &Mark) -> Vec<Tag> {
+    mark.tags().iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
+}
+
+fn parameter(name: &str, value: impl Into<String>) -> Parameter {
+    Parameter::builder().parameter_key(name).parameter_value(value).build()
+}
+
+fn all_parameters(values: &Values, known: &Known) -> Result<Vec<Parameter>, LiveError> {
+    let code = known.get(&values.code)?;
+    let mut parameters = vec![
+        parameter(template::FUNCTION_GROUP, known.get(&values.group)?.0),
+        parameter(template::ADMIN_SECRET_ARN, known.get(&values.admin_secret)?.0),
+        parameter(template::CODE_BUCKET, code.bucket),
+        parameter(template::CODE_KEY, code.key),
+    ];
+    if let Some(instance) = &values.instance {
+        parameters.extend(instance_parameters(instance, known)?);
+    }
+    Ok(parameters)
+}
+
+fn instance_parameters(instance: &Instance, known: &Known) -> Result<Vec<Parameter>, LiveError> {
+    Ok(vec![
+        parameter(template::HOSTS, known.get(&instance.server)?.to_string()),
+        parameter(template::MASTER_SECRET_ARN, known.get(&instance.master_secret)?.0),
+    ])
+}
+
+async fn observe(aws: &Aws, want: &Desired) -> Result<Seen<Observed>, LiveError> {
+    let name = want.name.as_str();
+    let describe = call("cloudformation", "DescribeStacks");
+    let answer =
+        aws.cloudformation.describe_stacks().stack_name(name).send().await.map_err(|error| describe.failed(error));
+    // CloudFormation says ValidationError of a stack that does not exist. The request holds only a name
+    // that the config has checked, so nothing else in it can be invalid.
+    let Some(answer) = absent(answer, &["ValidationError"])? else { return Ok(Seen::Absent) };
+    let Some(stack) = answer.stacks().first() else { return Ok(Seen::Absent) };
+    let status = describe.expect(stack.stack_status(), "StackStatus")?.as_str().to_owned();
+    // A deleted stack is still found by its id, never by name, except in the moment of deletion.
+    if status == "DELETE_COMPLETE" {
+        return Ok(Seen::Absent);
+    }
+    let get = call("cloudformation", "GetTemplate");
+    let answer = aws.cloudformation.get_template().stack_name(name).send().await.map_err(|error| get.failed(error));
+    let body = absent(answer, &["ValidationError"])?.and_then(|answer| answer.template_body).unwrap_or_default();
+    let looks = want.inputs.names.all().map(|name| async move { Ok((name, functions::look(aws, name).await?)) });
+    let functions: Vec<_> = futures_util::future::try_join_all(looks).await.map_err(|error: LiveError| error)?;
+    Ok(Seen::Present(Observed {
+        functions: functions.into_iter().filter_map(|(name, look)| Some((name.to_owned(), look?))).collect(),
+        id: stack.stack_id().unwrap_or_default().to_owned(),
+        status,
+        reason: stack.stack_status_reason().map(str::to_owned),
+        // Somebody may have put YAML there: that is a difference, not an error.
+        template: serde_json::from_str(&body).unwrap_or(Value::String(body)),
+        parameters: stack
+            .parameters()
+            .iter()
+            .filter_map(|parameter| {
+                let value = parameter.resolved_value().or(parameter.parameter_value()).unwrap_or_default();
+                Some((parameter.parameter_key()?.to_owned(), value.to_owned()))
+            })
+            .collect(),
+        tags: stack
+            .tags()
+            .iter()
+            .filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned())))
+            .collect(),
+    }))
+}

@@ -1,0 +1,298 @@
+//! `vpc_endpoint`: the interface endpoint by which functions in the VPC reach Secrets Manager. Its
+//! private DNS redirects every client of that service in the whole VPC.
+
+use super::security_group::{GroupId, SecurityGroup, create_tags, named, read_tags, tagged};
+use super::{Live, LiveError, missing_tags};
+use crate::aws::{Aws, Look, absent, call};
+use crate::execute::Applied;
+use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown, Tags, Val};
+use crate::resource::{AWAIT, Diff, Known, NotProduced, made_up_id, Refusal, Resource, Risk, Settled, Step, Verb, unobservable};
+use aws_sdk_ec2::types::{Filter, ResourceType, VpcEndpointType};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+#[derive(Debug, Clone)]
+pub struct VpcEndpoint;
+
+#[derive(Debug, Clone)]
+pub struct Desired {
+    pub mark: Mark,
+    pub vpc: String,
+    /// `com.amazonaws.REGION.secretsmanager`
+    pub service: String,
+    pub subnets: BTreeSet<String>,
+    pub group: Ref<SecurityGroup>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Observed {
+    pub id: String,
+    /// In lower case: the API model spells `Available`, AWS answers `available`.
+    pub state: String,
+    pub private_dns: bool,
+    pub subnets: BTreeSet<String>,
+    pub groups: BTreeSet<GroupId>,
+    pub tags: Tags,
+}
+
+#[derive(Debug, Clone)]
+pub enum Change {
+    Create { group: Val<GroupId> },
+    /// Waits for what somebody has begun.
+    Await,
+    Modify { id: String, group: Val<GroupId>, add: BTreeSet<String>, remove: BTreeSet<String>, leave: BTreeSet<GroupId> },
+    SetTags { id: String },
+    Delete { id: String },
+}
+
+impl VpcEndpoint {
+    pub fn at(name: &str) -> Ref<Self> {
+        Ref::to(Address { kind: Self::KIND, name: name.to_owned() })
+    }
+}
+
+const INTERRUPTS: &str = "private DNS moves every Secrets Manager client in the VPC";
+
+impl Resource for VpcEndpoint {
+    const KIND: Kind = Kind("vpc_endpoint");
+    type Desired = Desired;
+    type Observed = Observed;
+    type Outputs = ();
+    type Change = Change;
+
+    fn address(want: &Desired) -> Address {
+        want.mark.address.clone()
+    }
+
+    fn needs(want: &Desired) -> Vec<Address> {
+        vec![want.group.address().clone()]
+    }
+
+    fn diff(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<Vec<Step<Change>>, Refusal> {
+        let group = cx.output(&want.group);
+        let live = match live {
+            Seen::Absent => {
+                let shown = group.shown();
+                return Ok(vec![
+                    cx.step("create", Verb::Create, Change::Create { group })
+                        .risk(Risk::Interrupts)
+                        .because(INTERRUPTS)
+                        .set("service", Shown::text(&want.service))
+                        .set("subnets", Shown::list(&want.subnets))
+                        .set("group", shown)
+                        .set("private_dns", Shown::text(true)),
+                ]);
+            }
+            Seen::Unobservable(why) => return Err(unobservable(why)),
+            Seen::Present(live) => live,
+        };
+        if want.mark.owner(&live.tags) != Owner::Us {
+            return Err(Refusal::new(
+                format!("the VPC has an endpoint for {} already ({}), and AWS allows one with private DNS", want.service, live.id),
+                "set `secrets_manager = \"existing-endpoint\"` in [network] to use it",
+            ));
+        }
+        let mut steps = Vec::new();
+        if live.state == "pending" {
+            steps.push(cx.step(AWAIT, Verb::Ensure, Change::Await).because("it is being made"));
+        }
+        let group_is_right = match &group {
+            Val::Known(group) => live.groups == BTreeSet::from([group.clone()]),
+            Val::After(_) => false,
+        };
+        if !group_is_right || live.subnets != want.subnets {
+            let shown = group.shown();
+            let leave = match &group {
+                Val::Known(group) => live.groups.iter().filter(|live| *live != group).cloned().collect(),
+                Val::After(_) => live.groups.clone(),
+            };
+            let change = Change::Modify {
+                id: live.id.clone(),
+                group,
+                add: want.subnets.difference(&live.subnets).cloned().collect(),
+                remove: live.subnets.difference(&want.subnets).cloned().collect(),
+                leave,
+            };
+            steps.push(
+                cx.step("modify", Verb::Update, change)
+                    .risk(Risk::Interrupts)
+                    .because(INTERRUPTS)
+                    .attribute("subnets", Shown::list(&live.subnets), Shown::list(&want.subnets))
+                    .attribute("group", Shown::list(&live.groups), shown),
+            );
+        }
+        let missing = missing_tags(&want.mark.tags(), &live.tags);
+        if !missing.is_empty() {
+            let change = Change::SetTags { id: live.id.clone() };
+            steps.push(cx.step("set-tags", Verb::Update, change).set("tags", Shown::list(missing.keys())));
+        }
+        Ok(steps)
+    }
+
+    fn remove(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<Vec<Step<Change>>, Refusal> {
+        match live {
+            Seen::Absent => Ok(Vec::new()),
+            Seen::Unobservable(why) => Err(unobservable(why)),
+            Seen::Present(live) if want.mark.owner(&live.tags) != Owner::Us => {
+                cx.note("it is not this deployment's and stays");
+                Ok(Vec::new())
+            }
+            Seen::Present(live) => Ok(vec![
+                cx.step("delete", Verb::Delete, Change::Delete { id: live.id.clone() })
+                    .risk(Risk::Interrupts)
+                    .because(INTERRUPTS),
+            ]),
+        }
+    }
+
+    fn settled(_want: &Desired, live: &Observed) -> Settled<()> {
+        match live.state.as_str() {
+            "available" => Settled::Yes(()),
+            "failed" | "rejected" | "expired" => {
+                Settled::Never { because: format!("the endpoint is {}: delete it and apply again", live.state) }
+            }
+            state => Settled::NotYet { saying: format!("the endpoint is {state}") },
+        }
+    }
+
+    fn leaving(_want: &Desired, live: &Observed) -> Settled<()> {
+        Settled::NotYet { saying: format!("the endpoint is {}", live.state) }
+    }
+
+    fn realised(want: &Desired, known: &Known) -> Result<Observed, NotProduced> {
+        Ok(Observed {
+            id: made_up_id("vpce", &want.mark.address),
+            state: "available".to_owned(),
+            private_dns: true,
+            subnets: want.subnets.clone(),
+            groups: BTreeSet::from([known.output::<GroupId>(&want.group)?]),
+            tags: want.mark.tags(),
+        })
+    }
+}
+
+impl Live for VpcEndpoint {
+    /// Endpoints take one to three minutes; AWS states no upper bound.
+    const PATIENCE: Duration = Duration::from_secs(20 * 60);
+
+    async fn observe(look: &Look<'_>, wants: &[&Desired]) -> Result<Vec<Seen<Observed>>, LiveError> {
+        let mut seen = Vec::with_capacity(wants.len());
+        for want in wants {
+            seen.push(observe(look.aws, want).await?);
+        }
+        Ok(seen)
+    }
+
+    async fn apply(aws: &Aws, want: &Desired, change: &Change, known: &Known) -> Result<Applied, LiveError> {
+        match change {
+            Change::Create { group } => {
+                let create = call("ec2", "CreateVpcEndpoint");
+                let answer = aws
+                    .ec2
+                    .create_vpc_endpoint()
+                    .vpc_id(&want.vpc)
+                    .vpc_endpoint_type(VpcEndpointType::Interface)
+                    .service_name(&want.service)
+                    .set_subnet_ids(Some(want.subnets.iter().cloned().collect()))
+                    .security_group_ids(known.get(group)?.0)
+                    .private_dns_enabled(true)
+                    .tag_specifications(tagged(
+                        ResourceType::VpcEndpoint,
+                        &named(&want.mark.address.name, &want.mark.tags()),
+                    ))
+                    .client_token(uuid::Uuid::new_v4().to_string())
+                    .send()
+                    .await
+                    .map_err(|error| create.failed(error));
+                // A second endpoint with the same private DNS is refused as a bad parameter; if the first
+                // is ours, another apply was quicker.
+                if let Err(error) = answer
+                    && !(error.is(&["InvalidParameter"]) && exists(aws, want).await?)
+                {
+                    return Err(error.into());
+                }
+            }
+            Change::Await => {}
+            Change::Modify { id, group, add, remove, leave } => {
+                let modify = call("ec2", "ModifyVpcEndpoint");
+                let list = |values: &BTreeSet<String>| {
+                    (!values.is_empty()).then(|| values.iter().cloned().collect::<Vec<_>>())
+                };
+                let leave: BTreeSet<_> = leave.iter().map(|group| group.0.clone()).collect();
+                aws.ec2
+                    .modify_vpc_endpoint()
+                    .vpc_endpoint_id(id)
+                    .set_add_subnet_ids(list(add))
+                    .set_remove_subnet_ids(list(remove))
+                    .add_security_group_ids(known.get(group)?.0)
+                    .set_remove_security_group_ids(list(&leave))
+                    .send()
+                    .await
+                    .map_err(|error| modify.failed(error))?;
+            }
+            Change::SetTags { id } => create_tags(aws, id, &want.mark.tags()).await?,
+            Change::Delete { id } => {
+                let delete = call("ec2", "DeleteVpcEndpoints");
+                let answer =
+                    aws.ec2.delete_vpc_endpoints().vpc_endpoint_ids(id).send().await.map_err(|e| delete.failed(e));
+                let answer = absent(answer, &["InvalidVpcEndpointId.NotFound"])?;
+                // This operation answers 200 and lists what it did not do.
+                if let Some(failed) = answer.as_ref().and_then(|answer| answer.unsuccessful().first())
+                    && let Some(error) = failed.error()
+                    && error.code() != Some("InvalidVpcEndpoint.NotFound")
+                {
+                    let text = format!("{}: {}", error.code().unwrap_or("?"), error.message().unwrap_or("?"));
+                    return Err(delete.unexpected(text).into());
+                }
+            }
+        }
+        Ok(Applied::Accepted)
+    }
+}
+
+async fn exists(aws: &Aws, want: &Desired) -> Result<bool, LiveError> {
+    Ok(observe(aws, want).await?.present().is_some_and(|live| want.mark.owner(&live.tags) == Owner::Us))
+}
+
+async fn observe(aws: &Aws, want: &Desired) -> Result<Seen<Observed>, LiveError> {
+    let describe = call("ec2", "DescribeVpcEndpoints");
+    let filter = |name: &str, value: &str| Filter::builder().name(name).values(value).build();
+    let endpoints = aws
+        .ec2
+        .describe_vpc_endpoints()
+        .filters(filter("vpc-id", &want.vpc))
+        .filters(filter("service-name", &want.service))
+        .filters(filter("vpc-endpoint-type", "Interface"))
+        .into_paginator()
+        .items()
+        .send()
+        .try_collect()
+        .await
+        .map_err(|error| describe.failed(error))?;
+    let mut found: Vec<_> = endpoints
+        .iter()
+        .filter_map(|endpoint| {
+            Some(Observed {
+                id: endpoint.vpc_endpoint_id()?.to_owned(),
+                state: endpoint.state()?.as_str().to_ascii_lowercase(),
+                private_dns: endpoint.private_dns_enabled().unwrap_or(false),
+                subnets: endpoint.subnet_ids().iter().cloned().collect(),
+                groups: endpoint
+                    .groups()
+                    .iter()
+                    .filter_map(|group| group.group_id())
+                    .map(|id| GroupId(id.to_owned()))
+                    .collect(),
+                tags: read_tags(endpoint.tags()),
+            })
+        })
+        .filter(|endpoint| endpoint.state != "deleted")
+        .collect();
+    found.sort_by(|a, b| a.id.cmp(&b.id));
+    // Ours if there is one; otherwise one whose private DNS stands in the way of ours.
+    let ours = found.iter().position(|endpoint| want.mark.owner(&endpoint.tags) == Owner::Us);
+    Ok(match ours.or_else(|| found.iter().position(|endpoint| endpoint.private_dns)) {
+        Some(at) => Seen::Present(found.swap_remove(at)),
+        None => Seen::Absent,
+    })
+}

@@ -1,0 +1,123 @@
+//! Imports point down only, as the table below says; only `aws` and `resources` name an SDK crate; no file
+//! grows past what one can hold in mind.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// Module, and the modules of this crate it may name. A module may always name itself.
+const MAY_USE: &[(&str, &[&str])] = &[
+    ("model", &[]),
+    ("resource", &["model"]),
+    ("graph", &[]),
+    ("config", &[]),
+    ("plan", &["graph", "model", "resource"]),
+    ("execute", &["graph", "model", "plan", "resource"]),
+    ("aws", &["model"]),
+    // `execute` for the trait whose live half the kinds are; `config` for the schedule's own type.
+    ("resources", &["aws", "config", "execute", "model", "resource"]),
+    ("function_zip", &["resources"]),
+    ("desired", &["aws", "config", "model", "resource", "resources"]),
+    // The document is made from plan and report; the formats read the document.
+    ("render", &["execute", "model", "plan", "resource"]),
+    (
+        "cli",
+        &["aws", "config", "desired", "execute", "function_zip", "model", "plan", "render", "resource", "resources"],
+    ),
+];
+
+const MAY_NAME_SDK: &[&str] = &["aws", "resources"];
+const LONGEST_FILE: usize = 600;
+
+#[test]
+fn imports_point_down() {
+    let mut wrong = Vec::new();
+    for (module, file, text) in sources() {
+        let allowed: BTreeSet<_> = match MAY_USE.iter().find(|(name, _)| *name == module) {
+            Some((_, allowed)) => allowed.iter().copied().chain([module.as_str()]).collect(),
+            None => {
+                wrong.push(format!("{}: module `{module}` is not in the table of layers", file.display()));
+                continue;
+            }
+        };
+        for used in words_after(&text, "crate::") {
+            if !allowed.contains(used.as_str()) {
+                wrong.push(format!("{}: `{module}` may not use `{used}`", file.display()));
+            }
+        }
+        if !MAY_NAME_SDK.contains(&module.as_str()) && text.contains("aws_sdk_") {
+            wrong.push(format!("{}: only {MAY_NAME_SDK:?} may name an SDK crate", file.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn formats_read_only_the_document() {
+    let (_, _, text) = sources().into_iter().find(|(_, file, _)| file.ends_with("render/human.rs")).unwrap();
+    let used: BTreeSet<_> = words_after(&text, "crate::").into_iter().collect();
+    assert!(used.iter().all(|used| used == "model" || used == "resource"), "human.rs uses {used:?}");
+}
+
+#[test]
+fn the_rule_catches_a_wrong_import() {
+    assert_eq!(
+        words_after("use crate::aws::Aws;\n// crate::x\nlet y = crate::cli::main();", "crate::"),
+        ["aws", "cli"]
+    );
+}
+
+#[test]
+fn no_file_is_too_long() {
+    let mut long = Vec::new();
+    for folder in ["src", "crates", "tests", "sandbox"] {
+        for file in files(&root().join(folder)) {
+            let lines = std::fs::read_to_string(&file).unwrap().lines().count();
+            if lines > LONGEST_FILE {
+                long.push(format!("{} has {lines} lines", file.display()));
+            }
+        }
+    }
+    assert!(long.is_empty(), "\n{}", long.join("\n"));
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// (module, file, text) of the library.
+fn sources() -> Vec<(String, PathBuf, String)> {
+    let src = root().join("src");
+    files(&src)
+        .into_iter()
+        .filter_map(|file| {
+            let first = file.strip_prefix(&src).unwrap().iter().next().unwrap().to_str().unwrap();
+            let module = first.trim_end_matches(".rs").to_owned();
+            let text = std::fs::read_to_string(&file).unwrap();
+            (module != "lib" && module != "main").then_some((module, file, text))
+        })
+        .collect()
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else if path.extension().is_some_and(|ending| ending == "rs" || ending == "py") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The identifiers that follow `mark` in code; comments do not count.
+fn words_after(text: &str, mark: &str) -> Vec<String> {
+    text.lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .flat_map(|line| line.split(mark).skip(1))
+        .map(|rest| rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>())
+        .filter(|word| !word.is_empty())
+        .collect()
+}
