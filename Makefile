@@ -36,11 +36,9 @@ bench: function ## What plan, apply and a rotation cost, beside what they are to
 	@sandbox/ctl install
 	@demo/bench
 
-# --examples though there are none: it makes cargo resolve features with those of the tests, as clippy and the tests
-# do. Without, proptest turns on one more feature of num-traits for the tests, and every AWS SDK is built again.
 .PHONY: build
 build: tools ## The command line: target/debug/pgrotate
-	@demo/quietly "Building pgrotate" -- cargo build --locked --workspace --bins --examples
+	@demo/quietly "Building pgrotate" -- cargo build --locked --workspace
 
 # Not `cargo run -p function-artifact`: features would unify differently, and much would be built twice.
 .PHONY: function
