@@ -5,6 +5,8 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory
 # The sandbox and the command line look for their tools there, whatever cargo is configured to.
 export CARGO_TARGET_DIR := $(CURDIR)/target
+# Under `make -j` too: a second compiler of the EC2 SDK would want 7 GB more.
+.NOTPARALLEL:
 
 .PHONY: help
 help: ## This list
