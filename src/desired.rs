@@ -4,20 +4,20 @@
 use crate::aws::NetworkLook;
 use crate::config::{Config, ConfigError, Login as LoginConfig, SecretsManagerPath};
 use crate::model::{Address, Mark, Place, Ref};
-use crate::resource::Resource;
+use crate::resource::{Refusal, Resource};
 use crate::resources::artifact::{self, Artifact, Zip};
 use crate::resources::bucket::{self, Bucket};
 use crate::resources::db_instance::{self, DbInstance, Version};
 use crate::resources::db_subnet_group::{self, DbSubnetGroup};
 use crate::resources::login::{self, Login};
 use crate::resources::rotation::{self, Rotation};
-use crate::resources::secret::{self, Secret};
+use crate::resources::secret::{self, Secret, Tagged};
 use crate::resources::security_group::{self, SecurityGroup};
 use crate::resources::security_group_rule::{self as rule, Direction, Group, Peer, SecurityGroupRule};
 use crate::resources::stack::{self, Stack};
 use crate::resources::vpc_endpoint::{self, VpcEndpoint};
 use crate::resources::{FunctionNames, TemplateInputs, Want};
-use function_contract::Duty;
+use function_contract::{Duty, RoleAttributes};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Secrets Manager speaks HTTPS.
@@ -39,6 +39,88 @@ pub fn build(config: &Config, place: &Place, network: &NetworkLook, zip: &Zip) -
     };
     model.build(network, zip);
     Ok(model.wants)
+}
+
+/// Secrets of this deployment that the config no longer declares, each with its login and rotation, to be
+/// removed. `instance_stays` says whether the roles outlive this plan.
+///
+/// Refused is a declared login whose secret has another name: two secrets would hold two passwords of one
+/// role, and each rotation would break the other.
+pub fn leavers(
+    config: &Config,
+    wants: &[Want],
+    tagged: Vec<Tagged>,
+    instance_stays: bool,
+) -> Result<Vec<Want>, Vec<(Address, Refusal)>> {
+    let declared: BTreeMap<_, _> = wants
+        .iter()
+        .filter_map(|want| match want {
+            Want::Secret(want) => Some((want.login.clone(), want.name.clone())),
+            _ => None,
+        })
+        .collect();
+    let (mut refusals, mut leaving) = (Vec::new(), Vec::new());
+    for found in tagged {
+        match declared.get(&found.login) {
+            Some(name) if *name == found.name => {}
+            Some(name) => refusals.push((
+                Secret::at(&found.login).address().clone(),
+                Refusal::new(
+                    format!("login `{}` rotates with the secret `{}`, and the config names `{name}`", found.login, found.name),
+                    format!(
+                        "keep `{}`; or remove the login, apply, and declare it again with the new name",
+                        found.name
+                    ),
+                ),
+            )),
+            None => leaving.push(found),
+        }
+    }
+    if !refusals.is_empty() {
+        return Err(refusals);
+    }
+    // All that a leaver shares with those who stay is taken from one of them; the admin is always there.
+    let pattern = wants.iter().find_map(|want| match want {
+        Want::Login(want) => Some(want),
+        _ => None,
+    });
+    let rotation = wants.iter().find_map(|want| match want {
+        Want::Rotation(want) => Some(want),
+        _ => None,
+    });
+    let (Some(pattern), Some(rotation)) = (pattern, rotation) else { return Ok(Vec::new()) };
+    let (mut secrets, mut logins, mut rotations) = (Vec::new(), Vec::new(), Vec::new());
+    for Tagged { name, login } in leaving {
+        let mark = |address: &Address| Mark { deployment: config.deployment.clone(), address: address.clone() };
+        let (secret_at, at, rotation_at) = (Secret::at(&login), Login::at(&login), Rotation::at(&login));
+        secrets.push(Want::from(secret::Desired {
+            mark: mark(secret_at.address()),
+            name: name.clone(),
+            login: login.clone(),
+            recovery: config.admin.recovery_days,
+        }));
+        logins.push(Want::from(login::Desired {
+            mark: mark(at.address()),
+            login: login.clone(),
+            attributes: RoleAttributes::default(),
+            secret: secret_at.clone(),
+            secret_name: name.clone(),
+            admin: None,
+            instance_stays,
+            ..pattern.clone()
+        }));
+        rotations.push(Want::from(rotation::Desired {
+            mark: mark(rotation_at.address()),
+            secret: secret_at.clone(),
+            secret_name: name,
+            secret_mark: mark(secret_at.address()),
+            login: at,
+            ..rotation.clone()
+        }));
+    }
+    secrets.append(&mut logins);
+    secrets.append(&mut rotations);
+    Ok(secrets)
 }
 
 /// What the config says against what is there.
@@ -375,6 +457,7 @@ impl Model<'_> {
             duty: if admin.is_some() { Duty::User } else { Duty::Admin },
             strategy: config.strategy,
             database: config.database.clone(),
+            attributes: config.attributes.clone(),
             secret: secret_at.clone(),
             secret_name: config.secret.value.clone(),
             instance: instance.clone(),
@@ -382,6 +465,7 @@ impl Model<'_> {
             stack: stack.clone(),
             functions: self.names.clone(),
             admin: admin.map(|(at, name)| (at.clone(), name.to_owned())),
+            instance_stays: false,
             path: path.to_vec(),
         };
         self.wants.push(want.into());

@@ -3,7 +3,7 @@
 //! was made is stale and does not run.
 
 use crate::model::{Address, Seen};
-use crate::plan::{Action, Goal, Plan};
+use crate::plan::{Action, Plan};
 use crate::resource::{AWAIT, Diff, Family, Known, NotProduced, Outputs, Refusal, Settled, Step, Verb};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use std::cell::RefCell;
@@ -283,9 +283,10 @@ impl<F: Family, W: World<F>> Run<'_, F, W> {
         let live =
             self.world.observe(&action.want, known).await.map_err(|error| ActionError::World(Box::new(error)))?;
         let mut cx = Diff::new(action.address.clone(), known.standings());
-        let steps = match self.plan.goal {
-            Goal::Converge => F::diff(&mut cx, &action.want, live.as_ref()),
-            Goal::Destroy => F::remove(&mut cx, &action.want, live.as_ref()),
+        let steps = if action.removing {
+            F::remove(&mut cx, &action.want, live.as_ref())
+        } else {
+            F::diff(&mut cx, &action.want, live.as_ref())
         }
         .map_err(ActionError::Refused)?;
         // Waiting for what somebody else has begun is what settling does.

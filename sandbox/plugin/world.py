@@ -114,7 +114,10 @@ class After:
         self._at = time.monotonic() + seconds
 
     def __bool__(self):
-        return time.monotonic() >= self._at
+        return self.left() == 0
+
+    def left(self) -> float:
+        return max(0.0, self._at - time.monotonic())
 
 
 def tag_map(tags) -> dict[str, str]:

@@ -23,7 +23,7 @@ from botocore.exceptions import ClientError
 SANDBOX = Path(__file__).resolve().parent.parent
 VPC, SUBNETS = "vpc-02294c945121da772", ["subnet-05a8a2c78756260ed", "subnet-0cf57825fcf0c3cbd"]
 # Above anything that a test waits for, also on a machine that compiles beside it.
-PATIENCE = float(os.environ.get("SANDBOX_TEST_PATIENCE", 60))
+PATIENCE = float(os.environ.get("SANDBOX_TEST_PATIENCE", "60"))
 
 # One for all, since it keeps the API models that it has read; an account is only a key.
 _session = botocore.session.Session()
@@ -32,7 +32,7 @@ _accounts = itertools.count(100000000001)
 
 
 def ctl(*arguments, **options) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, SANDBOX / "ctl", *map(str, arguments)], capture_output=True, text=True, **options)
+    return subprocess.run([sys.executable, SANDBOX / "ctl", *map(str, arguments)], capture_output=True, text=True, check=False, **options)
 
 
 def sandbox() -> dict:
@@ -186,7 +186,9 @@ class Case(unittest.TestCase):
 
 
 # A custom runtime in a few lines: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
-BOOTSTRAP = '''#!{python}
+# The first lines are shell and Python at once: a #! line takes neither a long path nor one with spaces.
+BOOTSTRAP = '''#!/bin/sh
+"""exec" "{python}" "$0" # """
 import json, os, sys, time, urllib.error, urllib.request
 class Refused(Exception):
     pass

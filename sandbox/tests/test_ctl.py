@@ -123,7 +123,9 @@ class Life(unittest.TestCase):
         self.addCleanup(ctl, "down", "--dir", other)
         starting = [subprocess.Popen([sys.executable, SANDBOX / "ctl", "up", "--dir", each], stdout=subprocess.DEVNULL)
                     for each in (self.directory, other)]
-        self.assertEqual([process.wait() for process in starting], [0, 0])
+        # And once more in the same folder, which then is the same one.
+        starting.append(subprocess.Popen([sys.executable, SANDBOX / "ctl", "up", "--dir", other], stdout=subprocess.DEVNULL))
+        self.assertEqual([process.wait() for process in starting], [0, 0, 0])
         endpoints = {json.loads((each / "state.json").read_text())["endpoint"] for each in (self.directory, other)}
         self.assertEqual(len(endpoints), 2)
 
@@ -145,7 +147,7 @@ class Commands(Case):
         self.assertTrue(any(line.startswith("unset AWS_PROFILE") for line in lines))
         done = self.ctl("exec", "--", "aws", "ec2", "describe-vpcs", "--query", "Vpcs[].VpcId", "--output", "text")
         self.assertEqual(done.strip(), VPC)
-        self.assertEqual(self.ctl("exec", "--", "sh", "-c", "$PGROTATE_SANDBOX_PYTHON -c 'import psycopg, botocore; print(1)'"), "1\n")
+        self.assertEqual(self.ctl("exec", "--", "sh", "-c", '"$PGROTATE_SANDBOX_PYTHON" -c "import psycopg, botocore; print(1)"'), "1\n")
 
     def test_accounts_share_nothing(self):
         self.aws("secretsmanager").create_secret(Name="s", ClientRequestToken=str(uuid.uuid4()))

@@ -124,7 +124,7 @@ def _up(arguments) -> int:
             return supervisor.supervise(directory, options, parents)
         return _wait_in_foreground(directory, child)
     directory.mkdir(parents=True, exist_ok=True)
-    with open(directory / supervisor.LOG, "wb") as log:
+    with open(directory / supervisor.LOG, "ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "tool.supervisor", json.dumps([str(directory), options, parents])], cwd=SANDBOX,
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
@@ -140,7 +140,7 @@ def _await_ready(directory: Path, ended) -> None:
             _ask(directory, "status")
             _tell(directory, state)
             return
-        if ended():
+        if ended() and supervisor.owner(directory) is None:
             break
         time.sleep(0.02)
     tail = (directory / supervisor.LOG).read_text(errors="replace").strip().splitlines()[-15:]
@@ -149,12 +149,12 @@ def _await_ready(directory: Path, ended) -> None:
 
 def _wait_in_foreground(directory: Path, child: int) -> int:
     """The supervisor is a child, since it adopts orphans, and gets Ctrl-C itself."""
+    # Looked at without being waited for, so that its exit code stays to be had.
     def ended():
-        return os.waitpid(child, os.WNOHANG)[0] != 0
+        return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
     try:
         _await_ready(directory, ended)
-        _, status = os.waitpid(child, 0)
-        return os.waitstatus_to_exitcode(status)
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     except KeyboardInterrupt:
         os.waitpid(child, 0)
         return 0

@@ -30,17 +30,24 @@ LOG = "sandbox.log"
 GRACE = 5.0
 
 
-def running(directory: Path) -> dict | None:
-    """The state of the sandbox in `directory`, or None. The lock, not the file, tells that it lives:
-    one that was killed leaves its file behind."""
+def owner(directory: Path) -> int | None:
+    """The supervisor that holds `directory`, ready or not. The lock tells, not a file: that outlives a kill."""
     try:
         with open(directory / ".lock", encoding="utf-8") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
                 return None
             except BlockingIOError:
-                state = json.loads((directory / STATE).read_text())
-                return state if str(state["supervisor"]) == lock.read() else None
+                return int(lock.read() or 0)
+    except (OSError, ValueError):
+        return None
+
+
+def running(directory: Path) -> dict | None:
+    """The state of the sandbox in `directory` once it is ready, or None."""
+    try:
+        state = json.loads((directory / STATE).read_text())
+        return state if state["supervisor"] == owner(directory) else None
     except (OSError, ValueError):
         return None
 
@@ -55,8 +62,8 @@ def supervise(directory: Path, options: dict, parents: list[int]) -> int:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        print(f"sandbox: one is starting or running in {directory} already", file=sys.stderr)
-        return 1
+        return 0  # somebody else's is starting, which whoever called us then waits for
+    (directory / LOG).write_text("")
     lock.truncate(0)
     print(os.getpid(), end="", file=lock, flush=True)
     remove_stale_runs()

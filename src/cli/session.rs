@@ -6,8 +6,8 @@ use crate::aws::Aws;
 use crate::config::{self, Config, Errors};
 use crate::desired;
 use crate::function_zip;
-use crate::plan::{self, Goal, Plan};
-use crate::resources::{self, Kinds, Want, login};
+use crate::plan::{self, Goal, Plan, PlanError};
+use crate::resources::{self, Kinds, Want, login, secret};
 
 pub struct Session {
     pub config: Config,
@@ -50,7 +50,11 @@ impl Session {
 
     /// Observes everything and plans.
     pub async fn plan(&self, goal: Goal) -> Result<Plan<Kinds>, CliError> {
-        let live = resources::observe(&self.aws, &self.wants).await?;
-        Ok(plan::plan(goal, &self.wants, &live)?)
+        let tagged = secret::tagged(&self.aws, &self.config.deployment).await?;
+        let leavers = desired::leavers(&self.config, &self.wants, tagged, goal == Goal::Converge)
+            .map_err(PlanError::Refused)?;
+        let all: Vec<_> = self.wants.iter().chain(&leavers).cloned().collect();
+        let live = resources::observe(&self.aws, &all).await?;
+        Ok(plan::plan(goal, &self.wants, &leavers, &live)?)
     }
 }

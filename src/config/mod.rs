@@ -1,6 +1,7 @@
 //! The config file: one deployment, as declared. Parsing is strict and tells everything it finds wrong
 //! at once, each with its line; what needs no AWS is checked here, what needs AWS in the plan.
 
+mod attributes;
 mod check;
 mod error;
 mod logins;
@@ -12,7 +13,7 @@ mod tests;
 
 pub use error::{ConfigError, Errors, Source};
 
-use function_contract::Strategy;
+use function_contract::{RoleAttributes, Strategy};
 use std::ops::Range;
 use std::path::Path;
 use toml::de::DeTable;
@@ -199,6 +200,8 @@ pub struct Login {
     pub schedule: Schedule,
     /// Days in which a deleted secret can be restored, 7-30.
     pub recovery_days: u32,
+    /// What is declared of the role beside its name.
+    pub attributes: RoleAttributes,
 }
 
 /// When Secrets Manager rotates a secret (UTC).

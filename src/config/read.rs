@@ -337,6 +337,48 @@ impl<'p, 't> Table<'p, 't> {
         self.optional_strings(key, example)
     }
 
+    /// A table whose keys are the user's own: names to strings, numbers, true or false, as text.
+    pub fn named_values(&mut self, key: &'static str, example: &str) -> Vec<(Located<String>, String)> {
+        let Some((span, value)) = self.ask(key) else { return Vec::new() };
+        let DeValue::Table(entries) = value else {
+            let instead = format!("{key} = {example}");
+            self.wrong_type::<()>(key, &span, "a table", value, &instead);
+            return Vec::new();
+        };
+        let mut values = Vec::with_capacity(entries.len());
+        for (name, value) in entries {
+            let place = Located { value: name.get_ref().to_string(), span: name.span() };
+            match value.get_ref() {
+                DeValue::String(text) => values.push((place, text.to_string())),
+                DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) => {
+                    values.push((place, self.problems.source_of(&value.span()).to_owned()));
+                }
+                other => {
+                    let message = format!(
+                        "each of `{key}` must be a string, a number, true or false, not {}",
+                        kind_of(other)
+                    );
+                    self.problems.add(ConfigError::at(&value.span(), message).hint(format!("write: {key} = {example}")));
+                }
+            }
+        }
+        values
+    }
+
+    /// A moment with its offset from UTC, as it is written.
+    pub fn optional_moment(&mut self, key: &'static str, example: &str) -> Option<Located<String>> {
+        let (span, value) = self.ask(key)?;
+        match value {
+            DeValue::Datetime(moment) if moment.offset.is_some() && moment.date.is_some() => {
+                Some(Located { value: moment.to_string(), span })
+            }
+            other => {
+                let instead = format!("{key} = {example}");
+                self.wrong_type(key, &span, "a date and time with its offset from UTC", other, &instead)
+            }
+        }
+    }
+
     fn is_root(&self) -> bool {
         self.label == ROOT
     }

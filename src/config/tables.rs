@@ -1,12 +1,13 @@
 //! The tables of a config file: their keys, defaults, and what each key is checked for.
 
+use super::attributes;
 use super::check;
 use super::error::ConfigError;
 use super::logins::{self, Draft};
 use super::read::{Problems, Table, advice};
 use super::schedule::{self, Timing};
 use super::{Allow, Aws, Config, Database, Function, Located, Login, Network, Rule, SecretsManagerPath, Storage};
-use function_contract::Strategy;
+use function_contract::{RoleAttributes, Strategy};
 use toml::de::DeTable;
 
 /// AWS's own default, and its longest: nothing is lost sooner unless asked for.
@@ -290,6 +291,7 @@ struct Read {
     strategy: Option<Strategy>,
     schedule: Option<super::Schedule>,
     recovery_days: Option<u32>,
+    attributes: RoleAttributes,
     is_admin: bool,
 }
 
@@ -300,7 +302,7 @@ impl Read {
     }
 
     fn finish(self) -> Option<Login> {
-        let Self { login, secret, database, strategy, schedule, recovery_days, is_admin: _ } = self;
+        let Self { login, secret, database, strategy, schedule, recovery_days, attributes, is_admin: _ } = self;
         Some(Login {
             login: login?,
             secret: secret?,
@@ -308,6 +310,7 @@ impl Read {
             strategy: strategy?,
             schedule: schedule?,
             recovery_days: recovery_days?,
+            attributes,
         })
     }
 }
@@ -344,6 +347,9 @@ fn login(problems: &Problems<'_>, mut table: Table<'_, '_>, defaults: &Defaults,
         timing.schedule(problems, &defaults.timing, None, &whose)
     };
     let recovery_days = recovery_days(&mut table, defaults.recovery_days);
+    // The admin login has what rotating takes and nothing else.
+    let attributes =
+        if is_admin { RoleAttributes::default() } else { attributes::read(problems, &mut table) };
     table.finish();
-    Read { login, secret, database, strategy, schedule, recovery_days, is_admin }
+    Read { login, secret, database, strategy, schedule, recovery_days, attributes, is_admin }
 }

@@ -31,6 +31,8 @@ pub struct Action<F: Family> {
     /// What the diff saw and wanted: the action is stale when its target no longer looks like this.
     pub want: F::Want,
     pub seen: Seen<F::Live>,
+    /// Whether it is a step towards the target's absence.
+    pub removing: bool,
 }
 
 impl<F: Family> Action<F> {
@@ -75,40 +77,43 @@ fn refusals_text(refusals: &[(Address, Refusal)]) -> String {
     lines.join("\n")
 }
 
-/// Plans `goal` for `wants`, each of which stands after what it refers to. What `live` does not hold
-/// counts as unobservable, never as absent.
+/// Plans `goal` for `wants`, each of which stands after what it refers to. `leavers` are no longer declared
+/// and go in either case; they may refer to `wants`. What `live` does not hold counts as unobservable, never
+/// as absent.
 pub fn plan<F: Family>(
     goal: Goal,
     wants: &[F::Want],
+    leavers: &[F::Want],
     live: &BTreeMap<Address, Seen<F::Live>>,
 ) -> Result<Plan<F>, PlanError> {
-    check_order::<F>(wants)?;
+    let all: Vec<_> = wants.iter().chain(leavers).collect();
+    check_order::<F>(&all)?;
     let mut planned = Planned::<F>::default();
-    match goal {
-        Goal::Converge => {
-            for want in wants {
-                planned.converge(want, live);
-            }
+    if goal == Goal::Converge {
+        for want in wants {
+            planned.converge(want, live);
         }
-        Goal::Destroy => {
-            // What must be gone before an address may go. A referrer with nothing to do passes on its
-            // own referrers, or the order would be lost with it.
-            let mut blockers: BTreeMap<Address, BTreeSet<Address>> = BTreeMap::new();
-            for want in wants.iter().rev() {
-                let address = F::address(want);
-                let mine = blockers.remove(&address).unwrap_or_default();
-                planned.destroy(want, live, &mine);
-                let passed_on = if planned.last.contains_key(&address) { BTreeSet::from([address]) } else { mine };
-                for need in F::needs(want) {
-                    blockers.entry(need).or_default().extend(passed_on.iter().cloned());
-                }
-            }
+    }
+    let going = match goal {
+        Goal::Converge => &all[wants.len()..],
+        Goal::Destroy => &all[..],
+    };
+    // What must be gone before an address may go. A referrer with nothing to do passes on its
+    // own referrers, or the order would be lost with it.
+    let mut blockers: BTreeMap<Address, BTreeSet<Address>> = BTreeMap::new();
+    for want in going.iter().rev() {
+        let address = F::address(want);
+        let mine = blockers.remove(&address).unwrap_or_default();
+        planned.destroy(want, live, &mine);
+        let passed_on = if planned.last.contains_key(&address) { BTreeSet::from([address]) } else { mine };
+        for need in F::needs(want) {
+            blockers.entry(need).or_default().extend(passed_on.iter().cloned());
         }
     }
     planned.finish(goal)
 }
 
-fn check_order<F: Family>(wants: &[F::Want]) -> Result<(), PlanError> {
+fn check_order<F: Family>(wants: &[&F::Want]) -> Result<(), PlanError> {
     let mut before = BTreeSet::new();
     for want in wants {
         let from = F::address(want);
@@ -176,7 +181,7 @@ impl<F: Family> Planned<F> {
             },
             Ok(steps) => {
                 let made_anew = steps.iter().any(|step| matches!(step.verb, Verb::Create | Verb::Delete));
-                self.add(&address, want, &seen, steps);
+                self.add((&address, want), &seen, steps, false);
                 Standing::Changing(outputs::<F>(want, &seen).filter(|_| !made_anew))
             }
         };
@@ -203,7 +208,7 @@ impl<F: Family> Planned<F> {
                 if steps.is_empty() {
                     self.unchanged.push(address.clone());
                 }
-                self.add(&address, want, &seen, steps);
+                self.add((&address, want), &seen, steps, true);
             }
         }
         self.standings.insert(address, standing);
@@ -214,7 +219,13 @@ impl<F: Family> Planned<F> {
         self.deferred.extend(deferred);
     }
 
-    fn add(&mut self, address: &Address, want: &F::Want, seen: &Seen<F::Live>, steps: Vec<Step<F::Change>>) {
+    fn add(
+        &mut self,
+        (address, want): (&Address, &F::Want),
+        seen: &Seen<F::Live>,
+        steps: Vec<Step<F::Change>>,
+        removing: bool,
+    ) {
         for (place, step) in steps.into_iter().enumerate() {
             let number = self.actions.len();
             let Step { key, verb, risk, change, attributes, because, leaves, after } = step;
@@ -235,6 +246,7 @@ impl<F: Family> Planned<F> {
                 leaves,
                 want: want.clone(),
                 seen: seen.clone(),
+                removing,
             });
         }
     }

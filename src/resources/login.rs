@@ -10,10 +10,11 @@ use super::{Live, LiveError};
 use crate::aws::{Aws, Look};
 use crate::execute::Applied;
 use crate::model::{Address, Kind, Mark, Ref, Seen, Shown, Val};
-use crate::resource::{Diff, Known, NotProduced, Refusal, Resource, Settled, Step, Verb};
+use crate::resource::{Diff, Known, NotProduced, Refusal, Resource, Risk, Settled, Step, Verb};
 use function_contract::{
     Duty, EnsureLogin, Fact, InspectLogin, InspectionReport, InspectionRequest, LoginAttempt, LoginFacts, Provisioned,
-    ProvisioningRequest, RoleComment, RoleFacts, Server as ContractServer, Strategy,
+    ProvisioningRequest, RoleAttributes, RoleComment, RoleFacts, Server as ContractServer, Strategy, same_setting,
+    setting,
 };
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ pub struct Desired {
     pub duty: Duty,
     pub strategy: Strategy,
     pub database: String,
+    pub attributes: RoleAttributes,
     pub secret: Ref<Secret>,
     pub secret_name: String,
     pub instance: Ref<DbInstance>,
@@ -35,6 +37,8 @@ pub struct Desired {
     pub functions: FunctionNames,
     /// The admin login; None for the admin itself.
     pub admin: Option<(Ref<Login>, String)>,
+    /// Whether the instance outlives the login: then its roles are disabled when it is removed.
+    pub instance_stays: bool,
     /// Rules and endpoints without which the functions reach neither database nor Secrets Manager.
     pub path: Vec<Address>,
 }
@@ -48,16 +52,30 @@ impl Desired {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Observed {
     pub role: RoleFacts,
+    /// Whether there is a clone that may log in.
+    pub clone_can_login: bool,
     /// What came of logging in with AWSCURRENT; None where no version carries it.
     pub current: Option<LoginAttempt>,
     /// The user name that AWSCURRENT holds.
     pub current_user: Option<String>,
     pub missing_keys: Vec<String>,
+    /// What else AWSCURRENT says; None where none was read.
+    pub says: Option<Says>,
+}
+
+/// What a secret's value says beside user name, password and host.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Says {
+    pub database: Option<String>,
+    pub instance: Option<String>,
+    pub strategy: Strategy,
 }
 
 #[derive(Debug, Clone)]
 pub enum Change {
     Ensure { server: Val<Server>, secret: Val<SecretArn> },
+    /// Takes LOGIN from the role and its clone; nothing is dropped.
+    Disable,
 }
 
 impl Login {
@@ -104,15 +122,19 @@ impl Resource for Login {
         for address in &want.path {
             cx.after(address);
         }
-        let change = Change::Ensure { server: cx.output(&want.instance), secret: cx.output(&want.secret) };
-        let Change::Ensure { server, .. } = &change;
-        let server = server.shown();
+        let server = cx.output(&want.instance);
+        let server_shown = server.shown();
+        let change = Change::Ensure { server, secret: cx.output(&want.secret) };
         let step = cx
             .step("ensure", verb, change)
             .set("role", Shown::text(&want.login))
             .set("strategy", Shown::text(want.strategy.as_str()))
             .set("database", Shown::text(&want.database))
-            .set("server", server)
+            .set("member_of", Shown::list(&want.attributes.member_of))
+            .set("settings", Shown::list(want.attributes.settings.iter().map(|(name, value)| format!("{name} = {value}"))))
+            .set("connection_limit", want.attributes.connection_limit.map_or(Shown::Unset, Shown::text))
+            .set("valid_until", want.attributes.valid_until.as_ref().map_or(Shown::Unset, Shown::text))
+            .set("server", server_shown)
             .set("password", Shown::Withheld);
         Ok(vec![match why {
             Some(why) => step.because(why),
@@ -120,9 +142,30 @@ impl Resource for Login {
         }])
     }
 
-    /// Roles go with their instance. Where the instance stays, nothing of ours may be dropped in passing.
-    fn remove(_cx: &mut Diff<'_>, _want: &Desired, _live: Seen<&Observed>) -> Result<Vec<Step<Change>>, Refusal> {
-        Ok(Vec::new())
+    /// Roles go with their instance. Where it stays they may own what others need: they are kept, and may no
+    /// longer log in.
+    fn remove(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<Vec<Step<Change>>, Refusal> {
+        if !want.instance_stays {
+            return Ok(Vec::new());
+        }
+        match live {
+            Seen::Absent => return Ok(Vec::new()),
+            Seen::Present(live) if !want.comment().marks(live.role.comment.as_deref()) => {
+                cx.note("the role is not this deployment's and stays as it is");
+                return Ok(Vec::new());
+            }
+            Seen::Present(live) if !live.role.can_login && !live.clone_can_login => return Ok(Vec::new()),
+            // Taking LOGIN away twice does no harm.
+            Seen::Present(_) | Seen::Unobservable(_) => {}
+        }
+        cx.after(want.stack.address());
+        Ok(vec![
+            cx.step("disable", Verb::Delete, Change::Disable)
+                .risk(Risk::Interrupts)
+                .because("no longer declared")
+                .attribute("log_in", Shown::text("allowed"), Shown::text("NOLOGIN, its clone too"))
+                .leaves(format!("the role `{0}` and its clone, which may own objects: DROP ROLE when nobody needs them", want.login)),
+        ])
     }
 
     fn settled(want: &Desired, live: &Observed) -> Settled<()> {
@@ -135,7 +178,9 @@ impl Resource for Login {
 
     fn same(one: &Observed, other: &Observed) -> bool {
         // A rotation in between changes which of the two users is current.
-        Observed { current_user: None, ..one.clone() } == Observed { current_user: None, ..other.clone() }
+        let without_turns =
+            |live: &Observed| Observed { current_user: None, clone_can_login: false, ..live.clone() };
+        without_turns(one) == without_turns(other)
     }
 
     fn realised(want: &Desired, _known: &Known) -> Result<Observed, NotProduced> {
@@ -145,15 +190,21 @@ impl Resource for Login {
                 can_login: true,
                 create_role: want.duty == Duty::Admin,
                 superuser: false,
-                connection_limit: -1,
-                valid_until: None,
-                member_of: Vec::new(),
+                connection_limit: want.attributes.connection_limit.unwrap_or(-1),
+                valid_until: want.attributes.valid_until.clone(),
+                member_of: want.attributes.member_of.iter().cloned().collect(),
                 administered_by: want.admin.iter().map(|(_, name)| name.clone()).collect(),
-                settings: std::collections::BTreeMap::new(),
+                settings: want.attributes.settings.clone(),
             },
+            clone_can_login: want.strategy == Strategy::AlternatingUsers,
             current: Some(LoginAttempt::Succeeded),
             current_user: Some(want.login.clone()),
             missing_keys: Vec::new(),
+            says: Some(Says {
+                database: Some(want.database.clone()),
+                instance: Some(want.instance_identifier.clone()),
+                strategy: want.strategy,
+            }),
         })
     }
 }
@@ -186,6 +237,21 @@ fn lacks(want: &Desired, live: &Observed) -> Result<Option<String>, Refusal> {
         }
         Duty::Admin => {}
     }
+    if let Some(why) = lacks_attributes(&want.attributes, role) {
+        return Ok(Some(why));
+    }
+    if let Some(Says { database, instance, strategy }) = &live.says {
+        for (what, is, should) in [
+            ("dbname", database.as_deref(), want.database.as_str()),
+            ("dbInstanceIdentifier", instance.as_deref(), want.instance_identifier.as_str()),
+            ("strategy", Some(strategy.as_str()), want.strategy.as_str()),
+        ] {
+            if is != Some(should) {
+                let is = is.unwrap_or("nothing");
+                return Ok(Some(format!("its secret says {what} {is}, and {should} is declared")));
+            }
+        }
+    }
     if !live.missing_keys.is_empty() {
         return Ok(Some(format!("AWSCURRENT lacks {}", live.missing_keys.join(", "))));
     }
@@ -198,6 +264,29 @@ fn lacks(want: &Desired, live: &Observed) -> Result<Option<String>, Refusal> {
         Some(LoginAttempt::Unreachable { message }) => Some(format!("the database cannot be reached: {message}")),
         Some(LoginAttempt::NoValue) => Some("AWSCURRENT holds no usable value".to_owned()),
     })
+}
+
+/// What is declared of a role and not so; None where all is.
+fn lacks_attributes(want: &RoleAttributes, role: &RoleFacts) -> Option<String> {
+    let RoleAttributes { member_of, settings, connection_limit, valid_until } = want;
+    if let Some(group) = member_of.iter().find(|group| !role.member_of.contains(group)) {
+        return Some(format!("the role is not a member of `{group}`"));
+    }
+    for (name, value) in settings {
+        match setting(&role.settings, name) {
+            Some(is) if same_setting(name, is, value) => {}
+            Some(is) => return Some(format!("the role's setting {name} is {is}, and {value} is declared")),
+            None => return Some(format!("the role lacks the setting {name} = {value}")),
+        }
+    }
+    if let Some(limit) = connection_limit.filter(|limit| *limit != role.connection_limit) {
+        return Some(format!("the role's connection limit is {}, and {limit} is declared", role.connection_limit));
+    }
+    // PostgreSQL writes a moment its own way: compared as moments, not as texts.
+    let moment = |text: &str| text.parse::<jiff::Timestamp>().ok();
+    let until = valid_until.as_deref()?;
+    let is = role.valid_until.as_deref().unwrap_or("infinity");
+    (moment(is) != moment(until)).then(|| format!("the role is valid until {is}, and {until} is declared"))
 }
 
 impl Live for Login {
@@ -250,7 +339,13 @@ impl Live for Login {
     }
 
     async fn apply(aws: &Aws, want: &Desired, change: &Change, known: &Known) -> Result<Applied, LiveError> {
-        let Change::Ensure { server, secret } = change;
+        let Change::Ensure { server, secret } = change else {
+            let request = ProvisioningRequest::DisableLogin {
+                login: want.login.clone(),
+                address: want.mark.address.to_string(),
+            };
+            return provision(aws, want, &request).await;
+        };
         let server = known.get(server)?;
         let request = ProvisioningRequest::EnsureLogin(EnsureLogin {
             login: want.login.clone(),
@@ -259,23 +354,27 @@ impl Live for Login {
             strategy: want.strategy,
             secret_arn: known.get(secret)?.0,
             database: want.database.clone(),
+            attributes: want.attributes.clone(),
             server: ContractServer {
                 host: server.host,
                 port: server.port,
                 instance: want.instance_identifier.clone(),
             },
         });
-        let answer: Result<Option<Provisioned>, LiveError> =
-            invoke(aws, &want.functions.provisioning, &request).await;
-        match answer {
-            Ok(Some(_)) => Ok(Applied::Accepted),
-            Ok(None) => Ok(Applied::NotYet { saying: "the provisioning function is not visible yet".to_owned() }),
-            // Another apply is at the same login; the lock is theirs for a moment.
-            Err(LiveError::Function(error)) if error.error_type == function_contract::error_type::BUSY => {
-                Ok(Applied::NotYet { saying: error.message })
-            }
-            Err(error) => Err(error),
+        provision(aws, want, &request).await
+    }
+}
+
+async fn provision(aws: &Aws, want: &Desired, request: &ProvisioningRequest) -> Result<Applied, LiveError> {
+    let answer: Result<Option<Provisioned>, LiveError> = invoke(aws, &want.functions.provisioning, request).await;
+    match answer {
+        Ok(Some(_)) => Ok(Applied::Accepted),
+        Ok(None) => Ok(Applied::NotYet { saying: "the provisioning function is not visible yet".to_owned() }),
+        // Another apply, or a rotation, is at the same login; the lock is theirs for a moment.
+        Err(LiveError::Function(error)) if error.error_type == function_contract::error_type::BUSY => {
+            Ok(Applied::NotYet { saying: error.message })
         }
+        Err(error) => Err(error),
     }
 }
 
@@ -286,10 +385,17 @@ fn observed(facts: LoginFacts) -> Seen<Observed> {
         Fact::Unknown(why) => return Seen::Unobservable(why),
     };
     let current = facts.versions.into_iter().find(|version| version.labels.iter().any(|label| label == "AWSCURRENT"));
+    let clone_can_login = matches!(&facts.clone, Fact::Known(Some(clone)) if clone.can_login);
     Seen::Present(Observed {
         role,
+        clone_can_login,
         current_user: current.as_ref().and_then(|version| version.username.clone()),
         missing_keys: current.as_ref().map(|version| version.missing_keys.clone()).unwrap_or_default(),
+        says: current.as_ref().filter(|version| version.username.is_some()).map(|version| Says {
+            database: version.database.clone(),
+            instance: version.instance.clone(),
+            strategy: if version.alternating { Strategy::AlternatingUsers } else { Strategy::SingleUser },
+        }),
         current: current.map(|version| version.login),
     })
 }

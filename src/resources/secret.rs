@@ -7,8 +7,8 @@ use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown, Tags};
 use crate::resource::{
     Diff, Known, NotProduced, OutputOf, Refusal, Resource, Risk, Settled, Step, Verb, require_ours, unobservable,
 };
-use aws_sdk_secretsmanager::types::Tag;
-use function_contract::{encode_tag, tag};
+use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType, Tag};
+use function_contract::{decode_tag, encode_tag, tag};
 use std::fmt;
 use std::time::Duration;
 
@@ -243,3 +243,35 @@ fn observed(secret: SecretLook) -> Observed {
     }
 }
 
+
+/// A secret that carries a deployment's tag.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Tagged {
+    pub name: String,
+    pub login: String,
+}
+
+/// All secrets that say they are `deployment`'s, by name; those pending deletion are not among them. The list
+/// may lag by minutes: what is found is looked at by its own Describe before anything is done to it.
+pub async fn tagged(aws: &Aws, deployment: &str) -> Result<Vec<Tagged>, LiveError> {
+    let list = call("secretsmanager", "ListSecrets");
+    let filter = |key: FilterNameStringType, value: &str| Filter::builder().key(key).values(value).build();
+    let request = aws
+        .secrets
+        .list_secrets()
+        .filters(filter(FilterNameStringType::TagKey, tag::DEPLOYMENT))
+        .filters(filter(FilterNameStringType::TagValue, &encode_tag(deployment)));
+    let mut pages = request.into_paginator().send();
+    let mut found = Vec::new();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|error| list.failed(error))?;
+        found.extend(page.secret_list().iter().filter_map(|secret| {
+            let tag = |key: &str| secret.tags().iter().find(|tag| tag.key() == Some(key))?.value();
+            // The filter matches any tag's value, and beginnings of it.
+            (tag(tag::DEPLOYMENT)? == encode_tag(deployment)).then_some(())?;
+            Some(Tagged { name: secret.name()?.to_owned(), login: decode_tag(tag(tag::LOGIN)?)? })
+        }));
+    }
+    found.sort();
+    Ok(found)
+}

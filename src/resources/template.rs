@@ -128,7 +128,7 @@ pub fn build(inputs: &Inputs) -> Value {
                     &[
                         "secretsmanager:DescribeSecret",
                         "secretsmanager:GetSecretValue",
-                        "secretsmanager:PutSecretValue",
+                        "secretsmanager:PutSecretValue", "secretsmanager:UpdateSecretVersionStage"
                     ],
                     ours.clone(),
                 ),

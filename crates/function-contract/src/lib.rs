@@ -4,10 +4,10 @@
 //! can hold a password, is reachable from it.
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 mod names;
-pub use names::{CLONE_SUFFIX, IDENTIFIER_BYTES, RoleComment, alternate, clone_of, decode_tag, encode_tag};
+pub use names::{CLONE_SUFFIX, IDENTIFIER_BYTES, RoleComment, alternate, clone_of, decode_tag, encode_tag, same_setting, setting};
 
 /// Environment variables by which one binary is told which function it is and what it may touch.
 pub mod env {
@@ -117,6 +117,23 @@ pub struct EnsureLogin {
     /// The database the secret names (`dbname`).
     pub database: String,
     pub server: Server,
+    #[serde(default)]
+    pub attributes: RoleAttributes,
+}
+
+/// What a deployment declares of a role beside its name. What is not declared is left alone; rotation
+/// mirrors all of it to the clone.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RoleAttributes {
+    /// Roles it must be a member of.
+    pub member_of: BTreeSet<String>,
+    /// Settings for all databases, as `ALTER ROLE … SET` takes them.
+    pub settings: BTreeMap<String, String>,
+    /// -1: no limit.
+    pub connection_limit: Option<i32>,
+    /// RFC 3339, UTC.
+    pub valid_until: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -197,6 +214,12 @@ pub struct VersionFacts {
     pub missing_keys: Vec<String>,
     /// `host:port` the version names.
     pub host: Option<String>,
+    /// The database it names.
+    pub database: Option<String>,
+    /// The instance it names.
+    pub instance: Option<String>,
+    /// Whether it names the admin login's secret, as those of alternating users do.
+    pub alternating: bool,
     pub login: LoginAttempt,
 }
 

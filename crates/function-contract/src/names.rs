@@ -1,5 +1,7 @@
 //! Names and marks derived from a login: its clone, its tag value, its role comment.
 
+use std::collections::BTreeMap;
+
 /// Suffix of a login's clone under alternating users; the one AWS's own function uses, so that a
 /// clone it made is recognised.
 pub const CLONE_SUFFIX: &str = "_clone";
@@ -57,6 +59,20 @@ pub fn decode_tag(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
+/// Whether two texts mean the same to a setting. PostgreSQL stores a list of names (`search_path`) with its
+/// own quotes and spaces; everything else stands as it was written.
+pub fn same_setting(name: &str, one: &str, other: &str) -> bool {
+    let plain = |text: &str| {
+        text.split(',').map(|part| part.trim().trim_matches('"').to_owned()).collect::<Vec<_>>()
+    };
+    one == other || (name.eq_ignore_ascii_case("search_path") && plain(one) == plain(other))
+}
+
+/// A setting by name. PostgreSQL stores some under a spelling of its own (`TimeZone`).
+pub fn setting<'a>(settings: &'a BTreeMap<String, String>, name: &str) -> Option<&'a str> {
+    settings.iter().find(|(stored, _)| stored.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+}
+
 /// The comment that marks a role as a deployment's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoleComment {
@@ -101,6 +117,16 @@ mod tests {
         // A login that is really called so has a clone of its own.
         assert_eq!(alternate("x_clone", "x_clone").as_deref(), Some("x_clone_clone"));
         assert_eq!(alternate("app", "other"), None);
+    }
+
+    #[test]
+    fn settings_are_compared_by_what_they_mean() {
+        assert!(same_setting("search_path", "\"$user\", app", "$user,app"));
+        assert!(!same_setting("search_path", "app", "app, public"));
+        assert!(!same_setting("application_name", "a, b", "a,b"));
+        let settings = BTreeMap::from([("TimeZone".to_owned(), "UTC".to_owned())]);
+        assert_eq!(setting(&settings, "timezone"), Some("UTC"));
+        assert_eq!(setting(&settings, "zone"), None);
     }
 
     #[test]

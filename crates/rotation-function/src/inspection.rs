@@ -94,6 +94,9 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
             username: None,
             missing_keys: Vec::new(),
             host: None,
+            database: None,
+            instance: None,
+            alternating: false,
             login: LoginAttempt::NoValue,
         };
         let Some(stored) = self.store.get(&request.secret_arn, Which::Version(version)).await? else {
@@ -104,6 +107,9 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         facts.username = Some(value.username.clone());
         facts.missing_keys = value.missing.iter().map(|key| (*key).to_owned()).collect();
         facts.host = Some(value.address());
+        facts.database = Some(value.database.clone());
+        facts.instance.clone_from(&value.instance);
+        facts.alternating = value.master_arn.is_some();
         if let Err(error) = ownership::check_value(self.config, &request.secret_arn, &request.login, &value) {
             facts.login = LoginAttempt::Unreachable { message: error.to_string() };
             return Ok((Some(facts), None));

@@ -60,6 +60,11 @@ pub fn check_value(config: &Config, secret: &str, login: &str, value: &SecretVal
         let because = format!("it names {}, which is not a server of this deployment", value.address());
         return Err(FunctionError::refused(secret, because));
     }
+    check_user(secret, login, value)
+}
+
+/// Refuses a value that names another role than the secret is for.
+pub fn check_user(secret: &str, login: &str, value: &SecretValue) -> Result<(), FunctionError> {
     if value.username != login && value.username != clone_of(login) {
         let because = format!("it names user {:?} and is for login {login:?}", value.username);
         return Err(FunctionError::refused(secret, because));

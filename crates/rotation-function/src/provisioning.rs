@@ -9,7 +9,7 @@ use crate::error::FunctionError;
 use crate::password::Password;
 use crate::roles::{self, Role, ServerFacts};
 use crate::scram::Verifier;
-use crate::secret::{Credentials, NewSecret};
+use crate::secret::{Credentials, NewSecret, SecretValue, Statement};
 use crate::store::{Put, SecretStore, Which, label};
 use crate::{config::ConfigError, lock, ownership};
 use function_contract::{Duty, EnsureLogin, Provisioned, ProvisioningRequest, RoleComment, Strategy, clone_of, env};
@@ -45,6 +45,14 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
             }
             (Strategy::AlternatingUsers, Duty::User) => ownership::refuse_long_clone(&ensure.login)?,
             (Strategy::SingleUser, _) => {}
+        }
+        for group in &ensure.attributes.member_of {
+            ownership::refuse_reserved(group)?;
+        }
+        for name in ["role", "session_authorization"] {
+            if ensure.attributes.settings.contains_key(name) {
+                return Err(FunctionError::BadEvent(format!("the setting {name} is not for a deployment to make")));
+            }
         }
         // Before any password is read: is it our secret, and this login's?
         let info = self.store.describe(&ensure.secret_arn).await?;
@@ -86,9 +94,9 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
                 refuse_foreign(role, &mark, &master.username)?;
             }
         }
-        let (version, value_stored) = self.ensure_value(ensure).await?;
-        let mut work =
-            Work { session, server: ServerFacts::read(session).await?, ensure, mark, admin, notes: Vec::new() };
+        let mut notes = Vec::new();
+        let (version, value_stored) = self.ensure_value(ensure, &mut notes).await?;
+        let mut work = Work { session, server: ServerFacts::read(session).await?, ensure, mark, admin, notes };
         let made = self.ensure_roles(&mut work, &version, &found).await;
         // On PostgreSQL 16 the master reaches roles that it made; one it is to take over must be given to it.
         let role_created = made.map_err(|error| error.or_missing_grant(&version.value.username, &master.username))?;
@@ -101,55 +109,69 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         })
     }
 
-    /// The stored value. Only where there is none, one is made; in either case what counts is what was read back.
-    async fn ensure_value(&self, ensure: &EnsureLogin) -> Result<(Version, bool), FunctionError> {
+    /// The stored value. Only where there is none, one is made; where it says of the login what the deployment no
+    /// longer says, it is restated under the same name and password. What counts is what was read back.
+    async fn ensure_value(&self, ensure: &EnsureLogin, notes: &mut Vec<String>) -> Result<(Version, bool), FunctionError> {
         let secret = ensure.secret_arn.as_str();
-        let mut stored = false;
-        let mut found = self.read(secret, &ensure.login, Which::Label(label::CURRENT)).await?;
-        if found.is_none() {
-            let alternating = ensure.strategy == Strategy::AlternatingUsers;
-            let text = NewSecret {
-                engine: "postgres",
-                host: &ensure.server.host,
-                port: ensure.server.port,
-                username: &ensure.login,
-                password: &Password::generate()?,
-                database: &ensure.database,
-                instance: &ensure.server.instance,
-                master_arn: alternating.then_some(self.config.admin_secret_arn.as_str()),
-            }
-            .compose();
-            // A new token each time: the first put of a secret gets AWSCURRENT, and the lock keeps a second
-            // provisioning from putting its own.
-            stored = self.store.put(secret, &new_token()?, &text, label::CURRENT, None).await? == Put::Stored;
-            found = self.read(secret, &ensure.login, Which::Label(label::CURRENT)).await?;
-        }
-        let Some(version) = found else {
-            return Err(FunctionError::refused(secret, "a value was put and AWSCURRENT cannot be read"));
+        let alternating = ensure.strategy == Strategy::AlternatingUsers;
+        let now = Statement {
+            host: &ensure.server.host,
+            port: ensure.server.port,
+            database: &ensure.database,
+            instance: &ensure.server.instance,
+            master_arn: alternating.then_some(self.config.admin_secret_arn.as_str()),
         };
-        let server = format!("{}:{}", ensure.server.host, ensure.server.port);
-        if !version.value.address().eq_ignore_ascii_case(&server) {
-            let because = format!("its value names {}, and the login is on {server}", version.value.address());
-            return Err(FunctionError::refused(secret, because));
-        }
-        match (ensure.strategy, version.value.master_arn.as_deref()) {
-            (Strategy::SingleUser, None) => {}
-            (Strategy::AlternatingUsers, Some(arn)) if arn == self.config.admin_secret_arn => {}
-            (Strategy::SingleUser, Some(_)) => {
-                return Err(FunctionError::refused(
-                    secret,
-                    "its value has a masterarn, which means alternating users: remove it",
-                ));
+        let text = match self.store.get(secret, Which::Label(label::CURRENT)).await? {
+            None => Some(
+                NewSecret {
+                    engine: "postgres",
+                    host: now.host,
+                    port: now.port,
+                    username: &ensure.login,
+                    password: &Password::generate()?,
+                    database: now.database,
+                    instance: now.instance,
+                    master_arn: now.master_arn,
+                }
+                .compose(),
+            ),
+            Some(stored) => {
+                let value = SecretValue::parse(stored.text).map_err(FunctionError::value(secret))?;
+                ownership::check_user(secret, &ensure.login, &value)?;
+                match value.restated(&now).map_err(FunctionError::value(secret))? {
+                    None => None,
+                    Some((keys, text)) => {
+                        self.clear_the_way(ensure, &value).await?;
+                        notes.push(format!("the secret's value said otherwise: {}", keys.join(", ")));
+                        Some(text)
+                    }
+                }
             }
-            (Strategy::AlternatingUsers, _) => {
-                let because = format!(
-                    "its value lacks the masterarn of alternating users: set it to {}",
-                    self.config.admin_secret_arn
-                );
-                return Err(FunctionError::refused(secret, because));
-            }
+        };
+        let mut stored = false;
+        if let Some(text) = text {
+            // A new token each time: the lock keeps a second provisioning from putting its own.
+            stored = self.store.put(secret, &new_token()?, &text, label::CURRENT, None).await? == Put::Stored;
         }
-        Ok((version, stored))
+        let found = self.read(secret, &ensure.login, Which::Label(label::CURRENT)).await?;
+        found
+            .map(|version| (version, stored))
+            .ok_or_else(|| FunctionError::refused(secret, "a value was put and AWSCURRENT cannot be read"))
+    }
+
+    /// A rotation that is under way was begun from the value that is about to be restated, and could not end. On
+    /// this very server it must end first. One that was begun on a server of the past (a secret that outlived
+    /// its instance) never will: its label would block every rotation to come.
+    async fn clear_the_way(&self, ensure: &EnsureLogin, current: &SecretValue) -> Result<(), FunctionError> {
+        let secret = ensure.secret_arn.as_str();
+        let info = self.store.describe(secret).await?;
+        let Some(pending) = info.version_with(label::PENDING).filter(|version| !info.has(version, label::CURRENT)) else {
+            return Ok(());
+        };
+        if self.config.hosts.allow(&current.host, current.port) {
+            return Err(FunctionError::Busy { login: ensure.login.clone() });
+        }
+        Ok(self.store.move_label(secret, label::PENDING, None, Some(pending)).await?)
     }
 
     /// Makes the roles and sets the password where AWSCURRENT does not log in yet. True when a role was made.
@@ -172,6 +194,7 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
             }
             Some(role) => work.repair(role).await?,
         }
+        work.declare(login, found.get(login)).await?;
         work.admit(login, found.get(login)).await?;
         if let Some(role) = found.get(&clone).filter(|_| work.ensure.strategy == Strategy::AlternatingUsers) {
             work.repair(role).await?;
@@ -383,6 +406,14 @@ impl<T: Session> Work<'_, T> {
         if !role.facts.can_login || (admin && !role.facts.create_role) {
             let sql = format!("ALTER ROLE {} {}", identifier(&role.name), self.attributes());
             self.session.change("the role's attributes", &sql).await?;
+        }
+        Ok(())
+    }
+
+    /// Gives the login what the deployment declares of it. The clone gets it at the next rotation.
+    async fn declare(&self, role: &str, before: Option<&Role>) -> Result<(), FunctionError> {
+        for sql in roles::declared_changes(role, before.map(|role| &role.facts), &self.ensure.attributes) {
+            self.session.change("what is declared of the login", &sql).await?;
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use crate::database::{DatabaseError, Session, column, identifier, literal};
 use crate::scram::{DEFAULT_ITERATIONS, Verifier};
-use function_contract::{RoleComment, RoleFacts};
+use function_contract::{RoleAttributes, RoleComment, RoleFacts, same_setting, setting};
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use tokio_postgres::types::Type;
@@ -205,7 +205,7 @@ fn setting_changes(base: &Role, clone: &Role) -> Vec<String> {
         }
         let scope =
             key.database.as_deref().map(|name| format!(" IN DATABASE {}", identifier(name))).unwrap_or_default();
-        let name = identifier(&key.name);
+        let name = key.name.split('.').map(identifier).collect::<Vec<_>>().join(".");
         let action = match want {
             Some(value) => format!("SET {name} TO {}", setting_value(&key.name, value)),
             None => format!("RESET {name}"),
@@ -213,6 +213,32 @@ fn setting_changes(base: &Role, clone: &Role) -> Vec<String> {
         Some(format!("ALTER ROLE {}{scope} {action}", identifier(&clone.name)))
     });
     changes.collect()
+}
+
+/// Statements that give `role` what a deployment declares of it and it lacks.
+pub fn declared_changes(role: &str, have: Option<&RoleFacts>, want: &RoleAttributes) -> Vec<String> {
+    let quoted = identifier(role);
+    let mut changes = Vec::new();
+    for group in &want.member_of {
+        if have.is_none_or(|have| !have.member_of.contains(group)) {
+            changes.push(format!("GRANT {} TO {quoted}", identifier(group)));
+        }
+    }
+    for (name, value) in &want.settings {
+        let is = have.and_then(|have| setting(&have.settings, name));
+        if is.is_none_or(|is| !same_setting(name, is, value)) {
+            let name_quoted = name.split('.').map(identifier).collect::<Vec<_>>().join(".");
+            changes.push(format!("ALTER ROLE {quoted} SET {name_quoted} TO {}", setting_value(name, value)));
+        }
+    }
+    if let Some(limit) = want.connection_limit.filter(|limit| have.is_none_or(|have| have.connection_limit != *limit)) {
+        changes.push(format!("ALTER ROLE {quoted} CONNECTION LIMIT {limit}"));
+    }
+    if let Some(until) = &want.valid_until {
+        // Which moment a text means only the server can say; setting it again to the same changes nothing.
+        changes.push(format!("ALTER ROLE {quoted} VALID UNTIL {}", literal(until)));
+    }
+    changes
 }
 
 /// Settings whose stored value is a list of quoted names (GUC_LIST_QUOTE): given back as one string, the

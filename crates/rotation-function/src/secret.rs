@@ -79,13 +79,13 @@ pub enum SecretError {
 /// ```
 pub struct SecretValue {
     text: SecretText,
-    username_at: Range<usize>,
-    password_at: Range<usize>,
     pub host: String,
     pub port: u16,
     pub username: String,
     pub password: Password,
     pub database: String,
+    /// `dbInstanceIdentifier`.
+    pub instance: Option<String>,
     /// ARN of the secret that rotates this one: set for alternating users, absent for a single user.
     pub master_arn: Option<String>,
     /// Those of [`key::NEEDED`] that it lacks and that have a default here.
@@ -131,6 +131,17 @@ impl NewSecret<'_> {
     }
 }
 
+/// What a deployment says of a login, but for its name and password.
+#[derive(Debug, Clone, Copy)]
+pub struct Statement<'a> {
+    pub host: &'a str,
+    pub port: u16,
+    pub database: &'a str,
+    pub instance: &'a str,
+    /// Of alternating users only.
+    pub master_arn: Option<&'a str>,
+}
+
 /// User name and password only, as RDS keeps them for the master user.
 pub struct Credentials {
     pub username: String,
@@ -173,35 +184,86 @@ impl SecretValue {
                 missing.push(key);
             }
         }
-        let at = |key| one(&entries, key)?.map(|raw| span(text.expose(), raw)).ok_or(SecretError::Missing(key));
-        let (username_at, password_at) = (at(key::USERNAME)?, at(key::PASSWORD)?);
         let port = port(one(&entries, key::PORT)?)?;
         let database = string(&entries, key::DBNAME)?
             .filter(|name| !name.is_empty())
             .unwrap_or_else(|| DEFAULT_DATABASE.to_owned());
         let master_arn = string(&entries, key::MASTER_ARN)?.filter(|arn| !arn.is_empty());
+        let instance = string(&entries, key::INSTANCE)?;
         drop(entries);
-        Ok(Self { text, username_at, password_at, host, port, username, password, database, master_arn, missing })
+        Ok(Self { text, host, port, username, password, database, instance, master_arn, missing })
     }
 
     /// The same text, byte for byte, but for the values of `username` and `password`.
     pub fn replaced(&self, username: &str, password: &Password) -> SecretText {
+        let mut changes = vec![(key::PASSWORD, quoted(password.expose()))];
+        // A name that stays keeps its spelling: an escape in it is part of "byte for byte".
+        if username != self.username {
+            changes.push((key::USERNAME, quoted(username)));
+        }
+        // Both keys were found when this text was read.
+        self.with(&changes).unwrap_or_else(|_| unreachable!("the text was read before"))
+    }
+
+    /// The same text with other values under some keys: `(key, value as JSON)`. Values are replaced where
+    /// they stand, keys that are missing are added at the end, everything else stays byte for byte.
+    fn with(&self, changes: &[(&'static str, Zeroizing<String>)]) -> Result<SecretText, SecretError> {
         let old = self.text.expose();
-        let mut edits = [
-            // A name that stays keeps its spelling: an escape in it is part of "byte for byte".
-            (self.username_at.clone(), (username != self.username).then(|| quoted(username))),
-            (self.password_at.clone(), Some(quoted(password.expose()))),
-        ];
+        let entries = entries(&self.text)?;
+        let (mut edits, mut added) = (Vec::new(), Zeroizing::new(String::new()));
+        for (key, value) in changes {
+            match one(&entries, key)? {
+                Some(raw) => edits.push((span(old, raw), value)),
+                None => {
+                    // An object that was read has a user name, so there is always something before the comma.
+                    added.push(',');
+                    added.push_str(&quoted(key));
+                    added.push(':');
+                    added.push_str(value);
+                }
+            }
+        }
         edits.sort_by_key(|(range, _)| range.start);
-        let mut text = Zeroizing::new(String::with_capacity(old.len() + 256));
+        let mut text = Zeroizing::new(String::with_capacity(old.len() + added.len() + 256));
         let mut from = 0;
         for (range, new) in &edits {
             text.push_str(&old[from..range.start]);
-            text.push_str(new.as_ref().map_or(&old[range.clone()], |new| new.as_str()));
+            text.push_str(new);
             from = range.end;
         }
-        text.push_str(&old[from..]);
-        SecretText(text)
+        let end = old.rfind('}').unwrap_or(old.len());
+        text.push_str(&old[from..end]);
+        text.push_str(&added);
+        text.push_str(&old[end..]);
+        Ok(SecretText(text))
+    }
+
+    /// What a deployment now says of this login, where the stored value says otherwise: the keys that differ
+    /// and the text with them put right. User name and password are never among them.
+    pub fn restated(&self, now: &Statement<'_>) -> Result<Option<(Vec<&'static str>, SecretText)>, SecretError> {
+        let entries = entries(&self.text)?;
+        let mut changes: Vec<(&'static str, Zeroizing<String>)> = Vec::new();
+        if !self.host.eq_ignore_ascii_case(now.host) {
+            changes.push((key::HOST, quoted(now.host)));
+        }
+        if self.port != now.port || one(&entries, key::PORT)?.is_none() {
+            changes.push((key::PORT, Zeroizing::new(now.port.to_string())));
+        }
+        if self.database != now.database || one(&entries, key::DBNAME)?.is_none() {
+            changes.push((key::DBNAME, quoted(now.database)));
+        }
+        if self.instance.as_deref() != Some(now.instance) {
+            changes.push((key::INSTANCE, quoted(now.instance)));
+        }
+        if self.master_arn.as_deref() != now.master_arn {
+            // Emptied rather than taken out for a single user: what reads it takes both for "none".
+            changes.push((key::MASTER_ARN, quoted(now.master_arn.unwrap_or_default())));
+        }
+        if changes.is_empty() {
+            return Ok(None);
+        }
+        let keys = changes.iter().map(|(key, _)| *key).collect();
+        Ok(Some((keys, self.with(&changes)?)))
     }
 
     /// `host:port`.
@@ -287,6 +349,34 @@ mod tests {
     }
 
     const ARTICLE: &str = r#"{"username":"test_user1","password":"old","engine":"postgres","host":"db.example","port":5432,"dbname":"app","masterarn":"arn:admin","dbInstanceIdentifier":"my-db"}"#;
+
+    #[test]
+    fn a_value_is_restated_where_the_deployment_says_otherwise() {
+        let now = Statement {
+            host: "db.example",
+            port: 5432,
+            database: "app",
+            instance: "my-db",
+            master_arn: Some("arn:admin"),
+        };
+        let value = parse(ARTICLE).ok().unwrap();
+        assert!(value.restated(&now).unwrap().is_none());
+
+        let moved = Statement { host: "new.example", master_arn: None, ..now };
+        let (keys, text) = value.restated(&moved).ok().unwrap().unwrap();
+        assert_eq!(keys, [key::HOST, key::MASTER_ARN]);
+        let expected = ARTICLE.replace("db.example", "new.example").replace("arn:admin", "");
+        assert_eq!(text.expose(), expected);
+        let again = SecretValue::parse(text).ok().unwrap();
+        assert_eq!(again.master_arn, None);
+        assert!(again.restated(&moved).unwrap().is_none());
+
+        let bare = r#"{ "username": "u", "password": "p", "engine": "postgres", "host": "h", "own": 1.50 } "#;
+        let (keys, text) = parse(bare).ok().unwrap().restated(&now).ok().unwrap().unwrap();
+        assert_eq!(keys, [key::HOST, key::PORT, key::DBNAME, key::INSTANCE, key::MASTER_ARN]);
+        let expected = r#"{ "username": "u", "password": "p", "engine": "postgres", "host": "db.example", "own": 1.50 ,"port":5432,"dbname":"app","dbInstanceIdentifier":"my-db","masterarn":"arn:admin"} "#;
+        assert_eq!(text.expose(), expected);
+    }
 
     #[test]
     fn the_articles_secret_is_read() {

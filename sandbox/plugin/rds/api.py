@@ -1,12 +1,13 @@
 """RDS's other operations: describing, modifying, deleting, tags."""
 from ..registry import PASS_ON, Request, operations
+from ..secrets.rotation import run_managed
 from ..secrets.store import Secrets
 from ..world import After, Fault, tag_list, tag_map
 from ..ec2 import vpc
 from . import versions
 from .create import (CERTIFICATES, check_class, check_groups, check_identifier, check_parameter_group, check_password,
                      check_storage)
-from .instances import LINGERING_SHARE, Instance, Instances, Snapshot, _password
+from .instances import LINGERING_SHARE, Instance, Instances, Snapshot, make_password
 from .pages import page
 from .subnets import SubnetGroups
 
@@ -124,14 +125,13 @@ def _change_password(instances: Instances, instance: Instance, params: dict) -> 
         instances.release_master_secret(instance)
         instances.change_password(instance, password)
     elif managed and not instance.master_secret:
-        made = _password()
+        made = make_password()
         instances.change_password(instance, made)
         instances.make_master_secret(instance, made)
     elif params.get("RotateMasterUserPassword"):
         if not instance.master_secret:
             raise Fault("InvalidParameterCombination", "RotateMasterUserPassword needs a master password that RDS manages.")
-        from ..secrets.rotation import _run_managed
-        _run_managed(instance.place, instance.place.of(Secrets).get(instance.master_secret))
+        run_managed(instance.place, instance.place.of(Secrets).get(instance.master_secret))
 
 
 def _delete(request: Request) -> dict:
@@ -151,7 +151,8 @@ def _delete(request: Request) -> dict:
         if final.lower() in instances.snapshots:
             raise Fault("DBSnapshotAlreadyExistsFault", f"Cannot create the snapshot because a snapshot with the identifier {final} already exists.")
         if instance.status in ("creating", "failed"):
-            raise Fault("InvalidDBInstanceStateFault", f"Cannot create a snapshot because the database instance {instance.identifier} is not currently in the available state.")
+            raise Fault("InvalidDBInstanceStateFault", f"Cannot create a snapshot because the database instance {instance.identifier} "
+                        "is not currently in the available state.")
     instances.delete(instance, final and final.lower())
     return {"DBInstance": shown(instance)}
 

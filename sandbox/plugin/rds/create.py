@@ -107,7 +107,8 @@ def _create(request: Request) -> dict:
         check_password(params["MasterUserPassword"])
     master = params["MasterUsername"]
     if not _MASTER.fullmatch(master):
-        raise Fault("InvalidParameterValue", f"MasterUsername {master} is not valid: it must begin with a letter and have up to 63 letters, digits and underscores.")
+        raise Fault("InvalidParameterValue", f"MasterUsername {master} is not valid: it must begin with a letter and have up to "
+                    "63 letters, digits and underscores.")
     if master.lower() in _RESERVED or master.lower().startswith("pg_"):
         raise Fault("InvalidParameterValue", f"MasterUsername {master} cannot be used as it is a reserved word used by the engine")
     version = versions.resolve(params.get("EngineVersion"))

@@ -20,7 +20,7 @@ from ..world import After, Fault, Place, new_uuid
 log = logging.getLogger("sandbox.rds")
 # RDS rotates the master's secret every week: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-secrets-manager.html
 MASTER_ROTATION_DAYS = 7
-# The last part of a creation is the first backup, with the endpoint there and connections refused to no one.
+# The last part of a creation is the first backup; the endpoint is there by then, and usable.
 BACKUP_SHARE = 0.8
 # For a moment after ModifyDBInstance, AWS still answers "available", with the pending values.
 LINGERING_SHARE = 0.2
@@ -138,7 +138,7 @@ class Instances:
         instance.backing_up = After(self.place.delay("instance_create") * BACKUP_SHARE)
         instance.ready = After(self.place.delay("instance_create"))
         if password is None:
-            password = _password()
+            password = make_password()
             self.make_master_secret(instance, password)
         threading.Thread(target=self._start, args=(instance, password), daemon=True).start()
 
@@ -153,9 +153,11 @@ class Instances:
         with self.place.lock:
             instance.server = server
             instance.created = time.time()
+            # On a busy machine the start itself can outlast the delay; the backup comes after it all the same.
+            backup = self.place.delay("instance_create") * (1 - BACKUP_SHARE)
+            instance.ready = After(max(instance.ready.left(), instance.backing_up.left() + backup))
             if instance.master_secret_active is not None:
-                instance.master_secret_active = After(self.place.delay("instance_create") * (1 - BACKUP_SHARE)
-                                                      + self.place.delay("master_secret"))
+                instance.master_secret_active = After(instance.ready.left() + self.place.delay("master_secret"))
             abandoned = instance.gone is not None or self._by_identifier.get(instance.identifier) is not instance
         if abandoned:  # deleted, or its account forgotten, while it started
             self._stop(instance)
@@ -224,7 +226,7 @@ class Instances:
         return {"instances": [f"{each.identifier} {each.status} {each.address}:{each.port}" for each in self.all()]}
 
 
-def _password() -> str:
+def make_password() -> str:
     """RDS makes one of 28 characters, and it has more in it than letters: readers must not assume otherwise."""
     letters = string.ascii_letters + string.digits + "!#$%&()*+-.:;<=>?[]^_{|}~"
     return "".join(secrets.choice(letters) for _ in range(28))
@@ -233,7 +235,7 @@ def _password() -> str:
 def rotate_master(place: Place, secret: Secret) -> None:
     for instance in place.of(Instances).all():
         if instance.master_secret == secret.arn and instance.server:
-            password = _password()
+            password = make_password()
             place.of(Instances).change_password(instance, password)
             secret.put(new_uuid(), {"SecretString": json.dumps({"username": instance.master, "password": password})},
                        None, place.now())

@@ -68,11 +68,11 @@ def _rotate_managed(place: Place, secret: Secret, params: dict) -> dict:
         Schedule(rules)
         secret.rules, secret.scheduled_from = rules, place.now()
     if params.get("RotateImmediately", True):
-        _run_managed(place, secret)
+        run_managed(place, secret)
     return {"ARN": secret.arn, "Name": secret.name, "VersionId": secret.at(CURRENT)}
 
 
-def _run_managed(place: Place, secret: Secret) -> None:
+def run_managed(place: Place, secret: Secret) -> None:
     MANAGED[secret.owner](place, secret)
     secret.rotated = secret.scheduled_from = place.now()
     place.of(Secrets).touched(secret.name)
@@ -175,7 +175,7 @@ def _look(place: Place) -> None:
             if secret.retry or due is None or due > place.now():
                 continue
             if secret.owner:
-                _run_managed(place, secret)
+                run_managed(place, secret)
                 continue
             pending = secret.at(PENDING)
             if pending is None or pending == secret.at(CURRENT):

@@ -1,7 +1,7 @@
 use crate::fake::CURRENT;
 use crate::server::MASTER;
 use crate::world::{MASTER_ARN, World};
-use function_contract::{Duty, Fact, LoginAttempt, ProvisioningRequest, RoleComment, Strategy, error_type, tag};
+use function_contract::{Duty, EnsureLogin, Fact, LoginAttempt, ProvisioningRequest, RoleAttributes, RoleComment, Strategy, error_type, same_setting, setting, tag};
 use rotation_function::database::{identifier, literal};
 
 #[tokio::test]
@@ -184,4 +184,97 @@ async fn provisioning_leaves_a_half_done_rotation_alone() {
         world.step(&world.user_arn, step, &token).await.unwrap();
     }
     assert!(world.current_works(&world.user_arn).await);
+}
+
+#[tokio::test]
+async fn a_secret_that_outlived_its_instance_is_restated_for_the_new_one() {
+    for strategy in [Strategy::AlternatingUsers, Strategy::SingleUser] {
+        let world = World::new(strategy).await;
+        world.rotate(&world.user_arn).await;
+        // The instance of before, as a restored secret still names it, with a rotation that died there.
+        let mut old = world.current(&world.user_arn);
+        let here = (old["host"].clone(), old["dbInstanceIdentifier"].clone());
+        old["host"] = "gone.example".into();
+        old["dbInstanceIdentifier"] = "gone".into();
+        old["own"] = "kept".into();
+        world.store.put_by_hand(&world.user_arn, "restored", &old.to_string());
+        world.store.start_rotation(&world.user_arn, "dead").unwrap();
+        assert!(!world.current_works(&world.user_arn).await);
+
+        let done = world.ensure(world.request(Duty::User)).await.unwrap();
+        assert!(done.value_stored && !done.role_created, "{done:?}");
+        assert!(done.notes.iter().any(|note| note.contains("host, dbInstanceIdentifier")), "{done:?}");
+        let now = world.current(&world.user_arn);
+        assert_eq!((now["host"].clone(), now["dbInstanceIdentifier"].clone()), here);
+        assert_eq!((&now["username"], &now["password"], &now["own"]), (&old["username"], &old["password"], &old["own"]));
+        assert!(world.current_works(&world.user_arn).await);
+        world.rotate(&world.user_arn).await;
+        assert!(world.current_works(&world.user_arn).await);
+    }
+}
+
+#[tokio::test]
+async fn a_change_of_strategy_restates_the_secret_but_not_under_a_rotation() {
+    let world = World::new(Strategy::AlternatingUsers).await;
+    world.rotate(&world.user_arn).await;
+    let before = world.current(&world.user_arn);
+    let single = EnsureLogin { strategy: Strategy::SingleUser, ..world.request(Duty::User) };
+
+    let token = crate::world::token();
+    world.store.start_rotation(&world.user_arn, &token).unwrap();
+    let error = world.ensure(single.clone()).await.unwrap_err();
+    assert_eq!(error.error_type(), error_type::BUSY);
+    assert_eq!(world.current(&world.user_arn), before);
+    world.steps(&world.user_arn, &token).await.unwrap();
+
+    let before = world.current(&world.user_arn);
+    let done = world.ensure(single).await.unwrap();
+    assert!(done.value_stored, "{done:?}");
+    let now = world.current(&world.user_arn);
+    assert_eq!(now["masterarn"], "");
+    assert_eq!((&now["username"], &now["password"]), (&before["username"], &before["password"]));
+    assert!(world.current_works(&world.user_arn).await);
+    world.rotate(&world.user_arn).await;
+    assert!(world.current_works(&world.user_arn).await);
+    // And back.
+    world.ensure(world.request(Duty::User)).await.unwrap();
+    world.rotate(&world.user_arn).await;
+    assert!(world.current_works(&world.user_arn).await);
+}
+
+#[tokio::test]
+async fn what_is_declared_of_a_login_is_made_so_and_reaches_the_clone() {
+    let world = World::new(Strategy::AlternatingUsers).await;
+    let group = format!("{}_group", world.user);
+    world.server.sql(&format!("CREATE ROLE {group} NOLOGIN; GRANT {group} TO {MASTER} WITH ADMIN OPTION")).await;
+    let attributes = RoleAttributes {
+        member_of: [group.clone()].into(),
+        settings: [("search_path", "app, public"), ("timezone", "UTC"), ("app.tenant", "it's")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
+        connection_limit: Some(7),
+        valid_until: Some("2099-01-01T00:00:00Z".to_owned()),
+    };
+    let request = EnsureLogin { attributes: attributes.clone(), ..world.request(Duty::User) };
+    world.ensure(request.clone()).await.unwrap();
+    world.rotate(&world.user_arn).await;
+    world.ensure(request).await.unwrap();
+    let facts = world.inspect(&world.user_arn).await;
+    for role in [facts.role, facts.clone] {
+        let Fact::Known(Some(role)) = role else { panic!("{role:?}") };
+        assert_eq!(role.connection_limit, 7);
+        assert!(role.valid_until.as_deref().unwrap().starts_with("2099-01-01"), "{role:?}");
+        for (name, value) in &attributes.settings {
+            let is = setting(&role.settings, name).unwrap();
+            assert!(same_setting(name, is, value), "{name}: {is}");
+        }
+    }
+    let sql = format!("SELECT count(*)::text FROM pg_auth_members WHERE roleid = '{group}'::regrole AND member = {}::regrole", literal(&identifier(&world.user)));
+    assert_eq!(world.server.texts(&sql).await, ["1"]);
+
+    for bad in ["rds_superuser", "pg_monitor"] {
+        let attributes = RoleAttributes { member_of: [bad.to_owned()].into(), ..RoleAttributes::default() };
+        let error = world.ensure(EnsureLogin { attributes, ..world.request(Duty::User) }).await.unwrap_err();
+        assert_eq!(error.error_type(), error_type::BAD_EVENT);
+    }
 }

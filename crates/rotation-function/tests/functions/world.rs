@@ -3,7 +3,7 @@
 use crate::fake::{CURRENT, Fake};
 use crate::faults::{FaultyDatabase, FaultyStore, Plan};
 use crate::server::{MASTER, MASTER_PASSWORD, Server, server};
-use function_contract::{
+use function_contract::{RoleAttributes, 
     CA_BUNDLE_FILE, Duty, EnsureLogin, InspectLogin, InspectionRequest, LoginAttempt, LoginFacts, Provisioned,
     ProvisioningRequest, Strategy,
 };
@@ -116,6 +116,7 @@ impl World {
                 port: self.server.port,
                 instance: "my-postgres-instance".to_owned(),
             },
+            attributes: RoleAttributes::default(),
         }
     }
 
