@@ -213,11 +213,17 @@ impl Live for Login {
             // inspection logs in with what secrets hold.
             if look.instance(&want.instance_identifier).await?.is_none() {
                 seen[at] = Some(Seen::Absent);
-            } else if let Some(secret) = look.secret(&want.secret_name).await?.filter(|s| s.deleted.is_none()) {
-                request.push(InspectLogin { login: want.login.clone(), secret_arn: secret.arn });
-                asked.push(at);
             } else {
-                seen[at] = Some(Seen::Unobservable("its secret does not exist yet".to_owned()));
+                match look.secret(&want.secret_name).await? {
+                    None => seen[at] = Some(Seen::Unobservable("its secret does not exist yet".to_owned())),
+                    Some(secret) if secret.deleted.is_some() => {
+                        seen[at] = Some(Seen::Unobservable("its secret is pending deletion".to_owned()));
+                    }
+                    Some(secret) => {
+                        request.push(InspectLogin { login: want.login.clone(), secret_arn: secret.arn });
+                        asked.push(at);
+                    }
+                }
             }
         }
         if let Some(&first) = asked.first() {
