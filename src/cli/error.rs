@@ -130,8 +130,10 @@ pub(super) fn live_hint(error: &LiveError) -> Option<String> {
     match error {
         AwsError::NoCredentials { .. } => Some(match std::env::var("AWS_PROFILE") {
             Ok(profile) => format!("AWS_PROFILE is {profile}: see whether it is there by: aws configure list-profiles"),
-            Err(_) => "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; try: aws sts get-caller-identity"
-                .to_owned(),
+            Err(_) => {
+                "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; try: aws sts get-caller-identity"
+                    .to_owned()
+            }
         }),
         AwsError::Unreachable { .. } => Some(match std::env::var("AWS_ENDPOINT_URL") {
             Ok(url) => format!("AWS_ENDPOINT_URL is {url}: is anything listening there?"),
