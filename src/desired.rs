@@ -145,7 +145,7 @@ impl Model<'_> {
         let instance = self.database(&groups);
         let path = self.endpoint(&groups);
         let (artifact, admin) = (self.artifact(zip), self.config.admin.clone());
-        let stack = self.stack(&groups, &artifact, &instance);
+        let stack = self.stack(&groups, &artifact, zip, &instance);
         let users = self.config.users.clone();
         let admin_login = self.login(&admin, None, &instance, &stack, &path);
         for user in &users {
@@ -206,6 +206,7 @@ impl Model<'_> {
                 vpc: config.network.vpc.value.clone(),
                 description: format!("{what} of pgrotate deployment {}", config.deployment),
                 rules: self.rules.remove(group.at.address()).unwrap_or_default(),
+                revoke_unmanaged: config.network.revoke_unmanaged_rules,
             };
             self.wants.push(want.into());
         }
@@ -321,7 +322,13 @@ impl Model<'_> {
         at
     }
 
-    fn stack(&mut self, groups: &Groups, artifact: &Ref<Artifact>, instance: &Ref<DbInstance>) -> Ref<Stack> {
+    fn stack(
+        &mut self,
+        groups: &Groups,
+        artifact: &Ref<Artifact>,
+        zip: &Zip,
+        instance: &Ref<DbInstance>,
+    ) -> Ref<Stack> {
         let name = format!("{}-stack", self.names.rotation);
         let at = Stack::at(&name);
         let want = stack::Desired {
@@ -338,6 +345,7 @@ impl Model<'_> {
             group: groups.function.at.clone(),
             admin_secret: Secret::at(&self.config.admin.login.value),
             artifact: artifact.clone(),
+            code: zip.sha256_base64(),
             instance: instance.clone(),
         };
         self.wants.push(want.into());

@@ -208,16 +208,30 @@ impl Mark {
         ])
     }
 
+    /// The address that `tags` name, where they are this deployment's.
+    pub fn address_of_ours(&self, tags: &Tags) -> Option<String> {
+        use function_contract::tag;
+        let get = |key: &str| tags.get(key).map(|value| decoded(value));
+        (get(tag::DEPLOYMENT)? == self.deployment).then(|| get(tag::ADDRESS)).flatten()
+    }
+
     pub fn owner(&self, tags: &Tags) -> Owner {
-        use function_contract::{decode_tag, tag};
-        let get = |key: &str| tags.get(key).map(|value| decode_tag(value).unwrap_or_else(|| value.clone()));
+        use function_contract::tag;
+        let get = |key: &str| tags.get(key).map(|value| decoded(value));
         match (get(tag::DEPLOYMENT), get(tag::ADDRESS)) {
-            (None, _) => Owner::Nobody,
             (Some(deployment), _) if deployment != self.deployment => Owner::OtherDeployment(deployment),
-            (Some(_), Some(address)) if address == self.address.to_string() => Owner::Us,
-            (Some(_), address) => Owner::OtherAddress(address.unwrap_or_default()),
+            (_, Some(address)) if address != self.address.to_string() => Owner::OtherAddress(address),
+            // One of the two suffices, under a name that we derive: a tag that somebody took away is drift,
+            // and comes back.
+            (Some(_), _) | (_, Some(_)) => Owner::Us,
+            (None, None) => Owner::Nobody,
         }
     }
+}
+
+/// A tag's value as it was meant; what `encode_tag` did not write stands for itself.
+fn decoded(value: &str) -> String {
+    function_contract::decode_tag(value).unwrap_or_else(|| value.to_owned())
 }
 
 /// Where a deployment stands in AWS.
@@ -235,5 +249,33 @@ impl Place {
     pub fn arn(&self, service: &str, resource: &str) -> String {
         let Self { partition, region, account } = self;
         format!("arn:{partition}:{service}:{region}:{account}:{resource}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use function_contract::tag;
+
+    #[test]
+    fn ownership_is_told_by_tags() {
+        let mark =
+            Mark { deployment: "a".to_owned(), address: Address { kind: Kind("login"), name: "x/y".to_owned() } };
+        let without = |key: &str| {
+            let mut tags = mark.tags();
+            tags.remove(key);
+            tags
+        };
+        let with = |key: &str, value: &str| {
+            let mut tags = mark.tags();
+            tags.insert(key.to_owned(), value.to_owned());
+            tags
+        };
+        assert_eq!(mark.owner(&mark.tags()), Owner::Us);
+        assert_eq!(mark.owner(&without(tag::ADDRESS)), Owner::Us);
+        assert_eq!(mark.owner(&without(tag::DEPLOYMENT)), Owner::Us);
+        assert_eq!(mark.owner(&Tags::new()), Owner::Nobody);
+        assert_eq!(mark.owner(&with(tag::DEPLOYMENT, "b")), Owner::OtherDeployment("b".to_owned()));
+        assert_eq!(mark.owner(&with(tag::ADDRESS, "login.z")), Owner::OtherAddress("login.z".to_owned()));
     }
 }

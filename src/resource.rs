@@ -169,6 +169,9 @@ pub struct Diff<'a> {
 pub struct Note {
     pub address: Address,
     pub text: String,
+    /// Where it is drift that no apply mends: what does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fix: Option<String>,
 }
 
 /// Wanted, not in this plan, and why.
@@ -225,7 +228,12 @@ impl<'a> Diff<'a> {
     }
 
     pub fn note(&mut self, text: impl Into<String>) {
-        self.notes.push(Note { address: self.address.clone(), text: text.into() });
+        self.notes.push(Note { address: self.address.clone(), text: text.into(), fix: None });
+    }
+
+    /// Notes that something has moved which no step of ours mends, and what does.
+    pub fn drift(&mut self, text: impl Into<String>, fix: impl Into<String>) {
+        self.notes.push(Note { address: self.address.clone(), text: text.into(), fix: Some(fix.into()) });
     }
 
     pub fn defer(&mut self, what: impl Into<String>, why: impl Into<String>) {

@@ -5,9 +5,9 @@ import json
 
 from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.services import cloudformation, iam, lambda_svc
-from ministack.services.cloudformation import handlers, provisioners, stacks
+from ministack.services.cloudformation import changesets, handlers, provisioners, stacks
 
-from . import functions
+from . import drift, functions
 from .registry import Request, guard
 from .world import WORLD, Fault
 
@@ -45,10 +45,12 @@ def _wait(operation: str) -> float:
     return WORLD.place(get_account_id(), get_region()).delay(operation)
 
 
-def _slowly(task, operation):
-    async def run(*args, **kwargs):
-        await asyncio.sleep(_wait("stack_update" if kwargs.get("is_update") else operation))
-        return await task(*args, **kwargs)
+def _slowly(task):
+    async def run(stack_name, *args, **kwargs):
+        await asyncio.sleep(_wait("stack_update" if kwargs.get("is_update") else "stack_create"))
+        if "previous_stack" in kwargs:
+            kwargs["previous_stack"] = drift.seen_as_it_is(cloudformation._stacks[stack_name], kwargs["previous_stack"])
+        return await task(stack_name, *args, **kwargs)
     return run
 
 
@@ -166,7 +168,8 @@ _create_role, _update_role = _handlers["AWS::IAM::Role"]["create"], _handlers["A
 
 def install() -> None:
     handlers._capabilities_enforced = lambda: True
-    for module in (stacks, handlers):
+    drift.install()
+    for module in (stacks, handlers, changesets):
         if hasattr(module, "_deploy_stack_async"):
             module._deploy_stack_async = _deploy
         if hasattr(module, "_delete_stack_async"):
@@ -175,5 +178,5 @@ def install() -> None:
     _handlers["AWS::IAM::Role"].update(create=_role_create, update=_role_update)
 
 
-_deploy = _slowly(stacks._deploy_stack_async, "stack_create")
+_deploy = _slowly(stacks._deploy_stack_async)
 _delete = _slow_delete(stacks._delete_stack_async)

@@ -171,6 +171,11 @@ def _uses_group(place: Place, group: str) -> bool:
 
 def check_configuration(place: Place, data: dict) -> None:
     """What CreateFunction and UpdateFunctionConfiguration refuse, by the API and by a stack alike."""
+    # The model has the lower bounds only.
+    for key, most in (("Timeout", 900), ("MemorySize", 10240)):
+        if data.get(key, 0) > most:
+            raise Fault("ValidationException", f"1 validation error detected: Value '{data[key]}' at '{key[0].lower()}{key[1:]}' "
+                        f"failed to satisfy constraint: Member must have value less than or equal to {most}")
     role = data.get("Role")
     if role:
         with request_scope(place.account.number, place.region):

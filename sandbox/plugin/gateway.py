@@ -11,8 +11,8 @@ from .world import ACCOUNT_ID, WORLD, Fault, new_uuid
 
 log = logging.getLogger("sandbox")
 _CREDENTIAL = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
-# Those of the services we use whose requests are parsed whole, and so can be checked against the model.
-_CHECKED_PROTOCOLS = ("json", "query", "ec2")
+# Those whose requests are parsed whole, and so can be checked against the model: all that we use but S3's.
+_CHECKED_PROTOCOLS = ("json", "query", "ec2", "rest-json")
 
 
 class Gateway:
@@ -98,7 +98,7 @@ class Gateway:
         if operation is None:
             return {}
         try:
-            params = wire.parse(operation, request.body)
+            params = wire.parse(operation, request.body, request.path, request.query)
         except (ValueError, AttributeError, TypeError) as broken:
             raise Fault("SerializationException", str(broken)) from broken
         if found := model.problems(operation.input_shape, params):
@@ -149,7 +149,7 @@ class Gateway:
 
 
 def _validation_code(service_model, found) -> str:
-    if service_model.metadata["protocol"] == "json":
+    if service_model.metadata["protocol"] in ("json", "rest-json"):
         return "ValidationException"
     if any(each.startswith("Missing required") for each in found):
         return "MissingParameter"

@@ -11,8 +11,10 @@ from botocore.model import OperationModel, ServiceModel, Shape
 
 # --- requests ---------------------------------------------------------------------------------
 
-def parse(operation: OperationModel, body: bytes) -> dict:
+def parse(operation: OperationModel, body: bytes, path: str = "", query: dict | None = None) -> dict:
     protocol = operation.service_model.metadata["protocol"]
+    if protocol == "rest-json":
+        return _from_rest(operation, body, path, query or {})
     if protocol == "json":
         return _from_json(operation.input_shape, json.loads(body or b"{}")) if operation.input_shape else {}
     form = dict(parse_qsl(body.decode(), keep_blank_values=True))
@@ -34,6 +36,24 @@ def _from_json(shape: Shape, value):
     if kind == "timestamp" and isinstance(value, (int, float)):
         return datetime.datetime.fromtimestamp(value, datetime.timezone.utc)
     return value
+
+
+def _from_rest(operation: OperationModel, body: bytes, path: str, query: dict) -> dict:
+    """From the path, the query and a body of JSON; what is in headers, or is a body of bytes, is left out."""
+    shape = operation.input_shape
+    if shape is None:
+        return {}
+    in_body = not shape.serialization.get("payload") and body
+    params = _from_json(shape, json.loads(body)) if in_body else {}
+    uri = operation.http["requestUri"].partition("?")[0].rstrip("/")
+    labels = re.fullmatch(re.sub(r"\{(\w+)\+?\}", r"(?P<\1>[^/]+)", uri) + "/?", path)
+    for name, member in shape.members.items():
+        location, key = member.serialization.get("location"), member.serialization.get("name", name)
+        if location == "uri" and labels:
+            params[name] = labels[key]
+        elif location == "querystring" and key in query and member.type_name in ("string", "integer", "boolean"):
+            params[name] = _scalar(member.type_name, query[key])
+    return params
 
 
 def _from_form(shape: Shape, form: dict, prefix: str, ec2: bool):

@@ -37,7 +37,7 @@ TEMPLATE = {
 }
 
 
-class Stacks(Case):
+class StackCase(Case):
     def setUp(self):
         super().setUp()
         self.cf = self.aws("cloudformation")
@@ -79,6 +79,16 @@ class Stacks(Case):
         self.endpoint_made = getattr(self, "endpoint_made", None) or self.endpoint(self.group_id)
         return self.invoke("f")[1]
 
+    def gone(self):
+        try:
+            self.stack()
+        except self.cf.exceptions.ClientError as error:
+            self.assertEqual(error.response["Error"]["Code"], "ValidationError")
+            return True
+        return False
+
+
+class Stacks(StackCase):
     def test_creation_makes_everything(self):
         self.delays("stack_create=0.5")
         stack_id = self.create()["StackId"]
@@ -145,14 +155,6 @@ class Stacks(Case):
         until(self.gone, "deleted")
         self.create()
         self.reached("CREATE_COMPLETE")
-
-    def gone(self):
-        try:
-            self.stack()
-        except self.cf.exceptions.ClientError as error:
-            self.assertEqual(error.response["Error"]["Code"], "ValidationError")
-            return True
-        return False
 
     def test_a_failed_update_rolls_back(self):
         self.create()

@@ -12,7 +12,7 @@ def handle(event):
 '''
 READ = '''
 def handle(event):
-    return aws("secretsmanager").get_secret_value(SecretId=event)["SecretString"]
+    return SecretsManager().get_secret_value(SecretId=event)["SecretString"]
 '''
 
 
@@ -155,7 +155,7 @@ class Permissions(Case):
     def test_a_client_is_its_account_s_root(self):
         told = self.aws("sts").get_caller_identity()
         self.assertEqual((told["Account"], told["Arn"]), (self.account, f"arn:aws:iam::{self.account}:root"))
-        self.function("f", "def handle(event):\n    return aws('sts').get_caller_identity()['Arn']")
+        self.function("f", "import botocore.session\ndef handle(event):\n    return botocore.session.Session().create_client('sts').get_caller_identity()['Arn']")
         self.assertEqual(self.invoke("f"), (None, f"arn:aws:sts::{self.account}:assumed-role/f-role/f"))
 
 
@@ -251,3 +251,18 @@ class Storage(Case):
         self.refused("BucketAlreadyExists", self.aws("s3").create_bucket, Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-north-1"})
         told = {(entry["operation"], entry["error"]) for entry in self.requests()}
         self.assertIn(("GetObject", "AccessDenied"), told)
+
+
+class Validation(Case):
+    """Requests are checked against the API's model, for every service that has one of ours or MiniStack's."""
+
+    def test_lambda_logs_and_iam(self):
+        role = self.role("r")
+        create = {"FunctionName": "f", "Runtime": "provided.al2023", "Handler": "bootstrap", "Code": {"ZipFile": zipped(TELL)}, "Role": role}
+        for change in ({"Timeout": 901}, {"MemorySize": 64}, {"Runtime": "provided.al1999"}, {"FunctionName": "no spaces"}, {"Role": "no-arn"}):
+            with self.subTest(change):
+                self.refused("ValidationException", self.aws("lambda").create_function, **{**create, **change})
+        self.refused("ValidationException", self.aws("logs").create_log_group, logGroupName="bad name?")
+        self.refused("ValidationError", self.aws("iam").create_role, RoleName="bad name", AssumeRolePolicyDocument="{}")
+        self.refused("MissingParameter", self.aws("ec2").create_security_group, GroupName="g")
+        self.refused("ValidationException", self.aws("events").put_rule, Name="bad name", EventPattern="{}")

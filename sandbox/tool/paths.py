@@ -7,9 +7,9 @@ from pathlib import Path
 
 SANDBOX = Path(__file__).resolve().parent.parent
 REPOSITORY = SANDBOX.parent
-# Resolved, since several work trees may share one target, each by its own link.
+# Resolved, since several work trees may share one, each by its own link.
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR") or REPOSITORY / "target").resolve()
-TOOLS = TARGET / "sandbox-tools"
+TOOLS = (TARGET / "sandbox-tools").resolve()
 DEFAULT_DIR = TARGET / "sandbox"
 
 

@@ -2,12 +2,17 @@
 
 mod apply;
 mod destroy;
+mod drift;
 mod error;
+mod graph;
+mod logs;
 mod output;
 mod plan;
 mod progress;
 mod rotate;
 mod session;
+mod status;
+mod validate;
 
 pub use error::{CliError, exit};
 
@@ -33,6 +38,16 @@ enum Command {
     Destroy(destroy::DestroyArgs),
     /// Rotate one login's password now
     Rotate(rotate::RotateArgs),
+    /// Tell how every login stands: current user, last and next rotation, health
+    Status(status::StatusArgs),
+    /// Tell what has moved away from the config, for cron: exit code 2 if anything has
+    Drift(drift::DriftArgs),
+    /// Show what the functions have logged about one login
+    Logs(logs::LogsArgs),
+    /// Draw the deployment's resources, what each waits for, and what a plan would do
+    Graph(graph::GraphArgs),
+    /// Check a config without asking AWS
+    Validate(validate::ValidateArgs),
 }
 
 /// What every command needs to know.
@@ -75,6 +90,11 @@ pub fn main() -> ExitCode {
                 Command::Apply(args) => apply::run(args).await,
                 Command::Destroy(args) => destroy::run(args).await,
                 Command::Rotate(args) => rotate::run(args).await,
+                Command::Status(args) => status::run(args).await,
+                Command::Drift(args) => drift::run(args).await,
+                Command::Logs(args) => logs::run(args).await,
+                Command::Graph(args) => graph::run(args).await,
+                Command::Validate(args) => validate::run(&args),
             }
         }),
         Err(error) => Err(CliError::Io { doing: "start the runtime", source: error }),

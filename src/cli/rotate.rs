@@ -6,9 +6,10 @@ use super::{CliError, DeploymentArgs, exit};
 use crate::aws::Look;
 use crate::model::Seen;
 use crate::render::human::seconds;
+use crate::resources::Live;
+use crate::resources::function_log::log_of;
 use crate::resources::login::{Desired, Login};
-use crate::resources::rotation::{log_of, rotate_now};
-use crate::resources::{Live, Want};
+use crate::resources::rotation::rotate_now;
 use clap::Args;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -34,18 +35,7 @@ const LONGEST_POLL: Duration = Duration::from_secs(3);
 
 pub(super) async fn run(args: RotateArgs) -> Result<u8, CliError> {
     let session = Session::open(&args.deployment).await?;
-    let logins: Vec<_> = session
-        .wants
-        .iter()
-        .filter_map(|want| match want {
-            Want::Login(login) => Some(login),
-            _ => None,
-        })
-        .collect();
-    let Some(login) = logins.iter().find(|login| login.login == args.login) else {
-        let known = logins.iter().map(|login| login.login.clone()).collect();
-        return Err(CliError::NoSuchLogin { login: args.login, known });
-    };
+    let login = session.login(&args.login)?;
     let since = jiff::Timestamp::now().as_millisecond();
     let token = rotate_now(&session.aws, &login.secret_name).await?;
     print(&format!("rotating {} (secret {}), rotation {token}\n", login.login, login.secret_name))?;

@@ -7,7 +7,7 @@ use crate::config::{self, Config, Errors};
 use crate::desired;
 use crate::function_zip;
 use crate::plan::{self, Goal, Plan};
-use crate::resources::{self, Kinds, Want};
+use crate::resources::{self, Kinds, Want, login};
 
 pub struct Session {
     pub config: Config,
@@ -30,6 +30,22 @@ impl Session {
         let wants =
             desired::build(&config, &aws.place(), &network, &zip).map_err(|errors| Errors::new(source, errors))?;
         Ok(Self { config, aws, wants })
+    }
+
+    /// A declared login by its name in PostgreSQL.
+    pub fn login(&self, name: &str) -> Result<&login::Desired, CliError> {
+        let logins: Vec<_> = self
+            .wants
+            .iter()
+            .filter_map(|want| match want {
+                Want::Login(login) => Some(login),
+                _ => None,
+            })
+            .collect();
+        logins.iter().find(|login| login.login == name).copied().ok_or_else(|| CliError::NoSuchLogin {
+            login: name.to_owned(),
+            known: logins.iter().map(|login| login.login.clone()).collect(),
+        })
     }
 
     /// Observes everything and plans.

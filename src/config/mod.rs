@@ -128,6 +128,8 @@ pub struct Network {
     /// CIDRs that may use the endpoint; None: all CIDRs of the VPC, since its private DNS captures every
     /// client in it.
     pub endpoint_clients: Option<Vec<String>>,
+    /// Rules in our security groups that pgrotate did not make are revoked; otherwise they are reported.
+    pub revoke_unmanaged_rules: bool,
 }
 
 /// How the functions reach Secrets Manager.

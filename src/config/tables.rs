@@ -121,6 +121,10 @@ fn network(problems: &Problems<'_>, mut table: Table<'_, '_>) -> Option<Network>
 
     let clients = table.optional_strings("endpoint_clients", "[\"10.0.0.0/16\"]");
     let endpoint_clients = clients.map(|clients| endpoint_clients(problems, &clients, secrets_manager));
+    let revoke_unmanaged_rules = match table.optional_string("unmanaged_rules", "\"report\"") {
+        Some(what) => check::choice(problems, "unmanaged_rules", &what, &[("report", false), ("revoke", true)]),
+        None => Some(false),
+    };
     table.finish();
     Some(Network {
         vpc: vpc?,
@@ -128,6 +132,7 @@ fn network(problems: &Problems<'_>, mut table: Table<'_, '_>) -> Option<Network>
         secrets_manager: secrets_manager?,
         allow: allow.into_iter().map(|(rule, _)| rule).collect(),
         endpoint_clients,
+        revoke_unmanaged_rules: revoke_unmanaged_rules?,
     })
 }
 

@@ -1,6 +1,7 @@
 //! The document: all that a plan or a report says, as data. Serialised it is the JSON format.
 
 use crate::execute::{Outcome, Report};
+use crate::graph::Order;
 use crate::model::{Address, Place};
 use crate::plan::{Goal, Plan};
 use crate::resource::{Attribute, Deferral, Family, Note, Risk, Verb};
@@ -180,4 +181,144 @@ pub fn chain(error: &dyn Error) -> Vec<String> {
         next = cause.source();
     }
     lines
+}
+
+/// What has moved away from the config.
+#[derive(Debug, Clone, Serialize)]
+pub struct DriftDocument {
+    pub format: u32,
+    pub deployment: String,
+    #[serde(flatten)]
+    pub place: Place,
+    pub findings: Vec<Finding>,
+    /// How many resources are as declared.
+    pub unchanged: usize,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Finding {
+    pub address: Address,
+    /// What is wrong, in a few words.
+    pub what: String,
+    pub attributes: Vec<Attribute>,
+    /// The command, or the act, that mends it.
+    pub fix: String,
+}
+
+impl DriftDocument {
+    /// `apply` is the command that carries the plan out.
+    pub fn of(plan: &PlanDocument, apply: &str) -> Self {
+        let of_action = |action: &ActionDocument| Finding {
+            address: action.address.clone(),
+            what: match (&action.because, action.verb) {
+                (Some(why), _) => why.clone(),
+                (None, Verb::Create) => "it is missing".to_owned(),
+                (None, _) => "it has changed".to_owned(),
+            },
+            attributes: action.attributes.clone(),
+            fix: apply.to_owned(),
+        };
+        let of_note = |note: &Note| {
+            let fix = note.fix.clone()?;
+            Some(Finding { address: note.address.clone(), what: note.text.clone(), attributes: Vec::new(), fix })
+        };
+        let mut findings: Vec<_> = plan.actions.iter().map(of_action).collect();
+        findings.extend(plan.notes.iter().filter_map(of_note));
+        findings.sort_by(|a, b| a.address.cmp(&b.address));
+        Self {
+            format: FORMAT,
+            deployment: plan.deployment.clone(),
+            place: plan.place.clone(),
+            findings,
+            unchanged: plan.unchanged.len(),
+        }
+    }
+}
+
+/// How every login stands.
+#[derive(Debug, Clone, Serialize)]
+pub struct StatusDocument {
+    pub format: u32,
+    pub deployment: String,
+    #[serde(flatten)]
+    pub place: Place,
+    /// Identifier, version, state and address of the instance.
+    pub database: Option<String>,
+    pub logins: Vec<LoginStatus>,
+}
+
+impl StatusDocument {
+    pub fn new(deployment: &str, place: &Place, database: Option<String>, logins: Vec<LoginStatus>) -> Self {
+        Self { format: FORMAT, deployment: deployment.to_owned(), place: place.clone(), database, logins }
+    }
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct LoginStatus {
+    pub login: String,
+    pub strategy: &'static str,
+    pub schedule: String,
+    /// The user name that AWSCURRENT holds.
+    pub current_user: Option<String>,
+    /// Whether AWSCURRENT logs in; None where nobody could try.
+    pub logs_in: Option<bool>,
+    /// RFC 3339, UTC.
+    pub last_rotated: Option<String>,
+    /// RFC 3339, UTC.
+    pub next_rotation: Option<String>,
+    pub healthy: bool,
+    pub troubles: Vec<String>,
+}
+
+impl LoginStatus {
+    pub fn new(login: &str, strategy: &'static str) -> Self {
+        Self {
+            login: login.to_owned(),
+            strategy,
+            schedule: String::new(),
+            current_user: None,
+            logs_in: None,
+            last_rotated: None,
+            next_rotation: None,
+            healthy: true,
+            troubles: Vec::new(),
+        }
+    }
+
+    pub fn trouble(&mut self, what: impl Into<String>) {
+        self.healthy = false;
+        self.troubles.push(what.into());
+    }
+}
+
+/// The deployment's resources and what each waits for.
+#[derive(Debug, Clone)]
+pub struct GraphDocument {
+    /// Address, and what the plan does to it.
+    pub resources: Vec<(String, Option<Verb>)>,
+    /// (first, then); what another edge implies is left out.
+    pub edges: Vec<(String, String)>,
+}
+
+impl GraphDocument {
+    /// `resources` are addresses with what they refer to, each after those.
+    pub fn of(plan: &PlanDocument, resources: impl Iterator<Item = (Address, Vec<Address>)>) -> Self {
+        let resources: Vec<_> = resources.collect();
+        let number: BTreeMap<_, _> =
+            resources.iter().enumerate().map(|(number, (address, _))| (address, number)).collect();
+        let edges = resources.iter().enumerate().flat_map(|(then, (_, needs))| {
+            needs.iter().filter_map(|need| number.get(need)).map(move |&first| (first, then)).collect::<Vec<_>>()
+        });
+        let label = |number: usize| resources[number].0.to_string();
+        let edges = match Order::build(resources.len(), edges, label) {
+            Ok(order) => (0..resources.len())
+                .flat_map(|then| order.nearest_prerequisites(then).into_iter().map(move |first| (first, then)))
+                .map(|(first, then)| (label(first), label(then)))
+                .collect(),
+            // The planner has refused a cycle before anybody could draw one.
+            Err(_) => Vec::new(),
+        };
+        let verb = |address: &Address| plan.actions.iter().find(|a| a.address == *address).map(|a| a.verb);
+        Self { resources: resources.iter().map(|(at, _)| (at.to_string(), verb(at))).collect(), edges }
+    }
 }

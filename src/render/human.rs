@@ -1,8 +1,8 @@
 //! Plans and reports for people, as plain lines.
 
-use super::document::{ActionDocument, PlanDocument, ReportDocument};
+use super::document::{ActionDocument, DriftDocument, PlanDocument, ReportDocument, StatusDocument};
 use crate::model::Shown;
-use crate::resource::{Risk, Verb};
+use crate::resource::{Attribute, Risk, Verb};
 use std::fmt::Write;
 
 /// The plan, risks first.
@@ -26,7 +26,14 @@ pub fn plan(plan: &PlanDocument) -> String {
         self::action(&mut out, action);
     }
     section(&mut out, "Not in this plan", deferred.iter().map(|d| format!("{}: {} ({})", d.address, d.what, d.why)));
-    section(&mut out, "Notes", notes.iter().map(|note| format!("{}: {}", note.address, note.text)));
+    section(
+        &mut out,
+        "Notes",
+        notes.iter().map(|note| {
+            let fix = note.fix.as_ref().map(|fix| format!("\n    fix: {fix}")).unwrap_or_default();
+            format!("{}: {}{fix}", note.address, note.text)
+        }),
+    );
     let counts: Vec<_> =
         plan.counts().into_iter().map(|(verb, count)| format!("{count} to {}", self::verb(verb))).collect();
     out.push('\n');
@@ -45,6 +52,16 @@ fn action(out: &mut String, action: &ActionDocument) {
     if let Some(why) = because {
         line(out, format_args!("      # {why}"));
     }
+    self::attributes(out, attributes);
+    if let Some(leaves) = leaves {
+        line(out, format_args!("      leaves {leaves}"));
+    }
+    if !after.is_empty() {
+        line(out, format_args!("      after  {}", after.join(", ")));
+    }
+}
+
+fn attributes(out: &mut String, attributes: &[Attribute]) {
     let width = attributes.iter().map(|attribute| attribute.name.len()).max().unwrap_or(0);
     for attribute in attributes {
         let name = attribute.name;
@@ -58,12 +75,6 @@ fn action(out: &mut String, action: &ActionDocument) {
                 line(out, format_args!("      {name:width$}  {} → {}", shown(before), shown(after)));
             }
         }
-    }
-    if let Some(leaves) = leaves {
-        line(out, format_args!("      leaves {leaves}"));
-    }
-    if !after.is_empty() {
-        line(out, format_args!("      after  {}", after.join(", ")));
     }
 }
 
@@ -98,6 +109,60 @@ pub fn report(report: &ReportDocument) -> String {
         .collect();
     let rest = if rest.is_empty() { String::new() } else { format!(", {}", rest.join(", ")) };
     line(&mut out, format_args!("\n{done} of {} done{rest}, in {}.", report.outcomes.len(), seconds(report.took)));
+    out
+}
+
+/// What has moved, and what mends it.
+pub fn drift(drift: &DriftDocument) -> String {
+    let mut out = String::new();
+    let DriftDocument { deployment, place, findings, unchanged, .. } = drift;
+    line(&mut out, format_args!("Drift of deployment {deployment} in account {}, {}", place.account, place.region));
+    for finding in findings {
+        line(&mut out, format_args!("\n! {}: {}", finding.address, finding.what));
+        attributes(&mut out, &finding.attributes);
+        line(&mut out, format_args!("      fix: {}", finding.fix));
+    }
+    if findings.is_empty() {
+        line(&mut out, format_args!("\nNone: all {unchanged} resources are as declared."));
+    } else {
+        line(&mut out, format_args!("\n{} found, {unchanged} resources as declared.", findings.len()));
+    }
+    out
+}
+
+/// A paragraph a login.
+pub fn status(status: &StatusDocument) -> String {
+    let mut out = String::new();
+    let StatusDocument { deployment, place, database, logins, .. } = status;
+    line(&mut out, format_args!("Deployment {deployment} in account {}, {}", place.account, place.region));
+    if let Some(database) = database {
+        line(&mut out, format_args!("Database {database}"));
+    }
+    for login in logins {
+        let health = if login.healthy { "ok" } else { "NOT OK" };
+        line(&mut out, format_args!("\n{}: {health}", login.login));
+        let rows = [
+            ("strategy", login.strategy.to_owned()),
+            ("schedule", login.schedule.clone()),
+            ("current user", login.current_user.clone().unwrap_or_else(|| "unknown".to_owned())),
+            (
+                "logs in",
+                match login.logs_in {
+                    Some(true) => "yes".to_owned(),
+                    Some(false) => "no".to_owned(),
+                    None => "unknown".to_owned(),
+                },
+            ),
+            ("last rotated", login.last_rotated.clone().unwrap_or_else(|| "never".to_owned())),
+            ("next rotation", login.next_rotation.clone().unwrap_or_else(|| "none".to_owned())),
+        ];
+        for (name, value) in rows {
+            line(&mut out, format_args!("  {name:13}  {value}"));
+        }
+        for trouble in &login.troubles {
+            line(&mut out, format_args!("  ! {trouble}"));
+        }
+    }
     out
 }
 
@@ -144,7 +209,7 @@ pub fn verb(verb: Verb) -> &'static str {
     }
 }
 
-fn sign(verb: Verb) -> char {
+pub fn sign(verb: Verb) -> char {
     match verb {
         Verb::Create => '+',
         Verb::Update | Verb::Ensure => '~',

@@ -2,6 +2,7 @@
 //! itself.
 
 pub mod document;
+pub mod graph;
 pub mod human;
 
-pub use document::{PlanDocument, ReportDocument};
+pub use document::{DriftDocument, GraphDocument, LoginStatus, PlanDocument, ReportDocument, StatusDocument};

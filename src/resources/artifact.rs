@@ -42,6 +42,13 @@ impl Zip {
     pub fn sha256(&self) -> &str {
         &self.sha256
     }
+
+    /// The same digest as Lambda writes it.
+    pub fn sha256_base64(&self) -> String {
+        use base64::Engine;
+        use sha2::{Digest, Sha256};
+        base64::engine::general_purpose::STANDARD.encode(Sha256::digest(&self.bytes))
+    }
 }
 
 impl fmt::Debug for Zip {

@@ -181,6 +181,7 @@ kinds! {
     VpcEndpoint in vpc_endpoint,
 }
 
+pub mod function_log;
 mod functions;
 mod template;
 pub use functions::{FunctionError, FunctionNames};

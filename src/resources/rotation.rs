@@ -1,6 +1,7 @@
 //! `rotation`: a secret's schedule, and the proof that it works. Settled means that a rotation has really
 //! run to its end, which the function only lets happen after the new password has logged in.
 
+use super::function_log::last_error;
 use super::functions::FunctionNames;
 use super::login::Login;
 use super::secret::Secret;
@@ -12,6 +13,7 @@ use crate::execute::Applied;
 use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown};
 use crate::resource::{AWAIT, Diff, Known, NotProduced, Refusal, Resource, Settled, Step, Verb, unobservable};
 use aws_sdk_secretsmanager::types::RotationRulesType;
+use std::fmt;
 use std::time::Duration;
 
 #[derive(Debug, Clone)]
@@ -51,17 +53,23 @@ impl Rules {
     }
 
     fn shown(&self) -> Shown {
+        if self.every_days.is_none() && self.expression.is_none() { Shown::Unset } else { Shown::text(self) }
+    }
+}
+
+impl fmt::Display for Rules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { every_days, expression, window } = self;
-        let rule = match (expression, every_days) {
-            (Some(expression), _) => expression.clone(),
-            (None, Some(1)) => "every day".to_owned(),
-            (None, Some(days)) => format!("every {days} days"),
-            (None, None) => return Shown::Unset,
-        };
-        Shown::Text(match window {
-            Some(window) => format!("{rule}, within {window}"),
-            None => rule,
-        })
+        match (expression, every_days) {
+            (Some(expression), _) => f.write_str(expression)?,
+            (None, Some(1)) => f.write_str("every day")?,
+            (None, Some(days)) => write!(f, "every {days} days")?,
+            (None, None) => f.write_str("none")?,
+        }
+        match window {
+            Some(window) => write!(f, ", within {window}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -76,7 +84,17 @@ pub struct Observed {
     pub pending: bool,
     /// What the function said last, while something is pending.
     pub trouble: Option<String>,
+    /// Unix seconds.
+    pub last_rotated: Option<i64>,
+    /// Unix seconds: the last moment for the next one to start.
+    pub next_rotation: Option<i64>,
+    /// That moment passed over an hour before the observation.
+    pub overdue: bool,
 }
+
+/// Secrets Manager starts a rotation within its window, and repeats a failed one for some time: what has not
+/// happened an hour past the window's end needs somebody.
+const OVERDUE_AFTER_SECONDS: i64 = 60 * 60;
 
 #[derive(Debug, Clone)]
 pub enum Change {
@@ -89,6 +107,18 @@ pub enum Change {
     Await,
     Cancel,
 }
+
+/// A rotation of which nothing is known.
+const NEVER: Observed = Observed {
+    function: None,
+    rules: Rules { every_days: None, expression: None, window: None },
+    rotated: false,
+    pending: false,
+    trouble: None,
+    last_rotated: None,
+    next_rotation: None,
+    overdue: false,
+};
 
 impl Rotation {
     pub fn at(login: &str) -> Ref<Self> {
@@ -145,6 +175,12 @@ impl Resource for Rotation {
         if live.rules != rules || live.function.as_ref() != Some(&want.function_arn) {
             steps.push(shown(cx.step("reschedule", Verb::Update, Change::Reschedule)));
         }
+        if live.overdue {
+            cx.drift(
+                "the next rotation is overdue",
+                format!("pgrotate rotate FILE {} --wait, and read what it says", want.mark.address.name),
+            );
+        }
         if !live.rotated && !live.pending {
             steps.push(cx.step("rotate", Verb::Rotate, Change::Rotate).because("no rotation has ever finished"));
         }
@@ -183,7 +219,7 @@ impl Resource for Rotation {
     fn same(one: &Observed, other: &Observed) -> bool {
         // A scheduled rotation between plan and apply is nobody's doing.
         let without_progress =
-            |live: &Observed| Observed { rotated: false, pending: false, trouble: None, ..live.clone() };
+            |live: &Observed| Observed { function: live.function.clone(), rules: live.rules.clone(), ..NEVER };
         without_progress(one) == without_progress(other)
     }
 
@@ -192,8 +228,7 @@ impl Resource for Rotation {
             function: Some(want.function_arn.clone()),
             rules: Rules::of(&want.schedule),
             rotated: true,
-            pending: false,
-            trouble: None,
+            ..NEVER
         })
     }
 }
@@ -282,23 +317,12 @@ fn observed(secret: &SecretLook, trouble: Option<String>) -> Observed {
         rotated: secret.last_rotated.is_some(),
         pending: secret.pending().is_some(),
         trouble,
+        last_rotated: secret.last_rotated,
+        next_rotation: secret.next_rotation,
+        overdue: secret
+            .next_rotation
+            .is_some_and(|next| next + OVERDUE_AFTER_SECONDS < jiff::Timestamp::now().as_second()),
     }
-}
-
-/// The function's last line that tells of an error, of the last ten minutes.
-async fn last_error(aws: &Aws, function: &str) -> Result<Option<String>, LiveError> {
-    let filter = call("logs", "FilterLogEvents");
-    let since = jiff::Timestamp::now().as_millisecond() - 10 * 60 * 1000;
-    let request = aws
-        .logs
-        .filter_log_events()
-        .log_group_name(FunctionNames::log_group(function))
-        .filter_pattern("\"error\"")
-        .start_time(since);
-    let answer = absent(request.send().await.map_err(|error| filter.failed(error)), &["ResourceNotFoundException"])?;
-    let Some(answer) = answer else { return Ok(None) };
-    let last = answer.events().iter().max_by_key(|event| event.timestamp()).and_then(|event| event.message());
-    Ok(last.map(|message| message.trim().to_owned()))
 }
 
 /// Asks Secrets Manager to rotate now; answers with the rotation's token, which is the new version's id.
@@ -308,48 +332,4 @@ pub async fn rotate_now(aws: &Aws, secret: &str) -> Result<String, LiveError> {
     let request = aws.secrets.rotate_secret().secret_id(secret).client_request_token(&token);
     request.send().await.map_err(|error| rotate.failed(error))?;
     Ok(token)
-}
-
-/// One line of a function's log about one rotation.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LogLine {
-    /// Unix milliseconds.
-    pub at: i64,
-    pub step: String,
-    /// `failed`, or what the step did.
-    pub outcome: String,
-    pub message: Option<String>,
-    pub milliseconds: u64,
-}
-
-/// What the rotation function has logged of the rotation `token` since `since` (Unix milliseconds), in
-/// order. Logs arrive some seconds late.
-pub async fn log_of(aws: &Aws, function: &str, token: &str, since: i64) -> Result<Vec<LogLine>, LiveError> {
-    let filter = call("logs", "FilterLogEvents");
-    let request = aws
-        .logs
-        .filter_log_events()
-        .log_group_name(FunctionNames::log_group(function))
-        .filter_pattern(format!("\"{token}\""))
-        .start_time(since);
-    let mut pages = request.into_paginator().send();
-    let mut lines = Vec::new();
-    while let Some(page) = pages.next().await {
-        let Some(page) = absent(page.map_err(|error| filter.failed(error)), &["ResourceNotFoundException"])? else {
-            break;
-        };
-        lines.extend(page.events().iter().filter_map(|event| {
-            // Lambda's own lines (START, REPORT) are not JSON and not ours.
-            let line: serde_json::Value = serde_json::from_str(event.message()?).ok()?;
-            (line["rotation"].as_str() == Some(token)).then(|| LogLine {
-                at: event.timestamp().unwrap_or(since),
-                step: line["step"].as_str().unwrap_or("?").to_owned(),
-                outcome: line["outcome"].as_str().unwrap_or("?").to_owned(),
-                message: line["message"].as_str().map(str::to_owned),
-                milliseconds: line["milliseconds"].as_u64().unwrap_or(0),
-            })
-        }));
-    }
-    lines.sort_by_key(|line| line.at);
-    Ok(lines)
 }

@@ -5,7 +5,7 @@ use super::{Live, LiveError, missing_tags};
 use crate::aws::{Aws, Look, absent, call};
 use crate::execute::Applied;
 use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown, Tags};
-use crate::resource::{Diff, Known, NotProduced, made_up_id, OutputOf, Refusal, Resource, Settled, Step, Verb, require_ours, unobservable};
+use crate::resource::{Diff, Known, NotProduced, made_up_id, OutputOf, Refusal, Resource, Risk, Settled, Step, Verb, require_ours, unobservable};
 use aws_sdk_ec2::types::{Filter, IpPermission, IpRange, Ipv6Range, ResourceType, SecurityGroupRule as Rule, Tag, TagSpecification};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -23,6 +23,8 @@ pub struct Desired {
     pub description: String,
     /// Addresses of the rules that the deployment wants in it: other rules of ours are no longer declared.
     pub rules: BTreeSet<String>,
+    /// Whether rules of nobody we know are taken away; otherwise they are drift and stay.
+    pub revoke_unmanaged: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -41,7 +43,7 @@ pub struct Observed {
 pub enum Change {
     Create,
     RevokeDefaultEgress { id: String, rules: BTreeSet<String> },
-    RevokeUndeclared { id: String, rules: BTreeSet<String> },
+    RevokeRules { id: String, rules: BTreeSet<String> },
     SetTags { id: String },
     Delete { id: String },
 }
@@ -118,7 +120,7 @@ impl Resource for SecurityGroup {
         if !undeclared.is_empty() {
             let rules = undeclared.values().map(|rule| (*rule).clone()).collect();
             steps.push(
-                cx.step("revoke-undeclared", Verb::Update, Change::RevokeUndeclared { id: live.id.clone(), rules })
+                cx.step("revoke-undeclared", Verb::Update, Change::RevokeRules { id: live.id.clone(), rules })
                     .attribute("rules", Shown::list(undeclared.keys()), Shown::Unset)
                     .because("no longer declared"),
             );
@@ -128,8 +130,21 @@ impl Resource for SecurityGroup {
             let change = Change::SetTags { id: live.id.clone() };
             steps.push(cx.step("set-tags", Verb::Update, change).set("tags", Shown::list(missing.keys())));
         }
-        for (rule, description) in &live.unmanaged {
-            cx.note(format!("unmanaged rule {rule} ({description}): not made by pgrotate, and left alone"));
+        if want.revoke_unmanaged && !live.unmanaged.is_empty() {
+            let rules = live.unmanaged.keys().cloned().collect();
+            steps.push(
+                cx.step("revoke-unmanaged", Verb::Update, Change::RevokeRules { id: live.id.clone(), rules })
+                    .risk(Risk::Interrupts)
+                    .attribute("unmanaged_rules", Shown::list(live.unmanaged.values()), Shown::Unset)
+                    .because("pgrotate did not make them, and unmanaged_rules = \"revoke\""),
+            );
+        } else {
+            for (rule, description) in &live.unmanaged {
+                cx.drift(
+                    format!("unmanaged rule {rule} ({description}): pgrotate did not make it, and leaves it alone"),
+                    "declare it under `allow` in [network], or set unmanaged_rules = \"revoke\" there and apply",
+                );
+            }
         }
         Ok(steps)
     }
@@ -213,7 +228,7 @@ impl Live for SecurityGroup {
                 return revoke_default_egress(aws, &id).await;
             }
             Change::RevokeDefaultEgress { id, rules } => revoke_egress(aws, id, rules).await?,
-            Change::RevokeUndeclared { id, rules } => {
+            Change::RevokeRules { id, rules } => {
                 let found = rules_of(aws, std::slice::from_ref(id)).await?;
                 for egress in [false, true] {
                     let mine: BTreeSet<_> = found
@@ -288,11 +303,12 @@ fn observed(want: &Desired, group: &Found) -> Observed {
         if is_default_egress(rule) {
             default_egress.insert(id);
         } else {
-            match want.mark.owner(&tags) {
-                Owner::OtherAddress(address) => {
+            // Both tags: a rule is revoked for no longer being declared, and that must not rest on one.
+            match want.mark.address_of_ours(&tags) {
+                Some(address) => {
                     ours.insert(address, id);
                 }
-                Owner::Us | Owner::OtherDeployment(_) | Owner::Nobody => {
+                None => {
                     unmanaged.insert(id, described(rule));
                 }
             }

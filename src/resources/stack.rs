@@ -3,6 +3,7 @@
 //! slow instance does not hold up the stack.
 
 use super::artifact::{Artifact, CodePlace};
+use super::functions::{self, FunctionLook, put_code};
 use super::db_instance::{DbInstance, MasterSecretArn, Server};
 use super::secret::{Secret, SecretArn};
 use super::security_group::{GroupId, SecurityGroup};
@@ -11,10 +12,10 @@ use super::{Live, LiveError, missing_tags};
 use crate::aws::{Aws, AwsError, Look, absent, call};
 use crate::execute::Applied;
 use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown, Tags, Val};
-use crate::resource::{AWAIT, Diff, Known, NotProduced, Refusal, Resource, Settled, Step, Verb, require_ours, unobservable};
+use crate::resource::{AWAIT, Diff, Known, NotProduced, Refusal, Resource, Risk, Settled, Step, Verb, require_ours, unobservable};
 use aws_sdk_cloudformation::types::{Capability, OnFailure, Parameter, Tag};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 #[derive(Debug, Clone)]
@@ -28,6 +29,8 @@ pub struct Desired {
     pub group: Ref<SecurityGroup>,
     pub admin_secret: Ref<Secret>,
     pub artifact: Ref<Artifact>,
+    /// SHA-256 of the artifact in Base64, as Lambda tells it of a function's code.
+    pub code: String,
     pub instance: Ref<DbInstance>,
 }
 
@@ -39,6 +42,8 @@ pub struct Observed {
     pub template: Value,
     pub parameters: BTreeMap<String, String>,
     pub tags: Tags,
+    /// By name, of those that exist.
+    pub functions: BTreeMap<String, FunctionLook>,
 }
 
 #[derive(Debug, Clone)]
@@ -47,6 +52,8 @@ pub enum Change {
     Update(Values),
     /// Only the parameters that come from the instance.
     SetHosts(Instance),
+    /// What was changed behind the stack: an update with an unchanged template would mend nothing.
+    Repair { configure: BTreeMap<String, FunctionLook>, code: BTreeMap<String, CodePlace> },
     Await,
     Delete,
 }
@@ -65,6 +72,14 @@ pub struct Values {
 pub struct Instance {
     pub server: Val<Server>,
     pub master_secret: Val<MasterSecretArn>,
+}
+
+impl Observed {
+    /// With the functions as template and parameters make them.
+    fn with_functions(mut self, code: &str) -> Self {
+        self.functions = template::functions(&self.template, &self.parameters, code);
+        self
+    }
 }
 
 impl Stack {
@@ -122,7 +137,20 @@ impl Resource for Stack {
         if live.status.ends_with("_IN_PROGRESS") {
             steps.push(cx.step(AWAIT, Verb::Ensure, Change::Await).because(format!("it is {}", live.status)));
         }
-        steps.extend(update(cx, want, live));
+        let missing: Vec<_> =
+            want.inputs.names.all().into_iter().filter(|name| !live.functions.contains_key(*name)).collect();
+        if steps.is_empty() && !missing.is_empty() {
+            // The template still says that they exist, so no update would make them again.
+            let why = format!("{} was deleted behind the stack", missing.join(", "));
+            steps.push(cx.step("delete", Verb::Delete, Change::Delete).risk(Risk::Interrupts).because(why));
+            steps.extend(create(cx, want));
+            return Ok(steps);
+        }
+        let updates = update(cx, want, live);
+        if steps.is_empty() && updates.is_empty() {
+            steps.extend(repair(cx, want, live));
+        }
+        steps.extend(updates);
         Ok(steps)
     }
 
@@ -182,7 +210,9 @@ impl Resource for Stack {
             template: template::build(&want.inputs),
             parameters: parameters.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
             tags: want.mark.tags(),
-        })
+            functions: BTreeMap::new(),
+        }
+        .with_functions(&want.code))
     }
 }
 
@@ -280,6 +310,39 @@ fn update(cx: &mut Diff<'_>, want: &Desired, live: &Observed) -> Vec<Step<Change
     steps
 }
 
+/// What differs from what the stack made, where the stack itself is as it should be. Values are not shown:
+/// what somebody has put there may be a secret.
+fn repair(cx: &mut Diff<'_>, want: &Desired, live: &Observed) -> Option<Step<Change>> {
+    let (mut configure, mut code, mut names) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+    let place = CodePlace {
+        bucket: live.parameters.get(template::CODE_BUCKET).cloned().unwrap_or_default(),
+        key: live.parameters.get(template::CODE_KEY).cloned().unwrap_or_default(),
+    };
+    for (function, made) in template::functions(&live.template, &live.parameters, &want.code) {
+        let Some(is) = live.functions.get(&function) else { continue };
+        if is.code != made.code {
+            names.insert(format!("{function}: code"));
+            code.insert(function.clone(), place.clone());
+        }
+        let all: BTreeSet<_> = is.environment.keys().chain(made.environment.keys()).collect();
+        let differing: Vec<_> =
+            all.into_iter().filter(|name| is.environment.get(*name) != made.environment.get(*name)).collect();
+        names.extend(differing.iter().map(|name| format!("{function}: environment {name}")));
+        for (what, is, made) in [("timeout", is.timeout, made.timeout), ("memory", is.memory, made.memory)] {
+            if is != made {
+                names.insert(format!("{function}: {what} {is} instead of {made}"));
+            }
+        }
+        if !is.same_settings(&made) {
+            configure.insert(function, made);
+        }
+    }
+    (!names.is_empty()).then(|| {
+        cx.step("repair", Verb::Update, Change::Repair { configure, code })
+            .attribute("changed_behind_the_stack", Shown::list(names), Shown::text("as the stack made it"))
+    })
+}
+
 /// A value that is yet to come counts as different: only the apply can tell.
 fn differs<T: std::fmt::Display>(value: &Val<T>, live: &str) -> bool {
     match value {
@@ -300,7 +363,7 @@ impl Live for Stack {
     async fn observe(look: &Look<'_>, wants: &[&Desired]) -> Result<Vec<Seen<Observed>>, LiveError> {
         let mut seen = Vec::with_capacity(wants.len());
         for want in wants {
-            seen.push(observe(look.aws, &want.name).await?);
+            seen.push(observe(look.aws, want).await?);
         }
         Ok(seen)
     }
@@ -353,6 +416,18 @@ impl Live for Stack {
                     .client_request_token(uuid::Uuid::new_v4().to_string());
                 return updated(aws, want, request.send().await.map_err(|error| update.failed(error))).await;
             }
+            Change::Repair { configure, code } => {
+                for (function, place) in code {
+                    if let Applied::NotYet { saying } = put_code(aws, function, place).await? {
+                        return Ok(Applied::NotYet { saying });
+                    }
+                }
+                for (function, look) in configure {
+                    if let Applied::NotYet { saying } = functions::configure(aws, function, look).await? {
+                        return Ok(Applied::NotYet { saying });
+                    }
+                }
+            }
             Change::Await => {}
             Change::Delete => {
                 let delete = call("cloudformation", "DeleteStack");
@@ -369,7 +444,7 @@ impl Live for Stack {
 async fn updated<T>(aws: &Aws, want: &Desired, answer: Result<T, AwsError>) -> Result<Applied, LiveError> {
     match answer {
         Ok(_) => Ok(Applied::Accepted),
-        Err(error) if error.is(&["ValidationError"]) => match observe(aws, &want.name).await? {
+        Err(error) if error.is(&["ValidationError"]) => match observe(aws, want).await? {
             Seen::Present(live) if live.status.ends_with("_IN_PROGRESS") => {
                 Ok(Applied::NotYet { saying: format!("the stack is {}", live.status) })
             }
@@ -408,7 +483,8 @@ fn instance_parameters(instance: &Instance, known: &Known) -> Result<Vec<Paramet
     ])
 }
 
-async fn observe(aws: &Aws, name: &str) -> Result<Seen<Observed>, LiveError> {
+async fn observe(aws: &Aws, want: &Desired) -> Result<Seen<Observed>, LiveError> {
+    let name = want.name.as_str();
     let describe = call("cloudformation", "DescribeStacks");
     let answer =
         aws.cloudformation.describe_stacks().stack_name(name).send().await.map_err(|error| describe.failed(error));
@@ -424,7 +500,10 @@ async fn observe(aws: &Aws, name: &str) -> Result<Seen<Observed>, LiveError> {
     let get = call("cloudformation", "GetTemplate");
     let answer = aws.cloudformation.get_template().stack_name(name).send().await.map_err(|error| get.failed(error));
     let body = absent(answer, &["ValidationError"])?.and_then(|answer| answer.template_body).unwrap_or_default();
+    let looks = want.inputs.names.all().map(|name| async move { Ok((name, functions::look(aws, name).await?)) });
+    let functions: Vec<_> = futures_util::future::try_join_all(looks).await.map_err(|error: LiveError| error)?;
     Ok(Seen::Present(Observed {
+        functions: functions.into_iter().filter_map(|(name, look)| Some((name.to_owned(), look?))).collect(),
         id: stack.stack_id().unwrap_or_default().to_owned(),
         status,
         reason: stack.stack_status_reason().map(str::to_owned),

@@ -1,11 +1,11 @@
 //! The CloudFormation template of the three functions. What is not known before an apply is a parameter,
 //! so that the template itself is a pure function of the config and can be compared to the live one.
 
-use super::functions::FunctionNames;
+use super::functions::{FunctionLook, FunctionNames};
 use crate::model::Place;
 use function_contract::{encode_tag, env, tag};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What the template depends on.
 #[derive(Debug, Clone)]
@@ -148,6 +148,34 @@ pub fn build(inputs: &Inputs) -> Value {
         part.add_to(&mut template, subnets);
     }
     template
+}
+
+/// The functions as the template, with `parameters`, makes them: by name. `code` is the zip's SHA-256 in
+/// Base64.
+pub fn functions(
+    template: &Value,
+    parameters: &BTreeMap<String, String>,
+    code: &str,
+) -> BTreeMap<String, FunctionLook> {
+    let resolved = |value: &Value| match value.get("Ref").and_then(Value::as_str) {
+        Some(parameter) => parameters.get(parameter).cloned().unwrap_or_default(),
+        None => value.as_str().unwrap_or_default().to_owned(),
+    };
+    let resources = template["Resources"].as_object().into_iter().flatten();
+    resources
+        .filter(|(_, resource)| resource["Type"] == "AWS::Lambda::Function")
+        .filter_map(|(_, resource)| {
+            let properties = &resource["Properties"];
+            let variables = properties["Environment"]["Variables"].as_object()?;
+            let look = FunctionLook {
+                environment: variables.iter().map(|(name, value)| (name.clone(), resolved(value))).collect(),
+                code: code.to_owned(),
+                timeout: properties["Timeout"].as_i64()?,
+                memory: properties["MemorySize"].as_i64()?,
+            };
+            Some((properties["FunctionName"].as_str()?.to_owned(), look))
+        })
+        .collect()
 }
 
 /// One function with its role and log group.

@@ -140,9 +140,10 @@ fn cargo(options: &Options) -> Command {
     // Unit separators, not spaces: a path may hold a space. This variable also outranks any
     // `rustflags` of a cargo configuration file.
     command.env("CARGO_ENCODED_RUSTFLAGS", rust.join(std::ffi::OsStr::new("\u{1f}")));
-    // aws-lc is C, and its error records name the source file.
-    let c: Vec<OsString> = maps.iter().map(|map| flag("-ffile-prefix-map=", map)).collect();
-    command.env("CFLAGS", c.join(std::ffi::OsStr::new(" ")));
+    // aws-lc is C, and its error records name the source file. Quoted as a shell would: a path may hold a space.
+    let quoted = |map| format!("'{}'", flag("-ffile-prefix-map=", map).to_string_lossy().replace('\'', "'\\''"));
+    command.env("CFLAGS", maps.iter().map(quoted).collect::<Vec<_>>().join(" "));
+    command.env("CC_SHELL_ESCAPED_FLAGS", "1");
     command.current_dir(&options.workspace_root);
     command.args(["build", "--locked", "--package", "rotation-function", "--bin", "bootstrap", "--profile", PROFILE]);
     command.arg("--target-dir").arg(&options.target_dir);

@@ -59,7 +59,7 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
                 "repaired: AWSCURRENT did not log in ({refusal}), and the role is this deployment's own"
             ));
         }
-        let on_behalf = |error: DatabaseError| missing_grant(error, base, &admin.username);
+        let on_behalf = |error: DatabaseError| FunctionError::from(error).or_missing_grant(base, &admin.username);
         let clone_role = match found.remove(&clone) {
             Some(role) => {
                 ownership::check_mark(&role, &mark, Some(&admin.username))?;
@@ -78,7 +78,9 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         // Last, so that a pending version that logs in has everything else too.
         let server = ServerFacts::read(session).await?;
         let verifier = Verifier::of(&pending.value.password, server.iterations)?;
-        let on_role = |error: DatabaseError| missing_grant(error, &pending.value.username, &admin.username);
+        let on_role = |error: DatabaseError| {
+            FunctionError::from(error).or_missing_grant(&pending.value.username, &admin.username)
+        };
         roles::set_password(session, &pending.value.username, &verifier).await.map_err(on_role)?;
         Ok(("password set", notes))
     }
@@ -98,14 +100,5 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
             }
             Err(error) => Err(error.into()),
         }
-    }
-}
-
-/// Says what to do where the admin login lacks ADMIN OPTION on `role`.
-pub(crate) fn missing_grant(error: DatabaseError, role: &str, admin: &str) -> FunctionError {
-    if error.is_not_permitted() {
-        FunctionError::MissingGrant { source: error, grant: roles::admin_grant(role, admin) }
-    } else {
-        error.into()
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::types::{FromSql, ToSql, Type};
 use tokio_postgres::{Client, Config, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -28,7 +28,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Start-up options; they outrank what ALTER ROLE … SET says.
 /// - timeouts: nothing we run takes longer than milliseconds unless it waits;
-/// - idle_session_timeout: a frozen Lambda must not hold an advisory lock for as long as it stays frozen;
+/// - idle_session_timeout (which PostgreSQL has since 14): a frozen Lambda must not hold an advisory lock for as long as it stays frozen;
 /// - search_path: a function or operator in someone's schema must not be run by the admin login;
 /// - role: a clone logs in as its base (`ALTER ROLE … SET role`), which may not change the clone's password;
 /// - the rest pins how values are read and printed.
@@ -253,6 +253,16 @@ fn failed(server: &str, what: &'static str, error: &tokio_postgres::Error) -> Da
     } else {
         DatabaseError::Unexpected { server, what, because }
     }
+}
+
+/// A column of a row. Text that is not UTF-8, as a database of encoding SQL_ASCII may hold it, is an error here and
+/// not a panic.
+pub fn column<'r, T: FromSql<'r>>(row: &'r Row, index: usize) -> Result<T, DatabaseError> {
+    row.try_get(index).map_err(|error| DatabaseError::Unexpected {
+        server: "the server".to_owned(),
+        what: "a query of the catalogue",
+        because: error.to_string(),
+    })
 }
 
 /// A name as SQL wants it, whatever is in it. PostgreSQL has no way to write a NUL in a name; callers

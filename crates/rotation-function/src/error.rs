@@ -29,9 +29,12 @@ pub enum FunctionError {
         grant = .grant.as_deref().map(|grant| format!("; and, on PostgreSQL 16 or later: {grant}")).unwrap_or_default()
     )]
     RoleNotOurs { role: String, quoted: String, mark: String, grant: Option<String> },
-    /// The admin login lacks a grant, without which it can rotate nothing.
-    #[error("{source}; the admin login needs this, on PostgreSQL 16 or later: {grant}")]
+    /// The login that does the work lacks ADMIN OPTION, without which it reaches no role since PostgreSQL 16.
+    #[error("{source}; what is missing, on PostgreSQL 16 or later: {grant}")]
     MissingGrant { source: DatabaseError, grant: String },
+    /// The invocation's time is nearly up.
+    #[error("the time of this invocation ran out: nothing is broken by it, and the same again goes on from here")]
+    OutOfTime,
     /// Another run holds the login's lock.
     #[error("another run holds the lock of login \"{login}\": try again when it has ended")]
     Busy { login: String },
@@ -53,6 +56,16 @@ impl FunctionError {
         move |source| Self::SecretValue { secret: secret.to_owned(), source }
     }
 
+    /// Says what to grant, where `login` was refused for want of ADMIN OPTION on `role`.
+    pub(crate) fn or_missing_grant(self, role: &str, login: &str) -> Self {
+        match self {
+            Self::Database(source) if source.is_not_permitted() => {
+                Self::MissingGrant { source, grant: crate::roles::admin_grant(role, login) }
+            }
+            other => other,
+        }
+    }
+
     /// One of [`function_contract::error_type`].
     pub fn error_type(&self) -> &'static str {
         match self {
@@ -61,7 +74,7 @@ impl FunctionError {
             Self::SecretRefused { .. } | Self::SecretValue { .. } => error_type::SECRET_REFUSED,
             Self::RoleNotOurs { .. } => error_type::ROLE_NOT_OURS,
             Self::Busy { .. } => error_type::BUSY,
-            Self::Database(DatabaseError::Unreachable { .. }) => error_type::UNREACHABLE,
+            Self::OutOfTime | Self::Database(DatabaseError::Unreachable { .. }) => error_type::UNREACHABLE,
             Self::MissingGrant { .. } => error_type::DATABASE_REFUSED,
             Self::Database(DatabaseError::Refused { .. } | DatabaseError::Unexpected { .. }) => {
                 error_type::DATABASE_REFUSED

@@ -16,6 +16,9 @@ use tokio::time::Instant;
 /// Kept back from the invocation's time for closing connections and answering.
 const MARGIN: Duration = Duration::from_secs(3);
 
+/// How long sessions get to say goodbye when the time has run out, before Lambda freezes the process.
+const GOODBYE: Duration = Duration::from_millis(200);
+
 /// Answers one invocation, whose time ends `remaining` from now, and logs one line about it.
 pub async fn handle<S: SecretStore, D: Database>(
     config: &Config,
@@ -28,16 +31,9 @@ pub async fn handle<S: SecretStore, D: Database>(
     let context = Context { config, store, database, until: began + remaining.saturating_sub(MARGIN) };
     match config.function {
         Function::Rotation => {
-            let event = match RotationEvent::parse(payload) {
-                Ok(event) => event,
-                Err(error) => {
-                    let result: Result<Value, _> = Err(error);
-                    Line::new(config, "unreadable").end(&result, "", began.elapsed());
-                    return result;
-                }
-            };
+            let event = logged(config, began, RotationEvent::parse(payload))?;
             let mut report = Report::default();
-            let result = context.rotate(&event, &mut report).await;
+            let result = in_time(&context, context.rotate(&event, &mut report)).await;
             let mut line = Line::new(config, event.step.as_str());
             line.rotation = Some(&event.token);
             line.login = report.login.as_deref();
@@ -46,25 +42,48 @@ pub async fn handle<S: SecretStore, D: Database>(
             result.map(|()| Value::Null)
         }
         Function::Provisioning => {
-            let request: ProvisioningRequest = read(payload)?;
+            let request: ProvisioningRequest = logged(config, began, read(payload))?;
             let (step, login) = match &request {
-                ProvisioningRequest::EnsureLogin(ensure) => ("ensureLogin", ensure.login.clone()),
-                ProvisioningRequest::DisableLogin { login, .. } => ("disableLogin", login.clone()),
+                ProvisioningRequest::EnsureLogin(ensure) => ("ensureLogin", &ensure.login),
+                ProvisioningRequest::DisableLogin { login, .. } => ("disableLogin", login),
             };
-            let result = context.provision(&request).await;
+            let result = in_time(&context, context.provision(&request)).await;
             let mut line = Line::new(config, step);
-            line.login = Some(&login);
+            line.login = Some(login);
             line.notes = result.as_ref().map_or(&[], |done| done.notes.as_slice());
             line.end(&result, "ensured", began.elapsed());
             answer(result?)
         }
         Function::Inspection => {
-            let request: InspectionRequest = read(payload)?;
-            let result = context.inspect(&request).await;
+            let request: InspectionRequest = logged(config, began, read(payload))?;
+            let result = in_time(&context, context.inspect(&request)).await;
             Line::new(config, "inspect").end(&result, "inspected", began.elapsed());
             answer(result?)
         }
     }
+}
+
+/// Lets `work` run as long as there is time. To be stopped anywhere is safe for it, and an answer that says
+/// so is better than Lambda's "Task timed out".
+async fn in_time<S, D, T>(
+    context: &Context<'_, S, D>,
+    work: impl Future<Output = Result<T, FunctionError>>,
+) -> Result<T, FunctionError> {
+    match tokio::time::timeout_at(context.until, work).await {
+        Ok(result) => result,
+        Err(_) => {
+            tokio::time::sleep(GOODBYE).await;
+            Err(FunctionError::OutOfTime)
+        }
+    }
+}
+
+/// Logs an event that could not be read.
+fn logged<T>(config: &Config, began: Instant, result: Result<T, FunctionError>) -> Result<T, FunctionError> {
+    if result.is_err() {
+        Line::new(config, "unreadable").end(&result, "", began.elapsed());
+    }
+    result
 }
 
 fn read<T: serde::de::DeserializeOwned>(payload: Value) -> Result<T, FunctionError> {

@@ -4,7 +4,7 @@
 //! this function must not be able to reach a role or a secret that is not the deployment's.
 
 use crate::context::{Context, Version, candidates};
-use crate::database::{Database, DatabaseError, Login, Session, identifier, literal};
+use crate::database::{Database, DatabaseError, Login, Session, column, identifier, literal};
 use crate::error::FunctionError;
 use crate::password::Password;
 use crate::roles::{self, Role, ServerFacts};
@@ -83,13 +83,15 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         for role in found.values() {
             // Of a single user there is no clone: a role of that name is somebody else's business.
             if role.name == login || ensure.strategy == Strategy::AlternatingUsers {
-                refuse_foreign(role, &mark, &master.username, admin)?;
+                refuse_foreign(role, &mark, &master.username)?;
             }
         }
         let (version, value_stored) = self.ensure_value(ensure).await?;
         let mut work =
             Work { session, server: ServerFacts::read(session).await?, ensure, mark, admin, notes: Vec::new() };
-        let role_created = self.ensure_roles(&mut work, &version, &found).await?;
+        let made = self.ensure_roles(&mut work, &version, &found).await;
+        // On PostgreSQL 16 the master reaches roles that it made; one it is to take over must be given to it.
+        let role_created = made.map_err(|error| error.or_missing_grant(&version.value.username, &master.username))?;
         Ok(Provisioned {
             login: ensure.login.clone(),
             version: Some(version.id),
@@ -253,7 +255,7 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
                 notes.push(format!("role {} is not this deployment's and was left alone", identifier(&clone)));
                 continue;
             }
-            refuse_foreign(role, &mark, &master.username, None)?;
+            refuse_foreign(role, &mark, &master.username)?;
             if role.facts.can_login {
                 let sql = format!("ALTER ROLE {} NOLOGIN", identifier(&role.name));
                 session.change("taking LOGIN away", &sql).await?;
@@ -275,13 +277,14 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
                 }
             };
             let rows = master.session.query("whether it is a replica", "SELECT pg_is_in_recovery()", &[]).await;
-            match rows.map(|rows| rows.first().is_some_and(|row| row.get(0))) {
+            let replica = rows.and_then(|rows| rows.first().map_or(Ok(true), |row| column::<bool>(row, 0)));
+            match replica {
                 Ok(false) => return Ok(master),
                 Ok(true) => master.session.close().await,
                 Err(error) => last = Some(error.into()),
             }
         }
-        Err(last.unwrap_or_else(|| FunctionError::Config(ConfigError::Missing(env::HOSTS))))
+        Err(last.unwrap_or(FunctionError::Config(ConfigError::Missing(env::HOSTS))))
     }
 
     /// Logs in to the lock database. RDS replaces the master's password by its own schedule, so a refused
@@ -316,7 +319,7 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
 }
 
 /// Refuses a role that is the master's, a superuser's, an IAM user's, or not marked as ours.
-fn refuse_foreign(role: &Role, mark: &RoleComment, master: &str, admin: Option<&str>) -> Result<(), FunctionError> {
+fn refuse_foreign(role: &Role, mark: &RoleComment, master: &str) -> Result<(), FunctionError> {
     let because = if role.name == master {
         "it is the master user"
     } else if role.facts.superuser {
@@ -324,7 +327,7 @@ fn refuse_foreign(role: &Role, mark: &RoleComment, master: &str, admin: Option<&
     } else if role.uses_iam {
         "it is a member of rds_iam and has no use for a password"
     } else {
-        return ownership::check_mark(role, mark, admin);
+        return ownership::check_mark(role, mark, Some(master));
     };
     Err(FunctionError::BadEvent(format!("login {:?} is refused: {because}", role.name)))
 }

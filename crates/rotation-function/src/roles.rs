@@ -1,6 +1,6 @@
 //! Roles: what the catalogue says of them, and the statements that change them.
 
-use crate::database::{DatabaseError, Session, identifier, literal};
+use crate::database::{DatabaseError, Session, column, identifier, literal};
 use crate::scram::{DEFAULT_ITERATIONS, Verifier};
 use function_contract::{RoleComment, RoleFacts};
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,12 +30,18 @@ impl ServerFacts {
              current_setting('scram_iterations', true)::int4, \
              COALESCE(current_setting('rds.restrict_password_commands', true), 'off')";
         let rows = session.query("the server's settings", SQL, &[]).await?;
-        let row = rows.first();
-        let iterations = row.and_then(|row| row.get::<_, Option<i32>>(1)).and_then(|number| u32::try_from(number).ok());
-        let restricts = row.map_or(String::new(), |row| row.get(2));
+        let Some(row) = rows.first() else {
+            let (server, what) = ("the server".to_owned(), "a query of its settings");
+            return Err(DatabaseError::Unexpected { server, what, because: "no row".to_owned() });
+        };
+        let iterations: Option<i32> = column(row, 1)?;
+        let restricts: String = column(row, 2)?;
         Ok(Self {
-            version: row.map_or(0, |row| row.get(0)),
-            iterations: iterations.and_then(NonZeroU32::new).unwrap_or(DEFAULT_ITERATIONS),
+            version: column(row, 0)?,
+            iterations: iterations
+                .and_then(|number| u32::try_from(number).ok())
+                .and_then(NonZeroU32::new)
+                .unwrap_or(DEFAULT_ITERATIONS),
             restricts_passwords: matches!(restricts.as_str(), "on" | "1" | "true" | "yes"),
         })
     }
@@ -80,9 +86,10 @@ pub async fn read(session: &impl Session, names: &[&str]) -> Result<BTreeMap<Str
                  WHERE s.setrole = r.oid ORDER BY s.setdatabase, c.at) \
          FROM pg_roles r WHERE r.rolname::text = ANY($1)";
     let rows = session.query("a look at roles", ROLES, &[(&names, Type::TEXT_ARRAY)]).await?;
-    let roles = rows.iter().map(|row| {
-        let databases: Vec<String> = row.get(10);
-        let entries: Vec<String> = row.get(11);
+    let mut roles = BTreeMap::new();
+    for row in &rows {
+        let databases: Vec<String> = column(row, 10)?;
+        let entries: Vec<String> = column(row, 11)?;
         let settings: BTreeMap<SettingKey, String> = databases
             .into_iter()
             .zip(&entries)
@@ -94,20 +101,20 @@ pub async fn read(session: &impl Session, names: &[&str]) -> Result<BTreeMap<Str
             .collect();
         let everywhere = settings.iter().filter(|(key, _)| key.database.is_none());
         let facts = RoleFacts {
-            comment: row.get(1),
-            can_login: row.get(2),
-            create_role: row.get(3),
-            superuser: row.get(4),
-            connection_limit: row.get(5),
-            valid_until: row.get(6),
-            member_of: row.get(7),
-            administered_by: row.get(8),
+            comment: column(row, 1)?,
+            can_login: column(row, 2)?,
+            create_role: column(row, 3)?,
+            superuser: column(row, 4)?,
+            connection_limit: column(row, 5)?,
+            valid_until: column(row, 6)?,
+            member_of: column(row, 7)?,
+            administered_by: column(row, 8)?,
             settings: everywhere.map(|(key, value)| (key.name.clone(), value.clone())).collect(),
         };
-        let role = Role { name: row.get(0), facts, uses_iam: row.get(9), settings };
-        (role.name.clone(), role)
-    });
-    Ok(roles.collect())
+        let role = Role { name: column(row, 0)?, facts, uses_iam: column(row, 9)?, settings };
+        roles.insert(role.name.clone(), role);
+    }
+    Ok(roles)
 }
 
 /// What lets `admin` rotate `role` on PostgreSQL 16 and later, and no more than that: it neither inherits

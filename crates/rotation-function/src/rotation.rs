@@ -163,7 +163,8 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         let current = self.read_current(&event.secret, &gated.base).await?;
         self.prove(&current).await?;
         if self.strategy(&gated.info, &current)? == Strategy::AlternatingUsers {
-            self.retrying(async || Ok(self.log_in_as_admin().await?.session.close().await)).await?;
+            let admin = self.retrying(async || self.log_in_as_admin().await).await?;
+            admin.session.close().await;
         }
         Ok("rehearsed with AWSCURRENT")
     }

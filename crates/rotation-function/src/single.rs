@@ -9,7 +9,6 @@
 //! The database thus holds the password of AWSCURRENT, SETTING or IN_FORCE at every moment, and the next run
 //! tries all of them. A normal rotation moves one label.
 
-use crate::alternating::missing_grant;
 use crate::context::{Context, Version};
 use crate::database::{Database, Session};
 use crate::error::FunctionError;
@@ -135,11 +134,8 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
     /// secret are provably this deployment's.
     async fn set_for_locked_out(&self, event: &RotationEvent, gated: &Gated) -> Result<&'static str, FunctionError> {
         let admin = self.log_in_as_admin().await?;
-        let result = self.set_in_session(event, gated, &admin.session, None).await.map_err(|error| match error {
-            FunctionError::Database(error) => missing_grant(error, &gated.base, &admin.username),
-            error => error,
-        });
+        let result = self.set_in_session(event, gated, &admin.session, None).await;
         admin.session.close().await;
-        result
+        result.map_err(|error| error.or_missing_grant(&gated.base, &admin.username))
     }
 }

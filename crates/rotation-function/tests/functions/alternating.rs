@@ -45,19 +45,18 @@ async fn what_the_clone_makes_belongs_to_the_base_and_settings_are_mirrored() {
     let facts = world.inspect(&world.user_arn).await;
     let (Fact::Known(Some(role)), Fact::Known(Some(copy))) = (facts.role, facts.clone) else { panic!() };
     assert_eq!((copy.connection_limit, &copy.valid_until), (17, &Some("2100-01-02 03:04:05+00".to_owned())));
-    assert_eq!(copy.member_of, [world.user.clone()]);
+    assert_eq!(copy.member_of, std::slice::from_ref(&world.user));
     let mut settings = copy.settings.clone();
     assert_eq!(settings.remove("role"), Some(world.user.clone()));
     assert_eq!(settings, role.settings);
     assert_eq!(copy.comment, role.comment);
 
     // AWSCURRENT is the clone: its table is the base's, and the next turn can use it.
-    let sql = "DO $$ BEGIN IF current_setting('application_name') <> 'pgrotate' THEN RAISE 'name'; END IF; END $$; \
-               CREATE TABLE made_by_clone (id int)";
-    let path = format!("SET search_path = {schema}; {sql}");
-    world.as_current(&path).await.unwrap();
+    let name =
+        "DO $$ BEGIN IF current_setting('application_name') <> 'it''s, \"quoted\"' THEN RAISE 'name'; END IF; END $$";
+    world.as_current(&format!("{name}; CREATE TABLE made_by_clone (id int)")).await.unwrap();
     let owner = "SELECT tableowner::text FROM pg_tables WHERE tablename = 'made_by_clone'";
-    assert_eq!(world.server.texts(owner).await, [world.user.clone()]);
+    assert_eq!(world.server.texts(owner).await, std::slice::from_ref(&world.user));
     // What base loses, the clone loses.
     world.server.sql(&format!("ALTER ROLE {user} RESET ALL; ALTER ROLE {user} IN DATABASE postgres RESET ALL")).await;
     world.server.sql(&format!("ALTER ROLE {user} CONNECTION LIMIT -1 VALID UNTIL 'infinity'")).await;
@@ -116,15 +115,7 @@ async fn a_broken_current_is_repaired_and_said_so() {
 async fn calls_and_connections_of_a_rotation_are_few() {
     let world = World::new(Strategy::AlternatingUsers).await;
     world.rotate(&world.user_arn).await;
-    world.store.calls();
-    let token = crate::world::token();
-    world.store.start_rotation(&world.user_arn, &token).unwrap();
-    let mut counts = Vec::new();
-    for step in crate::world::STEPS {
-        let connections = || world.server.log().matches("connection authorized: user=").count();
-        let _ = connections;
-        world.step(&world.user_arn, step, &token).await.unwrap();
-        counts.push(world.store.calls().len());
-    }
-    assert_eq!(counts, [3, 5, 2, 4]);
+    let counts = world.counted_rotation().await;
+    // AWS calls and connections of createSecret, setSecret, testSecret, finishSecret.
+    assert_eq!(counts, [(3, 0), (5, 2), (2, 1), (4, 0)]);
 }

@@ -34,10 +34,15 @@ fn bin() -> PathBuf {
     if let Some(folder) = std::env::var_os("PGROTATE_TEST_POSTGRES") {
         return folder.into();
     }
-    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/sandbox-tools");
-    let sandbox = ["18", "17", "16"].map(|major| tools.join(format!("postgres-{major}/bin")));
-    let debian = ["18", "17", "16", "15"].map(|major| PathBuf::from(format!("/usr/lib/postgresql/{major}/bin")));
-    let found = sandbox.into_iter().chain(debian).find(|folder| folder.join("initdb").exists());
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let sandbox = fs::read_dir(target.join("sandbox-tools")).into_iter().flatten().flatten();
+    let sandbox = sandbox.filter(|entry| entry.file_name().to_string_lossy().starts_with("postgres-"));
+    let mut places: Vec<PathBuf> = sandbox.map(|entry| entry.path().join("bin")).collect();
+    // The newest first; Debian's after them.
+    places.sort_by(|one, other| other.cmp(one));
+    places.extend(["18", "17", "16", "15"].map(|major| PathBuf::from(format!("/usr/lib/postgresql/{major}/bin"))));
+    let found = places.into_iter().find(|folder| folder.join("initdb").exists());
     found.expect("no PostgreSQL: run `sandbox/ctl install`, or set PGROTATE_TEST_POSTGRES to its bin folder")
 }
 

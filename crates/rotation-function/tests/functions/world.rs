@@ -40,11 +40,16 @@ pub fn token() -> String {
     format!("{:08x}-0000-4000-8000-{:012x}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Postgres with the given PEM as the user's bundle.
-pub fn postgres(ca: &str, hosts: &str) -> Postgres {
+/// TLS with the given PEM as the user's bundle.
+fn client(ca: &str) -> rustls::ClientConfig {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join(CA_BUNDLE_FILE), ca).unwrap();
-    Postgres::new(tls::client(Some(folder.path())).unwrap(), Hosts::parse(hosts).unwrap())
+    tls::client(Some(folder.path())).unwrap()
+}
+
+/// Postgres with the given PEM as the user's bundle.
+pub fn postgres(ca: &str, hosts: &str) -> Postgres {
+    Postgres::new(client(ca), Hosts::parse(hosts).unwrap())
 }
 
 impl World {
@@ -149,6 +154,35 @@ impl World {
         self.steps(arn, &token).await.unwrap()
     }
 
+    /// The advisory lock's key of the user, computed by the server: releases must agree on it.
+    pub async fn lock_key(&self) -> String {
+        let sql = format!(
+            "SELECT ('x' || left(encode(sha256(convert_to('pgrotate login', 'UTF8') || '\\x00' || convert_to({}, 'UTF8')), \
+             'hex'), 16))::bit(64)::int8::text",
+            rotation_function::database::literal(&self.user)
+        );
+        self.server.texts(&sql).await.remove(0)
+    }
+
+    /// A rotation, with the AWS calls and the connections that each step made.
+    pub async fn counted_rotation(&self) -> Vec<(usize, usize)> {
+        let token = token();
+        self.store.start_rotation(&self.user_arn, &token).unwrap();
+        let logins = || {
+            let log = self.server.log();
+            let ours = |line: &&str| [&self.user, &self.admin].iter().any(|name| line.contains(name.as_str()));
+            log.lines().filter(|line| line.contains("connection authorized: user=")).filter(ours).count()
+        };
+        let mut counts = Vec::new();
+        for step in STEPS {
+            let before = logins();
+            self.store.calls();
+            self.step(&self.user_arn, step, &token).await.unwrap();
+            counts.push((self.store.calls().len(), logins() - before));
+        }
+        counts
+    }
+
     pub async fn inspect(&self, arn: &str) -> LoginFacts {
         let login = if arn == self.user_arn { &self.user } else { &self.admin };
         let login = InspectLogin { login: login.clone(), secret_arn: arn.to_owned() };
@@ -177,16 +211,27 @@ impl World {
         function_contract::clone_of(&self.user)
     }
 
-    /// Runs statements as the user, with AWSCURRENT.
-    pub async fn as_current(&self, sql: &str) -> Result<(), rotation_function::database::DatabaseError> {
-        use rotation_function::database::Session;
-        let context = self.context();
-        let current = context.read_current(&self.user_arn, &self.user).await.unwrap();
-        let session = context.log_in(&current.value, None).await.unwrap();
-        // As an application's session would be: the function's own start-up options switch the role off.
-        session.change("the test's statements", "RESET role").await?;
-        let result = session.change("the test's statements", sql).await;
-        session.close().await;
-        result
+    /// Runs statements with AWSCURRENT, in a session as an application opens it.
+    pub async fn as_current(&self, sql: &str) -> Result<(), tokio_postgres::Error> {
+        let value = self.current(&self.user_arn);
+        self.application(value["username"].as_str().unwrap(), value["password"].as_str().unwrap())
+            .await?
+            .batch_execute(sql)
+            .await
+    }
+
+    /// Logs in as an application does.
+    pub async fn application(
+        &self,
+        user: &str,
+        password: &str,
+    ) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
+        let mut config = tokio_postgres::Config::new();
+        config.host("127.0.0.1").port(self.server.port).dbname("postgres").user(user).password(password);
+        config.ssl_mode(tokio_postgres::config::SslMode::Require);
+        let tls = tokio_postgres_rustls::MakeRustlsConnect::new(client(&self.server.ca));
+        let (client, connection) = config.connect(tls).await?;
+        tokio::spawn(connection);
+        Ok(client)
     }
 }

@@ -1,0 +1,108 @@
+//! What a failover or a restart does to a connection, and that a step gets over it.
+
+use crate::world::{STEPS, World, token};
+use function_contract::{Strategy, error_type};
+use rotation_function::config::{Config, Hosts};
+use rotation_function::database::{identifier, literal};
+use std::time::Duration;
+
+async fn after(pause: Duration, work: impl Future<Output = ()>) {
+    tokio::time::sleep(pause).await;
+    work.await;
+}
+
+#[tokio::test]
+async fn a_writer_that_has_become_a_reader_is_waited_for() {
+    for strategy in [Strategy::AlternatingUsers, Strategy::SingleUser] {
+        let world = World::new(strategy).await;
+        let login = identifier(if strategy == Strategy::SingleUser { &world.user } else { &world.admin });
+        world.server.sql(&format!("ALTER ROLE {login} SET default_transaction_read_only = on")).await;
+        let reset = format!("ALTER ROLE {login} RESET default_transaction_read_only");
+        let pending = token();
+        world.store.start_rotation(&world.user_arn, &pending).unwrap();
+        let (result, ()) = tokio::join!(
+            world.steps(&world.user_arn, &pending),
+            after(Duration::from_millis(500), world.server.sql(&reset))
+        );
+        result.unwrap();
+        assert!(world.current_works(&world.user_arn).await);
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_is_cut_is_made_again() {
+    let world = World::new(Strategy::AlternatingUsers).await;
+    let pending = token();
+    world.store.start_rotation(&world.user_arn, &pending).unwrap();
+    world.step(&world.user_arn, "createSecret", &pending).await.unwrap();
+    // The step waits for the login's lock when its session is ended (57P01).
+    let context = world.context();
+    let current = context.read_current(&world.user_arn, &world.user).await.unwrap();
+    let holder = context.log_in(&current.value, Some("postgres")).await.unwrap();
+    let key = world.lock_key().await;
+    use rotation_function::database::Session;
+    holder.change("the lock", &format!("SELECT pg_advisory_lock({key})")).await.unwrap();
+    let cut = async {
+        let kill = format!(
+            "SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity WHERE usename = {} AND wait_event_type = 'Lock'",
+            literal(&world.admin)
+        );
+        assert_eq!(world.server.texts(&kill).await, ["true"]);
+        holder.close().await;
+    };
+    let (result, ()) =
+        tokio::join!(world.step(&world.user_arn, "setSecret", &pending), after(Duration::from_millis(500), cut));
+    result.unwrap();
+    for step in &STEPS[2..] {
+        world.step(&world.user_arn, step, &pending).await.unwrap();
+    }
+    assert!(world.current_works(&world.user_arn).await);
+}
+
+#[tokio::test]
+async fn a_server_that_is_down_is_given_up_in_time() {
+    let world = World::new(Strategy::SingleUser).await;
+    // A port that nothing listens on.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut value = world.current(&world.user_arn);
+    value["port"] = port.into();
+    world.store.put_by_hand(&world.user_arn, &token(), &value.to_string());
+    let hosts = format!("127.0.0.1:{port}");
+    let world = World {
+        database: crate::world::postgres(&world.server.ca, &hosts),
+        config: Config { hosts: Hosts::parse(&hosts).unwrap(), ..world.config.clone() },
+        ..world
+    };
+    let pending = token();
+    world.store.start_rotation(&world.user_arn, &pending).unwrap();
+    let began = std::time::Instant::now();
+    let error = world.step(&world.user_arn, "testSecret", &pending).await.unwrap_err();
+    assert_eq!(error.error_type(), error_type::UNREACHABLE);
+    let took = began.elapsed();
+    assert!(took > Duration::from_secs(2) && took < Duration::from_secs(15), "{took:?}");
+}
+
+#[tokio::test]
+async fn an_invocation_without_time_says_so() {
+    let world = World::new(Strategy::SingleUser).await;
+    let pending = token();
+    world.store.start_rotation(&world.user_arn, &pending).unwrap();
+    world.step(&world.user_arn, "createSecret", &pending).await.unwrap();
+    let context = world.context();
+    let current = context.read_current(&world.user_arn, &world.user).await.unwrap();
+    let holder = context.log_in(&current.value, Some("postgres")).await.unwrap();
+    use rotation_function::database::Session;
+    holder.change("the lock", &format!("SELECT pg_advisory_lock({})", world.lock_key().await)).await.unwrap();
+    let payload = serde_json::json!({"Step": "setSecret", "SecretId": world.user_arn, "ClientRequestToken": pending});
+    let remaining = Duration::from_secs(4);
+    let began = std::time::Instant::now();
+    let result =
+        rotation_function::handler::handle(&world.config, &world.store, &world.database, payload, remaining).await;
+    assert!(matches!(result, Err(rotation_function::error::FunctionError::OutOfTime)), "{result:?}");
+    assert!(began.elapsed() < remaining);
+    holder.close().await;
+    for step in &STEPS[1..] {
+        world.step(&world.user_arn, step, &pending).await.unwrap();
+    }
+    assert!(world.current_works(&world.user_arn).await);
+}

@@ -1,0 +1,106 @@
+//! What the functions log: one JSON line a step, in CloudWatch Logs.
+
+use super::LiveError;
+use super::functions::FunctionNames;
+use crate::aws::{Aws, absent, call};
+
+/// The function's last line that tells of an error, of the last ten minutes.
+pub(super) async fn last_error(aws: &Aws, function: &str) -> Result<Option<String>, LiveError> {
+    let filter = call("logs", "FilterLogEvents");
+    let since = jiff::Timestamp::now().as_millisecond() - 10 * 60 * 1000;
+    let request = aws
+        .logs
+        .filter_log_events()
+        .log_group_name(FunctionNames::log_group(function))
+        .filter_pattern("\"error\"")
+        .start_time(since);
+    let answer = absent(request.send().await.map_err(|error| filter.failed(error)), &["ResourceNotFoundException"])?;
+    let Some(answer) = answer else { return Ok(None) };
+    let last = answer.events().iter().max_by_key(|event| event.timestamp()).and_then(|event| event.message());
+    Ok(last.map(|message| message.trim().to_owned()))
+}
+
+/// One line of a function's log about one rotation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LogLine {
+    /// Unix milliseconds.
+    pub at: i64,
+    pub step: String,
+    /// `failed`, or what the step did.
+    pub outcome: String,
+    pub message: Option<String>,
+    pub milliseconds: u64,
+}
+
+/// What the rotation function has logged of the rotation `token` since `since` (Unix milliseconds), in
+/// order. Logs arrive some seconds late.
+pub async fn log_of(aws: &Aws, function: &str, token: &str, since: i64) -> Result<Vec<LogLine>, LiveError> {
+    let mut lines = Vec::new();
+    for_each_line(aws, function, token, since, |at, _, line| {
+        if line["rotation"].as_str() == Some(token) {
+            lines.push(LogLine {
+                at,
+                step: line["step"].as_str().unwrap_or("?").to_owned(),
+                outcome: line["outcome"].as_str().unwrap_or("?").to_owned(),
+                message: line["message"].as_str().map(str::to_owned),
+                milliseconds: line["milliseconds"].as_u64().unwrap_or(0),
+            });
+        }
+    })
+    .await?;
+    lines.sort_by_key(|line| line.at);
+    Ok(lines)
+}
+
+/// The last lines, at most `most`, that a function has logged about `login` since `since` (Unix
+/// milliseconds), as they are.
+pub async fn log_about(
+    aws: &Aws,
+    function: &str,
+    login: &str,
+    since: i64,
+    most: usize,
+) -> Result<Vec<(i64, String)>, LiveError> {
+    let mut found = Vec::new();
+    for_each_line(aws, function, login, since, |at, text, line| {
+        if line["login"].as_str() == Some(login) {
+            found.push((at, text.trim().to_owned()));
+        }
+    })
+    .await?;
+    found.sort();
+    Ok(found.split_off(found.len().saturating_sub(most)))
+}
+
+/// Every JSON line of a function's log that holds `term`: (Unix milliseconds, text, the line read).
+async fn for_each_line(
+    aws: &Aws,
+    function: &str,
+    term: &str,
+    since: i64,
+    mut each: impl FnMut(i64, &str, &serde_json::Value),
+) -> Result<(), LiveError> {
+    let filter = call("logs", "FilterLogEvents");
+    let request = aws
+        .logs
+        .filter_log_events()
+        .log_group_name(FunctionNames::log_group(function))
+        // A quoted term is looked for as it stands; a quote inside is escaped.
+        .filter_pattern(format!("\"{}\"", term.replace('\\', "\\\\").replace('"', "\\\"")))
+        .start_time(since);
+    let mut pages = request.into_paginator().send();
+    while let Some(page) = pages.next().await {
+        let Some(page) = absent(page.map_err(|error| filter.failed(error)), &["ResourceNotFoundException"])? else {
+            break;
+        };
+        for event in page.events() {
+            // Lambda's own lines (START, REPORT) are not JSON and not ours.
+            if let Some(text) = event.message()
+                && let Ok(line) = serde_json::from_str(text)
+            {
+                each(event.timestamp().unwrap_or(since), text, &line);
+            }
+        }
+    }
+    Ok(())
+}
