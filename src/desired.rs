@@ -161,6 +161,8 @@ fn check(config: &Config, place: &Place, network: &NetworkLook) -> Vec<ConfigErr
                 ConfigError::at(&subnet.span, format!("there is no subnet {} in {}", subnet.value, place.region))
                     .hint(format!("aws ec2 describe-subnets --filters Name=vpc-id,Values={}", vpc.value)),
             ),
+            // Without the VPC, where its subnets are tells nothing more.
+            Some(_) if network.vpc.is_none() => {}
             Some(look) if look.vpc != vpc.value => errors.push(
                 ConfigError::at(
                     &subnet.span,

@@ -82,8 +82,8 @@ impl Call {
                 request_id: answer.meta().extra("aws_request_id").map(str::to_owned),
             };
         }
-        let source: Box<dyn Error + Send + Sync> = Box::new(error);
-        if is_about_credentials(source.as_ref()) {
+        let source = root(&error).to_string().into();
+        if is_about_credentials(&error) {
             AwsError::NoCredentials { service, operation, source }
         } else {
             AwsError::Unreachable { service, operation, source }
@@ -102,6 +102,15 @@ impl Call {
 
 fn http_status<E>(error: &SdkError<E, HttpResponse>) -> String {
     error.raw_response().map_or_else(|| "Unknown".to_owned(), |raw| format!("HTTP {}", raw.status().as_u16()))
+}
+
+/// What happened; the causes above it ("dispatch failure", "other", "io error") name layers of the SDK.
+fn root<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
+    let mut root = error;
+    while let Some(cause) = root.source() {
+        root = cause;
+    }
+    root
 }
 
 fn is_about_credentials(error: &(dyn Error + 'static)) -> bool {

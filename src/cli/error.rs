@@ -92,6 +92,11 @@ impl CliError {
         match self {
             Self::Live(error) => live_hint(error),
             Self::Zip(ZipError::NotBuilt) => Some("make function, or name a zip by --function-zip".to_owned()),
+            Self::Zip(ZipError::Unreadable { .. }) => Some("check the path, and that you may read it".to_owned()),
+            Self::Zip(ZipError::NoCertificate { .. }) => {
+                Some("name a PEM file of certificate authorities by --ca-bundle, or leave it out".to_owned())
+            }
+            Self::NoSuchLogin { .. } => Some("declare it as a [[user]] in the config, and apply".to_owned()),
             Self::WrongAccount { .. } => {
                 Some("use credentials of that account, or correct `account` in [aws]".to_owned())
             }
@@ -123,10 +128,13 @@ pub(super) fn live_hint(error: &LiveError) -> Option<String> {
         LiveError::NotProduced(_) => return None,
     };
     match error {
-        AwsError::NoCredentials { .. } => Some(
-            "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; try: aws sts get-caller-identity"
-                .to_owned(),
-        ),
+        AwsError::NoCredentials { .. } => Some(match std::env::var("AWS_PROFILE") {
+            Ok(profile) => format!("AWS_PROFILE is {profile}: see whether it is there by: aws configure list-profiles"),
+            Err(_) => {
+                "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; try: aws sts get-caller-identity"
+                    .to_owned()
+            }
+        }),
         AwsError::Unreachable { .. } => Some(match std::env::var("AWS_ENDPOINT_URL") {
             Ok(url) => format!("AWS_ENDPOINT_URL is {url}: is anything listening there?"),
             Err(_) => "check the region and the network".to_owned(),
@@ -140,6 +148,9 @@ pub(super) fn live_hint(error: &LiveError) -> Option<String> {
             }
             "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => {
                 Some(format!("allow {service}:{operation} to these credentials"))
+            }
+            "ResourceNotFoundException" if *operation == "RotateSecret" => {
+                Some("it is declared and not made yet: pgrotate apply makes it".to_owned())
             }
             _ => None,
         },

@@ -9,7 +9,7 @@ use super::stack::Stack;
 use super::{Live, LiveError};
 use crate::aws::{Aws, Look};
 use crate::execute::Applied;
-use crate::model::{Address, Kind, Mark, Ref, Seen, Shown, Val};
+use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown, Val};
 use crate::resource::{Diff, Known, NotProduced, Refusal, Resource, Risk, Settled, Step, Verb};
 use function_contract::{
     Duty, EnsureLogin, Fact, InspectLogin, InspectionReport, InspectionRequest, LoginAttempt, LoginFacts, Provisioned,
@@ -44,6 +44,10 @@ pub struct Desired {
 }
 
 impl Desired {
+    fn secret_mark(&self) -> Mark {
+        Mark { deployment: self.mark.deployment.clone(), address: self.secret.address().clone() }
+    }
+
     fn comment(&self) -> RoleComment {
         RoleComment { deployment: self.mark.deployment.clone(), address: self.mark.address.to_string() }
     }
@@ -302,11 +306,21 @@ impl Live for Login {
             // inspection logs in with what secrets hold.
             if look.instance(&want.instance_identifier).await?.is_none() {
                 seen[at] = Some(Seen::Absent);
-            } else if let Some(secret) = look.secret(&want.secret_name).await?.filter(|s| s.deleted.is_none()) {
-                request.push(InspectLogin { login: want.login.clone(), secret_arn: secret.arn });
-                asked.push(at);
             } else {
-                seen[at] = Some(Seen::Unobservable("its secret does not exist yet".to_owned()));
+                match look.secret(&want.secret_name).await? {
+                    None => seen[at] = Some(Seen::Unobservable("its secret does not exist yet".to_owned())),
+                    Some(secret) if secret.deleted.is_some() => {
+                        seen[at] = Some(Seen::Unobservable("its secret is pending deletion".to_owned()));
+                    }
+                    // `secret` refuses it; its value is none of ours to try.
+                    Some(secret) if want.secret_mark().owner(&secret.tags) != Owner::Us => {
+                        seen[at] = Some(Seen::Unobservable("its secret is not this deployment's".to_owned()));
+                    }
+                    Some(secret) => {
+                        request.push(InspectLogin { login: want.login.clone(), secret_arn: secret.arn });
+                        asked.push(at);
+                    }
+                }
             }
         }
         if let Some(&first) = asked.first() {

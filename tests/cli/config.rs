@@ -1,0 +1,69 @@
+//! Files that are no config. Nothing of AWS is asked, so no credentials are needed.
+
+use crate::snapshot::{bare, check};
+use crate::support::ARTICLE;
+
+/// Every command says the same of a bad file.
+fn of_file(text: &str, name: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("bad.toml"), text).unwrap();
+    check(&bare(folder.path(), &["plan", "bad.toml"]).output().unwrap(), &[], name);
+    for command in
+        [&["apply", "--yes", "bad.toml"][..], &["destroy", "--yes", "bad.toml"], &["rotate", "bad.toml", "x"]]
+    {
+        check(&bare(folder.path(), command).output().unwrap(), &[], name);
+    }
+}
+
+fn article_with(old: &str, new: &str) -> String {
+    assert_eq!(ARTICLE.matches(old).count(), 1, "{old}");
+    ARTICLE.replace(old, new)
+}
+
+#[test]
+fn not_toml() {
+    of_file(&article_with("deployment = \"article\"", "deployment = \"article"), "not-toml");
+}
+
+#[test]
+fn an_unknown_key() {
+    of_file(&article_with("identifier = ", "identifer = "), "an-unknown-key");
+}
+
+#[test]
+fn a_wrong_type() {
+    of_file(&article_with("backup_days = 7 ", "backup_days = \"seven\" "), "a-wrong-type");
+}
+
+#[test]
+fn several_things_at_once() {
+    let text = article_with("every = \"10 days\"", "every = \"10 fortnights\"")
+        .replace("203.0.113.7/32", "203.0.113.7/33")
+        .replace("login = \"test_user1\"", "login = \"pg_user1\"");
+    of_file(&text, "several-things-at-once");
+}
+
+#[test]
+fn an_empty_file() {
+    of_file("", "an-empty-file");
+}
+
+#[test]
+fn not_utf_8() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("bad.toml"), b"deployment = \"caf\xe9\"\n").unwrap();
+    let done = bare(folder.path(), &["plan", "bad.toml"]).output().unwrap();
+    check(&done, &[], "not-utf-8");
+}
+
+#[test]
+fn a_missing_file() {
+    let folder = tempfile::tempdir().unwrap();
+    check(&bare(folder.path(), &["plan", "missing.toml"]).output().unwrap(), &[], "a-missing-file");
+}
+
+#[test]
+fn a_directory() {
+    let folder = tempfile::tempdir().unwrap();
+    check(&bare(folder.path(), &["plan", "."]).output().unwrap(), &[], "a-directory");
+}

@@ -1,0 +1,73 @@
+//! Who asks, and whom.
+
+use crate::snapshot::{bare, check};
+use crate::support::{ARTICLE, Account, path};
+use std::net::TcpListener;
+
+fn folder_with_article() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("article.toml"), ARTICLE).unwrap();
+    folder
+}
+
+#[test]
+fn none() {
+    let folder = folder_with_article();
+    let done = bare(folder.path(), &["plan", "article.toml"]).output().unwrap();
+    check(&done, &[], "no-credentials");
+}
+
+#[test]
+fn a_profile_that_does_not_exist() {
+    let folder = folder_with_article();
+    let done = bare(folder.path(), &["plan", "article.toml"]).env("AWS_PROFILE", "production").output().unwrap();
+    check(&done, &[], "a-profile-that-does-not-exist");
+}
+
+#[test]
+fn nobody_listens() {
+    let folder = folder_with_article();
+    // Bound and let go: nobody listens there, for the moment that this takes.
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let url = format!("http://127.0.0.1:{port}");
+    let done = bare(folder.path(), &["plan", "article.toml"])
+        .env("AWS_ENDPOINT_URL", &url)
+        .env("AWS_ACCESS_KEY_ID", "111122223333")
+        .env("AWS_SECRET_ACCESS_KEY", "no-credentials")
+        .output()
+        .unwrap();
+    check(&done, &[(&url, "[URL]"), (&port.to_string(), "[PORT]")], "nobody-listens");
+}
+
+#[test]
+fn another_account_than_declared() {
+    let account = Account::new();
+    let config = account.config(&ARTICLE.replace("# account = \"123456789012\" ", "account = \"123456789012\" "));
+    let before = account.requests().len();
+    for command in
+        [&["plan", path(&config)][..], &["apply", "--yes", path(&config)], &["destroy", "--yes", path(&config)]]
+    {
+        let done = account.command(command).output().unwrap();
+        check(&done, &[(&account.number, "[ACCOUNT]")], "another-account-than-declared");
+    }
+    let asked: Vec<_> = account.requests().split_off(before).into_iter().map(|(_, what)| what).collect();
+    assert_eq!(asked, ["sts.GetCallerIdentity"; 3], "nothing else was asked");
+}
+
+#[test]
+fn a_function_zip_that_is_not_there() {
+    let folder = folder_with_article();
+    let done = bare(folder.path(), &["plan", "article.toml", "--function-zip", "missing.zip"]).output().unwrap();
+    check(&done, &[], "a-function-zip-that-is-not-there");
+}
+
+#[test]
+fn a_ca_bundle_without_certificates() {
+    let folder = folder_with_article();
+    std::fs::write(folder.path().join("ca.pem"), "-----BEGIN PUBLIC KEY-----\n").unwrap();
+    let zip = crate::support::function_zip();
+    let done = bare(folder.path(), &["plan", "article.toml", "--ca-bundle", "ca.pem", "--function-zip", path(&zip)])
+        .output()
+        .unwrap();
+    check(&done, &[], "a-ca-bundle-without-certificates");
+}

@@ -1,0 +1,233 @@
+//! The executor: what it starts, what it leaves alone, and what it says of each.
+
+use crate::scenario::{SECOND_USER, Scenario, at, change, golden};
+use crate::simulation::{AT_ONCE, Simulation};
+use pgrotate::execute::{ActionError, Event, Limits, Outcome, Report, execute};
+use pgrotate::model::Seen;
+use pgrotate::plan::{Goal, Plan};
+use pgrotate::render::{ReportDocument, human};
+use pgrotate::resource::Family;
+use pgrotate::resources::{Kinds, Want};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// What became of it, as people read it, without the times.
+pub fn told(plan: &Plan<Kinds>, report: &Report) -> String {
+    let mut document = ReportDocument::of(plan, report, "article");
+    document.took = 0.0;
+    for outcome in &mut document.outcomes {
+        outcome.took = None;
+    }
+    human::report(&document)
+}
+
+async fn run(plan: &Plan<Kinds>, world: &Simulation) -> Report {
+    let (_stop, stopped) = watch::channel(false);
+    execute(plan, world, AT_ONCE, stopped, |_, _| {}).await
+}
+
+fn outcome<'a>(plan: &Plan<Kinds>, report: &'a Report, label: &str) -> &'a Outcome {
+    let number = plan.actions.iter().position(|action| action.label() == label);
+    &report.outcomes[number.unwrap_or_else(|| panic!("no action {label}"))]
+}
+
+#[tokio::test]
+async fn all_is_done_in_order() {
+    let article = Scenario::article();
+    let world = Simulation::new(article.nothing());
+    let plan = article.plan(Goal::Converge, &article.nothing()).unwrap();
+    let report = run(&plan, &world).await;
+    golden("report-all-done", &told(&plan, &report));
+    assert_eq!(world.applied.borrow().len(), plan.actions.len());
+    // Each change came after everything it waits for.
+    let applied = world.applied.borrow();
+    let when = |address: &pgrotate::model::Address| applied.iter().position(|done| done == address).unwrap();
+    for want in article.wants() {
+        let address = Kinds::address(&want);
+        for need in Kinds::needs(&want) {
+            // The stack alone is begun before what it refers to, and finished after it.
+            if !matches!(want, Want::Stack(_)) {
+                assert!(when(&need) < when(&address), "{address} before {need}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_waits_for_a_failure_is_skipped_by_name() {
+    let article = Scenario::article().and(SECOND_USER);
+    let world = Simulation::new(article.nothing()).denying(at("db_instance.my-postgres-instance"));
+    let plan = article.plan(Goal::Converge, &article.nothing()).unwrap();
+    let report = run(&plan, &world).await;
+    golden("report-instance-denied", &told(&plan, &report));
+}
+
+/// Whatever fails: every action is in the report, what does not wait for it is done, and what does is not.
+#[tokio::test]
+async fn whatever_fails_the_rest_goes_on() {
+    let article = Scenario::article();
+    let plan = article.plan(Goal::Converge, &article.nothing()).unwrap();
+    for (failing, action) in plan.actions.iter().enumerate() {
+        let world = Simulation::new(article.nothing()).denying(action.address.clone());
+        let report = run(&plan, &world).await;
+        assert_eq!(report.outcomes.len(), plan.actions.len());
+        let mut waiting = vec![false; plan.actions.len()];
+        for &number in plan.order.sorted() {
+            let denied = plan.actions[number].address == action.address;
+            waiting[number] = plan
+                .order
+                .prerequisites(number)
+                .iter()
+                .any(|&first| waiting[first] || plan.actions[first].address == action.address);
+            match &report.outcomes[number] {
+                Outcome::Skipped { after } => {
+                    assert!(waiting[number], "{} does not wait for {}", plan.actions[number].label(), action.address);
+                    assert_eq!(*after, action.address);
+                }
+                Outcome::Failed(ActionError::World(_)) => assert!(denied && !waiting[number]),
+                Outcome::Done(_) => assert!(!waiting[number] && !denied),
+                other => panic!("{failing}: {other:?}"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stop_cancels_what_has_not_begun() {
+    let article = Scenario::article();
+    let plan = article.plan(Goal::Converge, &article.nothing()).unwrap();
+    let world = Simulation::new(article.nothing());
+    let (stop, stopped) = watch::channel(false);
+    let mut stopping = false;
+    let report = execute(&plan, &world, AT_ONCE, stopped, |event, _| match event {
+        Event::Finished { action } if plan.actions[action].address == at("artifact.function") => {
+            stop.send(true).unwrap();
+        }
+        Event::Started { action } => assert!(!stopping, "{} after the stop", plan.actions[action].label()),
+        Event::Stopping => stopping = true,
+        _ => {}
+    })
+    .await;
+    assert!(stopping);
+    assert!(matches!(outcome(&plan, &report, "artifact.function"), Outcome::Done(_)));
+    assert!(matches!(outcome(&plan, &report, "rotation.test_user1"), Outcome::Cancelled));
+    for (number, outcome) in report.outcomes.iter().enumerate() {
+        let label = plan.actions[number].label();
+        assert!(matches!(outcome, Outcome::Done(_) | Outcome::Cancelled), "{label}: {outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_somebody_else_has_done_is_done() {
+    let article = Scenario::article();
+    let world = Simulation::new(article.nothing());
+    let plan = article.plan(Goal::Converge, &article.nothing()).unwrap();
+    let theirs = article.realised();
+    for address in ["security_group.database", "secret.test_user1", "db_subnet_group.my-db-subnet-group"] {
+        world.put(&at(address), theirs[&at(address)].clone());
+    }
+    let report = run(&plan, &world).await;
+    assert!(report.all_done(), "{}", told(&plan, &report));
+    for address in ["security_group.database", "secret.test_user1", "db_subnet_group.my-db-subnet-group"] {
+        assert!(matches!(outcome(&plan, &report, address), Outcome::AlreadyDone), "{address}");
+        assert!(!world.applied.borrow().contains(&at(address)), "{address} was changed all the same");
+    }
+}
+
+#[tokio::test]
+async fn what_has_moved_is_stale_and_is_not_touched() {
+    let article = Scenario::article();
+    let changed = article.with(r#"every = "10 days""#, r#"every = "20 days""#);
+    let plan = changed.plan(Goal::Converge, &article.realised()).unwrap();
+    let mut moved = article.realised();
+    change!(moved, Rotation, "rotation.test_user1", |live| live.rules.every_days = Some(5));
+    let world = Simulation::new(moved.clone());
+    let report = run(&plan, &world).await;
+    golden("report-stale", &told(&plan, &report));
+    assert!(world.applied.borrow().is_empty());
+}
+
+/// Somebody makes the same secret for something else, between plan and apply.
+#[tokio::test]
+async fn what_somebody_else_has_taken_is_refused() {
+    let article = Scenario::article();
+    let plan = article.plan(Goal::Converge, &article.nothing()).unwrap();
+    let mut theirs = article.realised();
+    change!(theirs, Secret, "secret.test_user1", |live| live.tags.clear());
+    let world = Simulation::new(article.nothing());
+    world.put(&at("secret.test_user1"), theirs[&at("secret.test_user1")].clone());
+    let report = run(&plan, &world).await;
+    assert!(matches!(
+        outcome(&plan, &report, "secret.test_user1"),
+        Outcome::Failed(ActionError::Refused(_)) | Outcome::Stale(_)
+    ));
+    assert!(!world.applied.borrow().contains(&at("secret.test_user1")));
+    assert!(matches!(outcome(&plan, &report, "login.test_user1"), Outcome::Skipped { .. }));
+}
+
+#[tokio::test]
+async fn what_is_not_yet_possible_is_asked_again() {
+    let article = Scenario::article();
+    let mut live = article.realised();
+    live.insert(at("rotation.test_user1"), Seen::Absent);
+    let plan = article.plan(Goal::Converge, &live).unwrap();
+    let world = Simulation::new(live);
+    world.not_yet.borrow_mut().insert(at("rotation.test_user1"), 3);
+    let (_stop, stopped) = watch::channel(false);
+    let mut said = Vec::new();
+    let report = execute(&plan, &world, AT_ONCE, stopped, |event, _| {
+        if let Event::Waiting { saying, .. } = event {
+            said.push(saying);
+        }
+    })
+    .await;
+    assert!(report.all_done());
+    assert_eq!(said, ["somebody else is at it"; 3]);
+    assert_eq!(*world.not_yet.borrow(), BTreeMap::from([(at("rotation.test_user1"), 0)]));
+}
+
+#[tokio::test]
+async fn patience_ends() {
+    let article = Scenario::article();
+    let mut live = article.realised();
+    live.insert(at("rotation.test_user1"), Seen::Absent);
+    let plan = article.plan(Goal::Converge, &live).unwrap();
+    let mut world = Simulation::new(live);
+    world.patience = Some(Duration::ZERO);
+    world.not_yet.borrow_mut().insert(at("rotation.test_user1"), usize::MAX);
+    let report = run(&plan, &world).await;
+    match &report.outcomes[..] {
+        [Outcome::Failed(ActionError::TimedOut { saying, .. })] => assert_eq!(saying, "somebody else is at it"),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// No more changes at once than the limit allows; waiting does not count.
+#[tokio::test]
+async fn changes_are_bounded() {
+    let article = Scenario::article();
+    let plan = article.plan(Goal::Converge, &article.nothing()).unwrap();
+    for limit in [1, 3] {
+        let world = Simulation::new(article.nothing());
+        let (_stop, stopped) = watch::channel(false);
+        let report = execute(&plan, &world, Limits { mutating: limit, ..AT_ONCE }, stopped, |_, _| {}).await;
+        assert!(report.all_done(), "{}", told(&plan, &report));
+        assert_eq!(world.busiest(), limit);
+    }
+}
+
+/// The report names every planned action once, in the order in which they could have run.
+#[tokio::test]
+async fn the_report_names_all() {
+    let article = Scenario::article();
+    let plan = article.plan(Goal::Destroy, &article.realised()).unwrap();
+    let world = Simulation::new(article.realised());
+    let report = run(&plan, &world).await;
+    let document = ReportDocument::of(&plan, &report, "article");
+    let named: Vec<_> = document.outcomes.iter().map(|o| (o.address.clone(), o.change)).collect();
+    let planned: Vec<_> =
+        plan.order.sorted().iter().map(|&n| (plan.actions[n].address.clone(), plan.actions[n].key)).collect();
+    assert_eq!(named, planned);
+    golden("report-destroyed", &told(&plan, &report));
+}

@@ -1,0 +1,296 @@
+//! One scenario, one readable file in `golden/`. UPDATE_EXPECT=1 rewrites them; read the difference.
+
+use crate::scenario::{SECOND_USER, Scenario, change, check_edges, document, golden, json, set};
+use function_contract::LoginAttempt;
+use pgrotate::model::Seen;
+use pgrotate::plan::Goal;
+use pgrotate::resources::db_instance::Version;
+use pgrotate::resources::rotation::Rules;
+use std::collections::BTreeSet;
+
+const ALLOW: &str = r#"allow = [{ cidr = "203.0.113.7/32", description = "office" }]"#;
+
+#[test]
+fn new_deployment() {
+    let article = Scenario::article();
+    article.converges("new-deployment", &article.nothing());
+}
+
+#[test]
+fn new_deployment_as_json() {
+    let article = Scenario::article();
+    let plan = article.plan(Goal::Converge, &article.nothing()).unwrap();
+    let document = document(&plan);
+    check_edges(&document);
+    golden("new-deployment-json", &json(&document));
+}
+
+#[test]
+fn unchanged() {
+    let article = Scenario::article();
+    article.converges("unchanged", &article.realised());
+}
+
+#[test]
+fn schedule_changed() {
+    let article = Scenario::article();
+    let changed = article.with(r#"every = "10 days""#, "cron = \"cron(0 4 ? * SUN *)\"\nwindow = \"2h\"");
+    changed.converges("schedule-changed", &article.realised());
+}
+
+#[test]
+fn user_added() {
+    let article = Scenario::article();
+    let more = article.and(SECOND_USER);
+    let mut live = more.nothing();
+    live.extend(article.realised());
+    more.converges("user-added", &live);
+}
+
+#[test]
+fn allow_rule_added() {
+    let article = Scenario::article();
+    let more = article.with(ALLOW, &ALLOW.replace("}]", "}, { cidr = \"2001:db8::/32\", description = \"home\" }]"));
+    let mut live = more.nothing();
+    live.extend(article.realised());
+    more.converges("allow-rule-added", &live);
+}
+
+#[test]
+fn allow_rule_removed() {
+    let article = Scenario::article();
+    article.with(ALLOW, "allow = []").converges("allow-rule-removed", &article.realised());
+}
+
+#[test]
+fn allow_rule_moved() {
+    let article = Scenario::article();
+    let moved = article.with("203.0.113.7/32", "198.51.100.0/24");
+    let mut live = moved.nothing();
+    live.extend(article.realised());
+    moved.converges("allow-rule-moved", &live);
+}
+
+#[test]
+fn allow_rule_described_otherwise() {
+    let article = Scenario::article();
+    article
+        .with("description = \"office\"", "description = \"the new office\"")
+        .converges("allow-rule-described", &article.realised());
+}
+
+#[test]
+fn class_changed() {
+    let article = Scenario::article();
+    article.with("class = \"db.t3.micro\"", "class = \"db.t3.small\"").converges("class-changed", &article.realised());
+}
+
+#[test]
+fn engine_minor_behind() {
+    let article = Scenario::article();
+    let newer = article.with("engine_version = \"16\"", "engine_version = \"16.8\"");
+    let mut live = article.realised();
+    change!(live, DbInstance, "db_instance.my-postgres-instance", |live| {
+        live.version = Version { major: 16, minor: Some(4) };
+    });
+    newer.converges("engine-minor-behind", &live);
+}
+
+/// RDS upgrades minor versions by itself: being ahead of what is asked for is no drift.
+#[test]
+fn engine_minor_ahead() {
+    let newer = Scenario::article().with("engine_version = \"16\"", "engine_version = \"16.4\"");
+    let mut live = newer.realised();
+    change!(live, DbInstance, "db_instance.my-postgres-instance", |live| {
+        live.version = Version { major: 16, minor: Some(9) };
+    });
+    assert!(newer.plan(Goal::Converge, &live).unwrap().actions.is_empty());
+}
+
+#[test]
+fn storage_grown() {
+    let article = Scenario::article();
+    article
+        .with("gib = 20, type = \"gp2\"", "gib = 50, type = \"gp3\"")
+        .converges("storage-grown", &article.realised());
+}
+
+#[test]
+fn function_code_changed() {
+    let article = Scenario::article();
+    let newer = article.with_code(b"the functions, mended");
+    let mut live = article.realised();
+    // The new zip's key is its own hash, so it is not there yet.
+    set(&mut live, "artifact.function", Seen::Absent);
+    newer.converges("function-code-changed", &live);
+}
+
+#[test]
+fn function_template_changed() {
+    let article = Scenario::article();
+    let mut live = article.realised();
+    change!(live, Stack, "stack.pgpasslambda-stack", |live| {
+        live.template["Resources"]["RotationFunction"]["Properties"]["Timeout"] = 30.into();
+    });
+    article.converges("function-template-changed", &live);
+}
+
+#[test]
+fn secret_pending_deletion() {
+    let article = Scenario::article();
+    let mut live = article.realised();
+    change!(live, Secret, "secret.test_user1", |live| live.deleted = true);
+    set(&mut live, "login.test_user1", Seen::Unobservable("its secret is pending deletion".to_owned()));
+    set(&mut live, "rotation.test_user1", Seen::Absent);
+    article.converges("secret-pending-deletion", &live);
+}
+
+#[test]
+fn rotation_cancelled() {
+    let article = Scenario::article();
+    let mut live = article.realised();
+    set(&mut live, "rotation.test_user1", Seen::Absent);
+    article.converges("rotation-cancelled", &live);
+}
+
+#[test]
+fn rotation_by_another_function() {
+    let article = Scenario::article();
+    let mut live = article.realised();
+    change!(live, Rotation, "rotation.test_user1", |live| {
+        live.function = Some("arn:aws:lambda:eu-north-1:111122223333:function:by-hand".to_owned());
+        live.rules = Rules { every_days: Some(1), expression: None, window: None };
+    });
+    article.converges("rotation-by-another-function", &live);
+}
+
+#[test]
+fn rotation_never_finished() {
+    let article = Scenario::article();
+    let mut live = article.realised();
+    change!(live, Rotation, "rotation.test_user1", |live| live.rotated = false);
+    change!(live, Rotation, "rotation.rotator_admin", |live| live.pending = true);
+    article.converges("rotation-never-finished", &live);
+}
+
+#[test]
+fn stack_rolled_back() {
+    let article = Scenario::article();
+    let mut live = article.realised();
+    change!(live, Stack, "stack.pgpasslambda-stack", |live| {
+        live.status = "ROLLBACK_COMPLETE".to_owned();
+        live.reason = Some("The following resource(s) failed to create: [RotationFunction].".to_owned());
+    });
+    for login in ["login.rotator_admin", "login.test_user1"] {
+        set(&mut live, login, Seen::Unobservable("the inspection function does not exist yet".to_owned()));
+    }
+    for rotation in ["rotation.rotator_admin", "rotation.test_user1"] {
+        set(&mut live, rotation, Seen::Absent);
+    }
+    article.converges("stack-rolled-back", &live);
+}
+
+#[test]
+fn instance_still_creating() {
+    let article = Scenario::article();
+    let mut live = article.realised();
+    change!(live, DbInstance, "db_instance.my-postgres-instance", |live| {
+        live.status = "creating".to_owned();
+        live.server = None;
+        live.master_secret = None;
+    });
+    for address in ["stack.pgpasslambda-stack", "login.rotator_admin", "login.test_user1"] {
+        set(&mut live, address, Seen::Absent);
+    }
+    for rotation in ["rotation.rotator_admin", "rotation.test_user1"] {
+        set(&mut live, rotation, Seen::Absent);
+    }
+    article.converges("instance-still-creating", &live);
+}
+
+#[test]
+fn everything_on_its_way() {
+    let article = Scenario::article();
+    let mut live = article.realised();
+    change!(live, Stack, "stack.pgpasslambda-stack", |live| live.status = "UPDATE_IN_PROGRESS".to_owned());
+    change!(live, VpcEndpoint, "vpc_endpoint.secretsmanager", |live| live.state = "pending".to_owned());
+    change!(live, DbInstance, "db_instance.my-postgres-instance", |live| live.status = "modifying".to_owned());
+    article.converges("everything-on-its-way", &live);
+}
+
+#[test]
+fn login_that_does_not_log_in() {
+    let article = Scenario::article();
+    let mut live = article.realised();
+    change!(live, Login, "login.test_user1", |live| {
+        live.current = Some(LoginAttempt::Refused {
+            sqlstate: "28P01".to_owned(),
+            message: "password authentication failed for user \"test_user1\"".to_owned(),
+        });
+    });
+    article.converges("login-that-does-not-log-in", &live);
+}
+
+#[test]
+fn login_unobservable() {
+    let article = Scenario::article();
+    let mut live = article.realised();
+    let why = "the function pgpasslambda-inspection failed: DatabaseUnreachable: no answer within 5 s";
+    set(&mut live, "login.test_user1", Seen::Unobservable(why.to_owned()));
+    article.converges("login-unobservable", &live);
+}
+
+#[test]
+fn group_as_aws_makes_it() {
+    let article = Scenario::article();
+    let mut live = article.realised();
+    change!(live, SecurityGroup, "security_group.function", |live| {
+        live.default_egress = BTreeSet::from(["sgr-00000000000000000".to_owned()]);
+        live.unmanaged.insert("sgr-11111111111111111".to_owned(), "port 22 from 10.0.0.0/8".to_owned());
+    });
+    article.converges("group-as-aws-makes-it", &live);
+}
+
+#[test]
+fn bucket_without_protection() {
+    let article = Scenario::article();
+    let mut live = article.realised();
+    // What an apply leaves that stops between making the bucket and tagging it.
+    change!(live, Bucket, "bucket.pgrotate-article-111122223333-eu-north-1", |live| {
+        live.tags.clear();
+        live.public_access_blocked = false;
+    });
+    article.converges("bucket-without-protection", &live);
+}
+
+#[test]
+fn endpoint_gone_and_rule_gone() {
+    let article = Scenario::article();
+    let mut live = article.realised();
+    set(&mut live, "vpc_endpoint.secretsmanager", Seen::Absent);
+    set(&mut live, "security_group_rule.function-to-database", Seen::Absent);
+    article.converges("endpoint-and-rule-gone", &live);
+}
+
+#[test]
+fn through_nat() {
+    let nat = Scenario::article().with(r#"secrets_manager = "endpoint""#, r#"secrets_manager = "nat""#);
+    nat.converges("through-nat", &nat.nothing());
+}
+
+/// A golden file that no scenario reads any more tells nothing.
+#[test]
+fn no_golden_file_is_left_over() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/plan");
+    let sources: String = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "rs"))
+        .map(|path| std::fs::read_to_string(path).unwrap())
+        .collect();
+    for entry in std::fs::read_dir(format!("{folder}/golden")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        assert!(sources.contains(&format!("\"{name}\"")), "no scenario reads {}", path.display());
+    }
+}

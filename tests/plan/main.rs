@@ -1,0 +1,11 @@
+//! Plans as text that a person can read in review, and the executor over a simulated AWS. No network, no
+//! process, no clock that matters.
+
+mod destroying;
+mod executing;
+mod golden;
+mod laws;
+mod refusing;
+mod scenario;
+mod simulation;
+mod stopping;

@@ -1,0 +1,112 @@
+//! What is there and not ours is refused, whatever its kind, and nothing is planned beside it.
+
+use crate::scenario::{Scenario, State, at, change, set};
+use function_contract::RoleComment;
+use pgrotate::model::{Mark, Seen, Tags};
+use pgrotate::plan::Goal;
+use pgrotate::resources::AnyLive;
+use pgrotate::resources::db_instance::{Observed, Version};
+
+/// Gives everything that has a mark to the deployment `other`, or to nobody.
+pub fn give_away(state: &mut State, other: Option<&str>) {
+    for (address, seen) in state.iter_mut() {
+        let Seen::Present(live) = seen else { continue };
+        let theirs = match other {
+            Some(deployment) => Mark { deployment: deployment.to_owned(), address: address.clone() }.tags(),
+            None => Tags::from([("made-by".to_owned(), "hand".to_owned())]),
+        };
+        match live {
+            AnyLive::Bucket(live) => live.tags = theirs,
+            AnyLive::DbInstance(live) => live.tags = theirs,
+            AnyLive::DbSubnetGroup(live) => live.tags = theirs,
+            AnyLive::Secret(live) => live.tags = theirs,
+            AnyLive::SecurityGroup(live) => live.tags = theirs,
+            AnyLive::Stack(live) => live.tags = theirs,
+            AnyLive::VpcEndpoint(live) => live.tags = theirs,
+            AnyLive::Login(live) => {
+                live.role.comment = other.map(|deployment| {
+                    RoleComment { deployment: deployment.to_owned(), address: address.to_string() }.text()
+                });
+            }
+            // A zip is named by its content and a rotation is its secret's: neither has an owner of its
+            // own. A rule that says what we want is taken over, in a group that is ours.
+            AnyLive::Artifact(_) | AnyLive::Rotation(_) => {}
+            AnyLive::SecurityGroupRule(live) => live.tags = theirs,
+        }
+    }
+}
+
+#[test]
+fn what_carries_no_mark() {
+    let article = Scenario::article();
+    let mut live = article.realised();
+    give_away(&mut live, None);
+    article.refuses("refuse-unmarked", Goal::Converge, &live);
+}
+
+#[test]
+fn what_belongs_to_another_deployment() {
+    let article = Scenario::article();
+    let mut live = article.realised();
+    give_away(&mut live, Some("billing"));
+    article.refuses("refuse-another-deployment", Goal::Converge, &live);
+}
+
+/// A restored snapshot carries the tags of what it was made from.
+#[test]
+fn what_carries_the_mark_of_something_else() {
+    let article = Scenario::article();
+    let mut live = article.realised();
+    let mark = Mark { deployment: "article".to_owned(), address: at("db_instance.the-original") };
+    change!(live, DbInstance, "db_instance.my-postgres-instance", |live| live.tags = mark.tags());
+    article.refuses("refuse-copied-tags", Goal::Converge, &live);
+}
+
+#[test]
+fn an_endpoint_of_somebody_else() {
+    let article = Scenario::article();
+    let mut live = article.nothing();
+    let mut theirs = article.realised();
+    change!(theirs, VpcEndpoint, "vpc_endpoint.secretsmanager", |live| live.tags.clear());
+    set(&mut live, "vpc_endpoint.secretsmanager", theirs.remove(&at("vpc_endpoint.secretsmanager")).unwrap());
+    article.refuses("refuse-endpoint-of-somebody-else", Goal::Converge, &live);
+}
+
+#[test]
+fn what_cannot_be_changed_in_place() {
+    let article = Scenario::article();
+    let instance = "db_instance.my-postgres-instance";
+    let cases: [(&str, fn(&mut Observed)); 4] = [
+        ("refuse-major-version", |live| live.version = Version { major: 15, minor: Some(8) }),
+        ("refuse-smaller-storage", |live| live.storage = 100),
+        ("refuse-encryption", |live| live.encrypted = false),
+        ("refuse-port", |live| live.port = 6432),
+    ];
+    for (name, change) in cases {
+        let mut live = article.realised();
+        change!(live, DbInstance, instance, |live| change(live));
+        article.refuses(name, Goal::Converge, &live);
+    }
+}
+
+#[test]
+fn what_could_not_be_looked_at() {
+    let article = Scenario::article();
+    let mut live = article.realised();
+    // Roles are seen through a function that may not exist yet; everything else must be seen.
+    for (address, seen) in live.iter_mut().filter(|(address, _)| address.kind.0 != "login") {
+        *seen = Seen::Unobservable(format!("no permission to describe {}", address.kind));
+    }
+    article.refuses("refuse-unobservable", Goal::Converge, &live);
+}
+
+#[test]
+fn a_stack_that_cannot_be_updated() {
+    let article = Scenario::article();
+    let mut live = article.realised();
+    change!(live, Stack, "stack.pgpasslambda-stack", |live| {
+        live.status = "UPDATE_ROLLBACK_FAILED".to_owned();
+        live.reason = Some("RotationFunction could not be restored".to_owned());
+    });
+    article.refuses("refuse-stack-stuck", Goal::Converge, &live);
+}

@@ -1,0 +1,188 @@
+//! What the tests start from: the article's deployment, changed by a text or two, and the state that a
+//! good apply of it leaves. There is no second, hand-kept model of AWS.
+
+use expect_test::expect_file;
+use pgrotate::aws::{NetworkLook, SubnetLook, VpcLook};
+use pgrotate::config;
+use pgrotate::desired;
+use pgrotate::model::{Address, Kind, Place, Seen};
+use pgrotate::plan::{Goal, Plan, PlanError, plan};
+use pgrotate::render::{PlanDocument, human};
+use pgrotate::resource::{Family, Known, Settled};
+use pgrotate::resources::artifact::Zip;
+use pgrotate::resources::{AnyLive, Kinds, Want};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub type State = BTreeMap<Address, Seen<AnyLive>>;
+
+pub const ARTICLE: &str = include_str!("../../configs/article.toml");
+
+/// A second user, to be put at the end of the article's file.
+pub const SECOND_USER: &str = "\n[[user]]\nlogin = \"reporting\"\nsecret = \"reporting_secret\"\nevery = \"30 days\"\n";
+
+/// A config and the function's code.
+#[derive(Clone)]
+pub struct Scenario {
+    pub text: String,
+    code: &'static [u8],
+}
+
+impl Scenario {
+    pub fn article() -> Self {
+        Self { text: ARTICLE.to_owned(), code: b"the functions" }
+    }
+
+    /// With one text of the file replaced, which must stand in it once.
+    pub fn with(&self, old: &str, new: &str) -> Self {
+        assert_eq!(self.text.matches(old).count(), 1, "`{old}` stands once in the config");
+        Self { text: self.text.replace(old, new), ..self.clone() }
+    }
+
+    pub fn and(&self, more: &str) -> Self {
+        Self { text: format!("{}{more}", self.text), ..self.clone() }
+    }
+
+    pub fn with_code(&self, code: &'static [u8]) -> Self {
+        Self { code, ..self.clone() }
+    }
+
+    pub fn wants(&self) -> Vec<Want> {
+        let config = config::parse("article.toml", &self.text).unwrap_or_else(|errors| panic!("{errors}"));
+        match desired::build(&config, &place(), &network(), &Zip::new(self.code.to_vec())) {
+            Ok(wants) => wants,
+            Err(errors) => panic!("{errors:?}"),
+        }
+    }
+
+    /// What a good apply leaves.
+    pub fn realised(&self) -> State {
+        realise(&self.wants())
+    }
+
+    /// A new account.
+    pub fn nothing(&self) -> State {
+        self.wants().iter().map(|want| (Kinds::address(want), Seen::Absent)).collect()
+    }
+
+    pub fn plan(&self, goal: Goal, live: &State) -> Result<Plan<Kinds>, PlanError> {
+        plan(goal, &self.wants(), live)
+    }
+
+    /// Plans, compares the text with the golden file, and checks what holds of every plan: its edges, that
+    /// it is the same each time, and that nothing is left to do once it is done.
+    pub fn converges(&self, name: &str, live: &State) {
+        let plan = self.plan(Goal::Converge, live).unwrap_or_else(|error| panic!("{error}"));
+        let document = document(&plan);
+        check_edges(&document);
+        assert_eq!(json(&document), json(&self::document(&self.plan(Goal::Converge, live).unwrap())));
+        golden(name, &human::plan(&document));
+        assert!(!plan.actions.is_empty() || plan.unchanged.len() == self.wants().len());
+        let after = self.plan(Goal::Converge, &self.realised()).unwrap_or_else(|error| panic!("{error}"));
+        assert!(after.actions.is_empty(), "planned again:\n{}", human::plan(&self::document(&after)));
+    }
+
+    /// Plans in vain, and compares what is refused and advised with the golden file.
+    pub fn refuses(&self, name: &str, goal: Goal, live: &State) {
+        let refusals = match self.plan(goal, live) {
+            Err(PlanError::Refused(refusals)) => refusals,
+            Err(error) => panic!("{error}"),
+            Ok(plan) => panic!("planned:\n{}", human::plan(&document(&plan))),
+        };
+        let lines = refusals.iter().map(|(address, refusal)| {
+            assert!(!refusal.hint.is_empty(), "{address} is refused without advice");
+            format!("refused: {address}: {}\nhint: {}\n", refusal.cause, refusal.hint)
+        });
+        golden(name, &lines.collect::<String>());
+    }
+}
+
+pub fn golden(name: &str, text: &str) {
+    expect_file![format!("golden/{name}.txt")].assert_eq(text);
+}
+
+pub fn document(plan: &Plan<Kinds>) -> PlanDocument {
+    PlanDocument::of(plan, "article", &place())
+}
+
+pub fn json(document: &PlanDocument) -> String {
+    serde_json::to_string_pretty(document).unwrap() + "\n"
+}
+
+/// Everything an action waits for is an action of this plan, and stands before it.
+pub fn check_edges(document: &PlanDocument) {
+    let mut labels = BTreeSet::new();
+    for action in &document.actions {
+        for first in &action.after {
+            assert!(labels.contains(first), "{} waits for {first}, which does not come before it", action.address);
+        }
+        labels.insert(action.address.to_string());
+        labels.insert(format!("{} ({})", action.address, action.change));
+    }
+}
+
+pub fn place() -> Place {
+    Place { partition: "aws".to_owned(), region: "eu-north-1".to_owned(), account: "111122223333".to_owned() }
+}
+
+fn network() -> NetworkLook {
+    let vpc = "vpc-02294c945121da772";
+    let subnet = |id: &str, zone: &str| (id.to_owned(), SubnetLook { vpc: vpc.to_owned(), zone: zone.to_owned() });
+    NetworkLook {
+        vpc: Some(VpcLook { cidrs: vec!["172.31.0.0/16".to_owned()], dns_support: true, dns_hostnames: true }),
+        subnets: BTreeMap::from([
+            subnet("subnet-05a8a2c78756260ed", "eu-north-1a"),
+            subnet("subnet-0cf57825fcf0c3cbd", "eu-north-1b"),
+        ]),
+    }
+}
+
+pub fn realise(wants: &[Want]) -> State {
+    let (mut known, mut state) = (Known::default(), State::new());
+    for want in wants {
+        let address = Kinds::address(want);
+        let live = Kinds::realised(want, &known).unwrap_or_else(|error| panic!("{address}: {error}"));
+        match Kinds::settled(want, &live) {
+            Settled::Yes(outputs) => known.insert(address.clone(), outputs),
+            other => panic!("{address} is realised and not settled: {other:?}"),
+        }
+        state.insert(address, Seen::Present(live));
+    }
+    state
+}
+
+/// An address of the article's, from its text.
+pub fn at(text: &str) -> Address {
+    let (kind, name) = text.split_once('.').expect("kind.name");
+    const KINDS: [&str; 11] = [
+        "artifact",
+        "bucket",
+        "db_instance",
+        "db_subnet_group",
+        "login",
+        "rotation",
+        "secret",
+        "security_group",
+        "security_group_rule",
+        "stack",
+        "vpc_endpoint",
+    ];
+    let kind = KINDS.into_iter().find(|known| *known == kind).unwrap_or_else(|| panic!("no kind {kind}"));
+    Address { kind: Kind(kind), name: name.to_owned() }
+}
+
+/// Sees `address` otherwise than a good apply leaves it.
+pub fn set(state: &mut State, address: &str, seen: Seen<AnyLive>) {
+    let before = state.insert(at(address), seen);
+    assert!(before.is_some(), "{address} is in the state");
+}
+
+/// Changes what is seen of one resource: `change!(state, Secret, "secret.test_user1", |live| …)`.
+macro_rules! change {
+    ($state:expr, $kind:ident, $address:expr, |$live:ident| $body:expr) => {
+        match $state.get_mut(&crate::scenario::at($address)) {
+            Some(pgrotate::model::Seen::Present(pgrotate::resources::AnyLive::$kind($live))) => $body,
+            other => panic!("{} is {other:?}", $address),
+        }
+    };
+}
+pub(crate) use change;

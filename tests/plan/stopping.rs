@@ -1,0 +1,87 @@
+//! Stopping anywhere is safe: killed at any change, before it is made or before the answer is heard, the
+//! next apply makes the deployment whole and makes nothing twice.
+
+use crate::scenario::{SECOND_USER, Scenario, State};
+use crate::simulation::{AT_ONCE, Death, Simulation, converge};
+use pgrotate::execute::execute;
+use pgrotate::plan::{Goal, plan};
+use pgrotate::resources::{Kinds, Want};
+use tokio::sync::watch;
+
+/// Applies and dies at the change of number `at`; answers with the world as it then is, and whether it came
+/// so far.
+async fn killed(wants: &[Want], goal: Goal, state: State, at: usize, death: Death) -> (Simulation, bool) {
+    let world = Simulation::new(state);
+    world.dies_at.set(Some((at, death)));
+    let plan = plan::<Kinds>(goal, wants, &world.observed(wants)).unwrap();
+    let (_stop, stopped) = watch::channel(false);
+    let died = tokio::select! {
+        biased;
+        () = world.dead.notified() => true,
+        _ = execute(&plan, &world, AT_ONCE, stopped, |_, _| {}) => false,
+    };
+    (world.revived(), died)
+}
+
+async fn anywhere(wants: &[Want], goal: Goal, state: State) -> usize {
+    for death in [Death::BeforeTheChange, Death::BeforeTheAnswer] {
+        for at in 0.. {
+            let (world, died) = killed(wants, goal, state.clone(), at, death).await;
+            if !died {
+                assert!(at > 0, "nothing was ever changed");
+                if death == Death::BeforeTheAnswer {
+                    return at;
+                }
+                break;
+            }
+            // A second making of the same thing is an error of the simulation, and fails here.
+            let applies = converge(&world, wants, goal).await;
+            assert!(applies <= 1, "{applies} applies after dying at {at} ({death:?})");
+        }
+    }
+    unreachable!("both deaths were tried")
+}
+
+#[tokio::test]
+async fn a_new_deployment() {
+    let article = Scenario::article();
+    let changes = anywhere(&article.wants(), Goal::Converge, article.nothing()).await;
+    assert_eq!(changes, 22, "as many as there are actions");
+}
+
+#[tokio::test]
+async fn a_changed_one() {
+    let article = Scenario::article();
+    let changed = article
+        .and(SECOND_USER)
+        .with(r#"every = "10 days""#, r#"every = "20 days""#)
+        .with("203.0.113.7/32", "198.51.100.0/24")
+        .with("class = \"db.t3.micro\"", "class = \"db.t3.small\"");
+    let mut live = changed.nothing();
+    live.extend(article.realised());
+    anywhere(&changed.wants(), Goal::Converge, live).await;
+}
+
+#[tokio::test]
+async fn a_destroyed_one() {
+    let article = Scenario::article();
+    anywhere(&article.wants(), Goal::Destroy, article.realised()).await;
+}
+
+/// Two applies of the same plan, side by side, action by action: both end well, and nothing is made twice.
+#[tokio::test]
+async fn two_at_once() {
+    let article = Scenario::article();
+    let wants = article.wants();
+    let mut world = Simulation::new(article.nothing());
+    world.shared = true;
+    let plan = plan::<Kinds>(Goal::Converge, &wants, &article.nothing()).unwrap();
+    let channels = (watch::channel(false), watch::channel(false));
+    let one = execute(&plan, &world, AT_ONCE, channels.0.1, |_, _| {});
+    let other = execute(&plan, &world, AT_ONCE, channels.1.1, |_, _| {});
+    let (one, other) = futures_util::future::join(one, other).await;
+    for report in [&one, &other] {
+        assert!(report.all_done(), "{}", crate::executing::told(&plan, report));
+    }
+    assert_eq!(converge(&world, &wants, Goal::Converge).await, 0);
+}

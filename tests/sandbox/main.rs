@@ -1,0 +1,8 @@
+//! End to end: the real binary against the sandbox's AWS and a real PostgreSQL. One sandbox for all, an
+//! account of its own for each test.
+
+mod again;
+mod article;
+mod changes;
+mod stopping;
+mod support;

@@ -1,0 +1,71 @@
+"""The tests' own way to AWS and to the database, beside pgrotate: a JSON object a line, an answer a line."""
+import datetime
+import json
+import os
+import sys
+
+import botocore.session
+import psycopg
+from botocore.exceptions import ClientError
+
+SESSION = botocore.session.Session()
+CLIENTS = {}
+
+
+def aws(service):
+    if service not in CLIENTS:
+        CLIENTS[service] = SESSION.create_client(service)
+    return CLIENTS[service]
+
+
+def call(service, operation, **parameters):
+    try:
+        answer = getattr(aws(service), operation)(**parameters)
+    except ClientError as error:
+        return {"error": error.response["Error"]["Code"]}
+    answer.pop("ResponseMetadata", None)
+    return answer
+
+
+def passwords():
+    """Every password that any version of any secret holds now."""
+    manager, found = aws("secretsmanager"), set()
+    for secret in manager.list_secrets(MaxResults=100)["SecretList"]:
+        versions = manager.list_secret_version_ids(SecretId=secret["ARN"], IncludeDeprecated=True)["Versions"]
+        for version in versions:
+            try:
+                text = manager.get_secret_value(SecretId=secret["ARN"], VersionId=version["VersionId"])["SecretString"]
+            except manager.exceptions.ResourceNotFoundException:
+                continue  # a version without a value yet
+            found.add(json.loads(text)["password"])
+    return sorted(found)
+
+
+def login(secret, stage="AWSCURRENT"):
+    """Logs in as an application would, the server's certificate and name verified."""
+    text = aws("secretsmanager").get_secret_value(SecretId=secret, VersionStage=stage)["SecretString"]
+    value = json.loads(text)
+    with psycopg.connect(host=value["host"], port=value["port"], user=value["username"], password=value["password"],
+                         dbname=value["dbname"], sslmode="verify-full", sslrootcert=os.environ["PGROTATE_CA_BUNDLE"],
+                         connect_timeout=20) as connection:
+        # Not current_user: a clone works in its base role's name.
+        (user,) = connection.execute("select session_user").fetchone()
+        return {"user": user, "tls": bool(connection.pgconn.ssl_in_use)}
+
+
+DOES = {"call": call, "passwords": passwords, "login": login}
+
+
+def plain(value):
+    if isinstance(value, datetime.datetime):
+        return value.timestamp()
+    return str(value)
+
+
+for line in sys.stdin:
+    asked = json.loads(line)
+    try:
+        answer = {"ok": DOES[asked.pop("do")](**asked)}
+    except Exception as error:  # told to the test, which fails with it
+        answer = {"failed": f"{type(error).__name__}: {error}"}
+    print(json.dumps(answer, default=plain), flush=True)

@@ -1,0 +1,356 @@
+//! One sandbox for this process, an account for each test, and what the tests ask of both.
+
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+pub const ARTICLE: &str = include_str!("../../configs/article.toml");
+
+/// Above anything a test waits for, also on a machine that compiles beside it.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Waits until `look` finds something.
+pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(began.elapsed() < PATIENCE, "waited {PATIENCE:?} in vain: {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+struct Sandbox {
+    folder: PathBuf,
+    /// What `ctl env` sets, but for the account.
+    environment: BTreeMap<String, String>,
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// `cargo test` has built the binary into the target directory, whichever that is.
+fn target() -> PathBuf {
+    Path::new(env!("CARGO_BIN_EXE_pgrotate")).ancestors().nth(2).expect("target/debug/pgrotate").to_owned()
+}
+
+/// The functions' zip, where pgrotate itself finds it.
+pub fn function_zip() -> PathBuf {
+    let zip = target().join("function/pgrotate-function.zip");
+    assert!(zip.is_file(), "no {}: make function builds it", zip.display());
+    zip
+}
+
+fn ctl(arguments: &[&str]) -> String {
+    let done = Command::new(root().join("sandbox/ctl")).args(arguments).output().expect("sandbox/ctl runs");
+    let told = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "sandbox/ctl {arguments:?}: {told}");
+    String::from_utf8(done.stdout).expect("UTF-8")
+}
+
+fn sandbox() -> &'static Sandbox {
+    static SANDBOX: OnceLock<Sandbox> = OnceLock::new();
+    SANDBOX.get_or_init(|| {
+        function_zip();
+        let all = target().join("sandbox-of-tests");
+        forget_ended(&all);
+        let folder = all.join(std::process::id().to_string());
+        let dir = folder.to_str().expect("UTF-8");
+        ctl(&["up", "--dir", dir, "--parent", &std::process::id().to_string()]);
+        let printed = ctl(&["exec", "--dir", dir, "--", "env", "-0"]);
+        let environment = printed
+            .split('\0')
+            .filter_map(|pair| pair.split_once('='))
+            .filter(|(name, _)| name.starts_with("AWS_") || name.starts_with("PGROTATE_") || *name == "PATH")
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        Sandbox { folder, environment }
+    })
+}
+
+/// A sandbox's folder keeps its logs for whoever looks into a failure; those of earlier runs go.
+fn forget_ended(all: &Path) {
+    let Ok(entries) = std::fs::read_dir(all) else { return };
+    for entry in entries.flatten() {
+        if !Path::new("/proc").join(entry.file_name()).exists() {
+            // Another run may be removing it too.
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// One AWS account in the sandbox, new and empty.
+pub struct Account {
+    pub number: String,
+    folder: tempfile::TempDir,
+    outside: Outside,
+    /// Everything that pgrotate printed.
+    printed: std::cell::RefCell<Vec<String>>,
+}
+
+impl Account {
+    pub fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(200_000_000_001);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed).to_string();
+        let folder = tempfile::tempdir().expect("a folder");
+        let outside = Outside::start(&number);
+        Self { number, folder, outside, printed: std::cell::RefCell::default() }
+    }
+
+    /// Writes a config and answers with its path.
+    pub fn config(&self, text: &str) -> PathBuf {
+        let path = self.folder.path().join("deployment.toml");
+        std::fs::write(&path, text).expect("the config is written");
+        path
+    }
+
+    /// `pgrotate COMMAND …` in a clean environment, a folder of its own being the current one and HOME.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pgrotate"));
+        command.args(arguments).env_clear().envs(environment(&self.number)).current_dir(self.folder.path());
+        command.env("HOME", self.folder.path()).stdin(Stdio::null());
+        command
+    }
+
+    pub fn pgrotate(&self, arguments: &[&str]) -> Run {
+        let done = self.command(arguments).output().expect("pgrotate runs");
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8");
+        let run = Run {
+            what: arguments.join(" "),
+            code: done.status.code(),
+            stdout: text(&done.stdout),
+            stderr: text(&done.stderr),
+        };
+        self.printed.borrow_mut().extend([run.stdout.clone(), run.stderr.clone()]);
+        run
+    }
+
+    pub fn plan(&self, config: &Path) -> Run {
+        self.pgrotate(&["plan", "--detailed-exitcode", path(config)])
+    }
+
+    pub fn apply(&self, config: &Path) -> Run {
+        self.pgrotate(&["apply", "--yes", path(config)])
+    }
+
+    pub fn destroy(&self, config: &Path) -> Run {
+        self.pgrotate(&["destroy", "--yes", path(config)])
+    }
+
+    pub fn rotate(&self, config: &Path, login: &str) -> Run {
+        self.pgrotate(&["rotate", path(config), login, "--wait"])
+    }
+
+    /// Applies `text` and expects nothing left to do.
+    pub fn converges(&self, text: &str) -> (PathBuf, Run) {
+        let config = self.config(text);
+        let run = self.apply(&config);
+        run.exits(0);
+        self.is_empty(&config);
+        (config, run)
+    }
+
+    pub fn is_empty(&self, config: &Path) {
+        let plan = self.plan(config);
+        plan.exits(0);
+        assert!(plan.stdout.contains("No changes"), "{}", plan.stdout);
+    }
+
+    /// One call of AWS's API, not by pgrotate.
+    pub fn call(&self, service: &str, operation: &str, parameters: Value) -> Value {
+        let mut asked = json!({ "do": "call", "service": service, "operation": operation });
+        for (name, value) in parameters.as_object().expect("an object of parameters") {
+            asked[name] = value.clone();
+        }
+        self.outside.ask(asked)
+    }
+
+    /// Logs in to the database with a version of a secret, over verified TLS; answers with the user.
+    pub fn login(&self, secret: &str, stage: &str) -> String {
+        let answer = self.outside.ask(json!({ "do": "login", "secret": secret, "stage": stage }));
+        assert_eq!(answer["tls"], true);
+        answer["user"].as_str().expect("a user").to_owned()
+    }
+
+    pub fn passwords(&self) -> Vec<String> {
+        let answer = self.outside.ask(json!({ "do": "passwords" }));
+        answer.as_array().expect("a list").iter().map(|value| value.as_str().expect("text").to_owned()).collect()
+    }
+
+    /// A line of shell, as a reader of the article types it.
+    pub fn shell(&self, line: &str) -> String {
+        let done = Command::new("sh")
+            .args(["-euc", line])
+            .env_clear()
+            .envs(environment(&self.number))
+            .env("HOME", self.folder.path())
+            .output()
+            .expect("sh runs");
+        assert!(done.status.success(), "{line}: {}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).expect("UTF-8").trim_end().to_owned()
+    }
+
+    pub fn clock(&self, step: &str) {
+        ctl(&["clock", "--dir", path(&sandbox().folder), "--account", &self.number, step]);
+    }
+
+    pub fn delays(&self, spec: &str) {
+        ctl(&["delays", "--dir", path(&sandbox().folder), "--account", &self.number, spec]);
+    }
+
+    pub fn fault(&self, arguments: &[&str]) {
+        let dir = path(&sandbox().folder);
+        ctl(&[&["fault", "--dir", dir, "--account", &self.number], arguments].concat());
+    }
+
+    /// What this account was asked so far: caller and `service.Operation`.
+    pub fn requests(&self) -> Vec<(String, String)> {
+        let log = std::fs::read_to_string(sandbox().folder.join("requests.jsonl")).expect("the request log");
+        log.lines()
+            .map(|line| serde_json::from_str::<Value>(line).expect("a request"))
+            .filter(|entry| entry["account"] == self.number.as_str())
+            .map(|entry| {
+                let text = |name: &str| entry[name].as_str().unwrap_or_default().to_owned();
+                (text("caller"), format!("{}.{}", text("service"), text("operation")))
+            })
+            .collect()
+    }
+
+    /// Those of the requests since the one of number `before` that change something.
+    pub fn changes_since(&self, before: usize) -> Vec<String> {
+        let reads = ["Describe", "Get", "List", "Head", "Filter"];
+        self.requests()
+            .split_off(before)
+            .into_iter()
+            .map(|(_, what)| what)
+            .filter(|what| !reads.iter().any(|read| what.split('.').nth(1).is_some_and(|name| name.starts_with(read))))
+            .collect()
+    }
+
+    /// The CLI has never read a value of a secret. To be asked before the test itself reads one.
+    pub fn no_value_was_read(&self) {
+        let read: Vec<_> = self
+            .requests()
+            .into_iter()
+            .filter(|(caller, what)| caller == "client" && what.to_lowercase().contains("secretvalue"))
+            .filter(|(_, what)| !what.ends_with("PutSecretValue"))
+            .collect();
+        assert!(read.is_empty(), "{read:?}");
+    }
+
+    /// Nothing that pgrotate has printed, and no file that it may have written, holds one of `passwords`.
+    pub fn nothing_tells(&self, passwords: &[String]) {
+        assert!(passwords.len() > 2, "there are passwords to look for");
+        let mut files = Vec::new();
+        files_in(self.folder.path(), &mut files);
+        for password in passwords {
+            for printed in self.printed.borrow().iter() {
+                assert!(!printed.contains(password), "a password was printed:\n{printed}");
+            }
+            for file in &files {
+                let bytes = std::fs::read(file).expect("a file");
+                let found = bytes.windows(password.len()).any(|window| window == password.as_bytes());
+                assert!(!found, "{} holds a password", file.display());
+            }
+        }
+    }
+}
+
+impl Drop for Account {
+    /// Its database would go on until the end.
+    fn drop(&mut self) {
+        let dir = path(&sandbox().folder).to_owned();
+        let reset = ["reset", "--dir", &dir, "--account", &self.number];
+        // The sandbox's own end removes what this may leave.
+        let _ = Command::new(root().join("sandbox/ctl")).args(reset).output();
+    }
+}
+
+fn environment(account: &str) -> BTreeMap<String, String> {
+    let mut environment = sandbox().environment.clone();
+    environment.insert("AWS_ACCESS_KEY_ID".to_owned(), account.to_owned());
+    environment
+}
+
+pub fn path(path: &Path) -> &str {
+    path.to_str().expect("a UTF-8 path")
+}
+
+fn files_in(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() { files_in(&path, files) } else { files.push(path) }
+    }
+}
+
+/// What one run of pgrotate came to.
+pub struct Run {
+    what: String,
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Run {
+    pub fn exits(&self, code: i32) -> &Self {
+        assert_eq!(self.code, Some(code), "pgrotate {}\n{}\n{}", self.what, self.stdout, self.stderr);
+        self
+    }
+
+    /// The addresses that the plan in its output names, each with its verb: `create secret.test_user1`.
+    pub fn planned(&self) -> Vec<String> {
+        self.stdout
+            .lines()
+            .filter_map(|line| ["+ ", "~ ", "- ", "↻ "].iter().find_map(|sign| line.strip_prefix(sign)))
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
+/// A process that speaks with AWS and the database for one test, so that each question costs no start.
+struct Outside {
+    process: std::cell::RefCell<(Child, ChildStdin, BufReader<ChildStdout>)>,
+}
+
+impl Outside {
+    fn start(account: &str) -> Self {
+        let environment = environment(account);
+        let mut process = Command::new(&environment["PGROTATE_SANDBOX_PYTHON"])
+            .arg(root().join("tests/sandbox/outside.py"))
+            .env_clear()
+            .envs(&environment)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the sandbox's Python runs");
+        let (stdin, stdout) = (process.stdin.take().expect("a pipe"), process.stdout.take().expect("a pipe"));
+        Self { process: std::cell::RefCell::new((process, stdin, BufReader::new(stdout))) }
+    }
+
+    fn ask(&self, asked: Value) -> Value {
+        let mut process = self.process.borrow_mut();
+        let (_, stdin, stdout) = &mut *process;
+        writeln!(stdin, "{asked}").and_then(|()| stdin.flush()).expect("it listens");
+        let mut line = String::new();
+        stdout.read_line(&mut line).expect("it answers");
+        let mut answer: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{asked}: {line:?}"));
+        assert!(answer["failed"].is_null(), "{asked}: {}", answer["failed"]);
+        answer["ok"].take()
+    }
+}
+
+impl Drop for Outside {
+    fn drop(&mut self) {
+        let (process, ..) = self.process.get_mut();
+        // It is our child, so it is there to be ended and waited for.
+        let _ = process.kill();
+        let _ = process.wait();
+    }
+}
