@@ -76,7 +76,7 @@ pub struct Instance {
 
 impl Observed {
     /// With the functions as template and parameters make them.
-    fn with_functions(mut self, code: &str) -> Self {
+    pub fn with_functions(mut self, code: &str) -> Self {
         self.functions = template::functions(&self.template, &self.parameters, code);
         self
     }

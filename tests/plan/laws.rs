@@ -14,7 +14,7 @@ fn user(login: &str) -> String {
 }
 
 fn planned(wants: &[Want], live: &State) -> Plan<Kinds> {
-    plan::<Kinds>(Goal::Converge, wants, live).unwrap()
+    plan::<Kinds>(Goal::Converge, wants, &[], live).unwrap()
 }
 
 /// Lets everything arrive that `state` holds of what `missing` does not name, and then the rest.

@@ -65,7 +65,7 @@ impl Scenario {
     }
 
     pub fn plan(&self, goal: Goal, live: &State) -> Result<Plan<Kinds>, PlanError> {
-        plan(goal, &self.wants(), live)
+        plan(goal, &self.wants(), &[], live)
     }
 
     /// Plans, compares the text with the golden file, and checks what holds of every plan: its edges, that

@@ -176,7 +176,7 @@ impl Simulation {
         if waits(change) {
             return Ok(());
         }
-        if let AnyChange::SecurityGroup(security_group::Change::RevokeUndeclared { rules, .. }) = change {
+        if let AnyChange::SecurityGroup(security_group::Change::RevokeRules { rules, .. }) = change {
             self.state.borrow_mut().retain(
                 |_, seen| !matches!(seen, Seen::Present(AnyLive::SecurityGroupRule(rule)) if rules.contains(&rule.id)),
             );
@@ -222,14 +222,16 @@ impl Simulation {
             set("Hosts", known.get(&instance.server)?.to_string());
             set("MasterSecretArn", known.get(&instance.master_secret)?.0);
         }
-        Ok(stack::Observed {
+        let made = stack::Observed {
             id: format!("arn:aws:cloudformation:::stack/{}", want.name),
             status: "CREATE_COMPLETE".to_owned(),
             reason: None,
             template: stack_template(want),
             parameters,
             tags: want.mark.tags(),
-        })
+            functions: Default::default(),
+        };
+        Ok(made.with_functions(&want.code))
     }
 }
 
@@ -329,7 +331,7 @@ impl World<Kinds> for Simulation {
 /// Plans and carries out until nothing is left, and says how often that took an apply.
 pub async fn converge(world: &Simulation, wants: &[Want], goal: Goal) -> usize {
     for round in 0..5 {
-        let plan = pgrotate::plan::plan::<Kinds>(goal, wants, &world.observed(wants)).unwrap();
+        let plan = pgrotate::plan::plan::<Kinds>(goal, wants, &[], &world.observed(wants)).unwrap();
         if plan.actions.is_empty() {
             return round;
         }

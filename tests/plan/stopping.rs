@@ -13,7 +13,7 @@ use tokio::sync::watch;
 async fn killed(wants: &[Want], goal: Goal, state: State, at: usize, death: Death) -> (Simulation, bool) {
     let world = Simulation::new(state);
     world.dies_at.set(Some((at, death)));
-    let plan = plan::<Kinds>(goal, wants, &world.observed(wants)).unwrap();
+    let plan = plan::<Kinds>(goal, wants, &[], &world.observed(wants)).unwrap();
     let (_stop, stopped) = watch::channel(false);
     let died = tokio::select! {
         biased;
@@ -75,7 +75,7 @@ async fn two_at_once() {
     let wants = article.wants();
     let mut world = Simulation::new(article.nothing());
     world.shared = true;
-    let plan = plan::<Kinds>(Goal::Converge, &wants, &article.nothing()).unwrap();
+    let plan = plan::<Kinds>(Goal::Converge, &wants, &[], &article.nothing()).unwrap();
     let channels = (watch::channel(false), watch::channel(false));
     let one = execute(&plan, &world, AT_ONCE, channels.0.1, |_, _| {});
     let other = execute(&plan, &world, AT_ONCE, channels.1.1, |_, _| {});

@@ -205,11 +205,6 @@ impl Account {
         ctl(&["delays", "--dir", path(&sandbox().folder), "--account", &self.number, spec]);
     }
 
-    pub fn fault(&self, arguments: &[&str]) {
-        let dir = path(&sandbox().folder);
-        ctl(&[&["fault", "--dir", dir, "--account", &self.number], arguments].concat());
-    }
-
     /// What this account was asked so far: caller and `service.Operation`.
     pub fn requests(&self) -> Vec<(String, String)> {
         let log = std::fs::read_to_string(sandbox().folder.join("requests.jsonl")).expect("the request log");
@@ -220,17 +215,6 @@ impl Account {
                 let text = |name: &str| entry[name].as_str().unwrap_or_default().to_owned();
                 (text("caller"), format!("{}.{}", text("service"), text("operation")))
             })
-            .collect()
-    }
-
-    /// Those of the requests since the one of number `before` that change something.
-    pub fn changes_since(&self, before: usize) -> Vec<String> {
-        let reads = ["Describe", "Get", "List", "Head", "Filter"];
-        self.requests()
-            .split_off(before)
-            .into_iter()
-            .map(|(_, what)| what)
-            .filter(|what| !reads.iter().any(|read| what.split('.').nth(1).is_some_and(|name| name.starts_with(read))))
             .collect()
     }
 

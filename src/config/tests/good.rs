@@ -41,6 +41,7 @@ fn the_article() {
                     },
                 ],
                 endpoint_clients: None,
+                revoke_unmanaged_rules: false,
             },
             database: Database {
                 identifier: Located {
@@ -86,6 +87,12 @@ fn the_article() {
                     window_hours: None,
                 },
                 recovery_days: 7,
+                attributes: RoleAttributes {
+                    member_of: {},
+                    settings: {},
+                    connection_limit: None,
+                    valid_until: None,
+                },
             },
             users: [
                 Login {
@@ -104,6 +111,12 @@ fn the_article() {
                         window_hours: None,
                     },
                     recovery_days: 7,
+                    attributes: RoleAttributes {
+                        member_of: {},
+                        settings: {},
+                        connection_limit: None,
+                        valid_until: None,
+                    },
                 },
             ],
         }"#]]

@@ -82,13 +82,6 @@ fn unknown_keys_are_suggested_or_sent_to_their_table() {
                | ^^^^^^^^^^^^^^^^^^^
             hint: remove it. Known here: identifier, subnet_group, manage, engine_version, class, storage, backup_days, public, port, master, deletion_protection, final_snapshot, encrypted
 
-            error: unknown key `member_of` in [[user]]
-              --> demo.toml:23:1
-               |
-            23 | member_of = ["app_rw"]
-               | ^^^^^^^^^
-            hint: remove it. Known here: login, secret, database, strategy, every, cron, window, recovery_days
-
             error: unknown key `netwrok` at the top level
               --> demo.toml:24:2
                |
