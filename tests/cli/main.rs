@@ -12,3 +12,16 @@ mod credentials;
 mod network;
 mod not_ours;
 mod snapshot;
+
+impl support::Account {
+    /// Those of the requests since the one of number `before` that change something.
+    fn changes_since(&self, before: usize) -> Vec<String> {
+        let reads = ["Describe", "Get", "List", "Head", "Filter"];
+        self.requests()
+            .split_off(before)
+            .into_iter()
+            .map(|(_, what)| what)
+            .filter(|what| !reads.iter().any(|read| what.split('.').nth(1).is_some_and(|name| name.starts_with(read))))
+            .collect()
+    }
+}
