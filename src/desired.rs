@@ -66,7 +66,10 @@ pub fn leavers(
             Some(name) => refusals.push((
                 Secret::at(&found.login).address().clone(),
                 Refusal::new(
-                    format!("login `{}` rotates with the secret `{}`, and the config names `{name}`", found.login, found.name),
+                    format!(
+                        "login `{}` rotates with the secret `{}`, and the config names `{name}`",
+                        found.login, found.name
+                    ),
                     format!(
                         "keep `{}`; or remove the login, apply, and declare it again with the new name",
                         found.name

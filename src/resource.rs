@@ -278,6 +278,14 @@ pub trait Resource: Sized + 'static {
     /// What a good apply leaves: live state made from the desired one, with identifiers derived from the
     /// address. Simulations and tests start from it, so that there is no second, hand-kept model of AWS.
     fn realised(want: &Self::Desired, known: &Known) -> Result<Self::Observed, NotProduced>;
+    /// What it gives to others as it stands, whether or not it is as desired: an instance that is being
+    /// modified keeps its address. None while there is nothing to give yet.
+    fn outputs(want: &Self::Desired, live: &Self::Observed) -> Option<Self::Outputs> {
+        match Self::settled(want, live) {
+            Settled::Yes(outputs) => Some(outputs),
+            Settled::NotYet { .. } | Settled::Never { .. } => None,
+        }
+    }
     /// While it is being removed: why it will never be gone, or what it says of itself.
     fn leaving(_want: &Self::Desired, _live: &Self::Observed) -> Settled<()> {
         Settled::NotYet { saying: "it is still there".to_owned() }
@@ -393,6 +401,7 @@ pub trait Family: Clone + fmt::Debug + 'static {
         live: Seen<&Self::Live>,
     ) -> Result<Vec<Step<Self::Change>>, Refusal>;
     fn settled(want: &Self::Want, live: &Self::Live) -> Settled<Outputs>;
+    fn outputs(want: &Self::Want, live: &Self::Live) -> Option<Outputs>;
     fn realised(want: &Self::Want, known: &Known) -> Result<Self::Live, NotProduced>;
     fn leaving(want: &Self::Want, live: &Self::Live) -> Settled<()>;
     fn same(one: &Self::Live, other: &Self::Live) -> bool;

@@ -18,7 +18,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("function_zip", &["resources"]),
     ("desired", &["aws", "config", "model", "resource", "resources"]),
     // The document is made from plan and report; the formats read the document.
-    ("render", &["execute", "model", "plan", "resource"]),
+    ("render", &["execute", "graph", "model", "plan", "resource"]),
     (
         "cli",
         &["aws", "config", "desired", "execute", "function_zip", "model", "plan", "render", "resource", "resources"],

@@ -51,8 +51,8 @@ impl Session {
     /// Observes everything and plans.
     pub async fn plan(&self, goal: Goal) -> Result<Plan<Kinds>, CliError> {
         let tagged = secret::tagged(&self.aws, &self.config.deployment).await?;
-        let leavers = desired::leavers(&self.config, &self.wants, tagged, goal == Goal::Converge)
-            .map_err(PlanError::Refused)?;
+        let leavers =
+            desired::leavers(&self.config, &self.wants, tagged, goal == Goal::Converge).map_err(PlanError::Refused)?;
         let all: Vec<_> = self.wants.iter().chain(&leavers).cloned().collect();
         let live = resources::observe(&self.aws, &all).await?;
         Ok(plan::plan(goal, &self.wants, &leavers, &live)?)

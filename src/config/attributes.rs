@@ -25,7 +25,8 @@ pub(super) fn read(problems: &Problems<'_>, table: &mut Table<'_, '_>) -> RoleAt
     for (name, value) in table.named_values("settings", example) {
         let text = name.value.as_str();
         if matches!(text.to_ascii_lowercase().as_str(), "role" | "session_authorization") {
-            let message = format!("the setting {} is pgrotate's own: it makes the clone work as its login", quoted(text));
+            let message =
+                format!("the setting {} is pgrotate's own: it makes the clone work as its login", quoted(text));
             wrong(problems, &name, message, "remove it");
         } else if !is_setting_name(text) {
             let message = format!("{} cannot name a setting", quoted(text));

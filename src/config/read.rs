@@ -354,11 +354,10 @@ impl<'p, 't> Table<'p, 't> {
                     values.push((place, self.problems.source_of(&value.span()).to_owned()));
                 }
                 other => {
-                    let message = format!(
-                        "each of `{key}` must be a string, a number, true or false, not {}",
-                        kind_of(other)
-                    );
-                    self.problems.add(ConfigError::at(&value.span(), message).hint(format!("write: {key} = {example}")));
+                    let message =
+                        format!("each of `{key}` must be a string, a number, true or false, not {}", kind_of(other));
+                    self.problems
+                        .add(ConfigError::at(&value.span(), message).hint(format!("write: {key} = {example}")));
                 }
             }
         }

@@ -348,8 +348,7 @@ fn login(problems: &Problems<'_>, mut table: Table<'_, '_>, defaults: &Defaults,
     };
     let recovery_days = recovery_days(&mut table, defaults.recovery_days);
     // The admin login has what rotating takes and nothing else.
-    let attributes =
-        if is_admin { RoleAttributes::default() } else { attributes::read(problems, &mut table) };
+    let attributes = if is_admin { RoleAttributes::default() } else { attributes::read(problems, &mut table) };
     table.finish();
     Read { login, secret, database, strategy, schedule, recovery_days, attributes, is_admin }
 }

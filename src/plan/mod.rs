@@ -2,7 +2,7 @@
 
 use crate::graph::{Cycle, Order};
 use crate::model::{Address, Seen};
-use crate::resource::{Attribute, Deferral, Diff, Family, Note, Outputs, Refusal, Risk, Settled, Standing, Step, Verb};
+use crate::resource::{Attribute, Deferral, Diff, Family, Note, Outputs, Refusal, Risk, Standing, Step, Verb};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a plan is for.
@@ -277,8 +277,5 @@ fn seen<F: Family>(live: &BTreeMap<Address, Seen<F::Live>>, address: &Address) -
 }
 
 fn outputs<F: Family>(want: &F::Want, seen: &Seen<F::Live>) -> Option<Outputs> {
-    match F::settled(want, seen.present()?) {
-        Settled::Yes(outputs) => Some(outputs),
-        Settled::NotYet { .. } | Settled::Never { .. } => None,
-    }
+    F::outputs(want, seen.present()?)
 }

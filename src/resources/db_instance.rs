@@ -1,6 +1,8 @@
 //! `db_instance`: the PostgreSQL instance. Settled means available, with an address, and the master's
 //! secret active.
 
+pub use super::postgres_version::Version;
+
 use super::db_subnet_group::{DbSubnetGroup, add_tags, rds_tags, read_tags};
 use super::security_group::{GroupId, SecurityGroup, named};
 use super::{Live, LiveError, missing_tags};
@@ -38,34 +40,6 @@ pub struct Desired {
     pub encrypted: bool,
 }
 
-/// A PostgreSQL version: the major, and the minor where one is known or asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Version {
-    pub major: u32,
-    pub minor: Option<u32>,
-}
-
-impl Version {
-    /// Reads `16` and `16.8`.
-    pub fn parse(text: &str) -> Option<Self> {
-        match text.split_once('.') {
-            None => Some(Self { major: text.parse().ok()?, minor: None }),
-            Some((major, minor)) => {
-                Some(Self { major: major.parse().ok()?, minor: Some(minor.parse().ok()?) })
-            }
-        }
-    }
-}
-
-impl fmt::Display for Version {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.minor {
-            None => write!(f, "{}", self.major),
-            Some(minor) => write!(f, "{}.{minor}", self.major),
-        }
-    }
-}
-
 #[derive(Debug, Clone, PartialEq)]
 pub struct Observed {
     pub arn: String,
@@ -88,6 +62,8 @@ pub struct Observed {
     pub copy_tags: bool,
     pub minor_upgrades: bool,
     pub master_secret: Option<(MasterSecretArn, String)>,
+    /// RDS has taken changes that it has not made yet.
+    pub pending: bool,
     pub tags: Tags,
 }
 
@@ -180,7 +156,7 @@ impl Resource for DbInstance {
         require_ours(&want.mark, &live.tags, &format!("the DB instance `{}`", want.identifier))?;
         refuse_the_impossible(want, live)?;
         let mut steps = Vec::new();
-        if !matches!(Self::settled(want, live), Settled::Yes(_)) {
+        if !matches!(standing(live), Settled::Yes(_)) {
             // Also with a change to make: RDS takes none until the instance is available.
             steps.push(
                 cx.step(AWAIT, Verb::Ensure, Change::Await).because(format!("the instance is {}", live.status)),
@@ -236,27 +212,19 @@ impl Resource for DbInstance {
         Ok(steps)
     }
 
-    fn settled(_want: &Desired, live: &Observed) -> Settled<Outputs> {
-        match live.status.as_str() {
-            "available" | "storage-optimization" | "backing-up" | "configuring-enhanced-monitoring" => {}
-            "failed" | "incompatible-network" | "incompatible-parameters" | "incompatible-restore"
-            | "inaccessible-encryption-credentials" | "storage-full" | "stopped" | "restore-error" => {
-                return Settled::Never {
-                    because: format!("the instance is {}; see its events in the RDS console", live.status),
-                };
+    fn settled(want: &Desired, live: &Observed) -> Settled<Outputs> {
+        match standing(live) {
+            // RDS says `available` for a moment before it begins with a change.
+            Settled::Yes(_) if !differences(want, live).is_empty() => {
+                Settled::NotYet { saying: format!("not yet changed: {}", differences(want, live).join(", ")) }
             }
-            status => return Settled::NotYet { saying: format!("the instance is {status}") },
+            standing => standing,
         }
-        let Some(server) = &live.server else {
-            return Settled::NotYet { saying: "the instance has no address yet".to_owned() };
-        };
-        match &live.master_secret {
-            Some((arn, status)) if status == "active" || status == "rotating" => {
-                Settled::Yes(Outputs { server: server.clone(), master_secret: arn.clone() })
-            }
-            Some((_, status)) => Settled::NotYet { saying: format!("the master secret is {status}") },
-            None => Settled::NotYet { saying: "the instance has no master secret yet".to_owned() },
-        }
+    }
+
+    fn outputs(_want: &Desired, live: &Observed) -> Option<Outputs> {
+        let (master_secret, _) = live.master_secret.clone()?;
+        Some(Outputs { server: live.server.clone()?, master_secret })
     }
 
     fn leaving(_want: &Desired, live: &Observed) -> Settled<()> {
@@ -270,6 +238,7 @@ impl Resource for DbInstance {
             server: None,
             version: Version { minor: None, ..live.version },
             master_secret: None,
+            pending: false,
             ..live.clone()
         };
         without_moods(one) == without_moods(other)
@@ -297,6 +266,7 @@ impl Resource for DbInstance {
             copy_tags: true,
             minor_upgrades: true,
             master_secret: Some((MasterSecretArn(arn("secretsmanager", "secret:rds!db-master")), "active".to_owned())),
+            pending: false,
             tags: want.mark.tags(),
         })
     }
@@ -348,6 +318,51 @@ fn refuse_the_impossible(want: &Desired, live: &Observed) -> Result<(), Refusal>
         }
     }
     Ok(())
+}
+
+/// Whether an instance is in working order, whatever is wanted of it.
+fn standing(live: &Observed) -> Settled<Outputs> {
+    match live.status.as_str() {
+        "available" | "storage-optimization" | "backing-up" | "configuring-enhanced-monitoring" => {}
+        "failed" | "incompatible-network" | "incompatible-parameters" | "incompatible-restore"
+        | "inaccessible-encryption-credentials" | "storage-full" | "stopped" | "restore-error" => {
+            return Settled::Never {
+                because: format!("the instance is {}; see its events in the RDS console", live.status),
+            };
+        }
+        status => return Settled::NotYet { saying: format!("the instance is {status}") },
+    }
+    if live.pending {
+        return Settled::NotYet { saying: "changes of the instance are pending".to_owned() };
+    }
+    let Some(server) = &live.server else {
+        return Settled::NotYet { saying: "the instance has no address yet".to_owned() };
+    };
+    match &live.master_secret {
+        Some((arn, status)) if status == "active" || status == "rotating" => {
+            Settled::Yes(Outputs { server: server.clone(), master_secret: arn.clone() })
+        }
+        Some((_, status)) => Settled::NotYet { saying: format!("the master secret is {status}") },
+        None => Settled::NotYet { saying: "the instance has no master secret yet".to_owned() },
+    }
+}
+
+/// What a modification would change, by name.
+fn differences(want: &Desired, live: &Observed) -> Vec<&'static str> {
+    [
+        ("engine", want.version.minor > live.version.minor),
+        ("class", want.class != live.class),
+        ("storage", want.storage != live.storage),
+        ("storage_type", want.storage_type != live.storage_type),
+        ("public", want.public != live.public),
+        ("backup_days", want.backup != live.backup),
+        ("deletion_protection", want.deletion_protection != live.deletion_protection),
+        ("copy_tags_to_snapshot", !live.copy_tags),
+        ("auto_minor_version_upgrade", !live.minor_upgrades),
+    ]
+    .into_iter()
+    .filter_map(|(name, differs)| differs.then_some(name))
+    .collect()
 }
 
 fn modify(cx: &mut Diff<'_>, want: &Desired, live: &Observed) -> Option<Step<Change>> {
@@ -559,6 +574,13 @@ fn observed(instance: &InstanceLook) -> Result<Observed, LiveError> {
                 MasterSecretArn(secret.secret_arn()?.to_owned()),
                 secret.secret_status().unwrap_or("creating").to_owned(),
             ))
+        }),
+        pending: instance.pending_modified_values().is_some_and(|values| {
+            values.db_instance_class().is_some()
+                || values.allocated_storage().is_some()
+                || values.storage_type().is_some()
+                || values.engine_version().is_some()
+                || values.backup_retention_period().is_some()
         }),
         tags: read_tags(instance.tag_list()),
         server,

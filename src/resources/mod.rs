@@ -81,6 +81,14 @@ macro_rules! kinds {
                 }
             }
 
+            fn outputs(want: &Want, live: &AnyLive) -> Option<Outputs> {
+                match (want, live) {
+                    $((Want::$kind(want), AnyLive::$kind(live)) =>
+                        $kind::outputs(want, live).map(Outputs::of::<$kind>),)+
+                    _ => unreachable!("{} was observed as another kind", Self::address(want)),
+                }
+            }
+
             fn realised(want: &Want, known: &Known) -> Result<AnyLive, NotProduced> {
                 match want { $(Want::$kind(want) => $kind::realised(want, known).map(AnyLive::$kind)),+ }
             }
@@ -183,6 +191,7 @@ kinds! {
 
 pub mod function_log;
 mod functions;
+mod postgres_version;
 mod template;
 pub use functions::{FunctionError, FunctionNames};
 pub use template::Inputs as TemplateInputs;

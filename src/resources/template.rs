@@ -128,7 +128,8 @@ pub fn build(inputs: &Inputs) -> Value {
                     &[
                         "secretsmanager:DescribeSecret",
                         "secretsmanager:GetSecretValue",
-                        "secretsmanager:PutSecretValue", "secretsmanager:UpdateSecretVersionStage"
+                        "secretsmanager:PutSecretValue",
+                        "secretsmanager:UpdateSecretVersionStage",
                     ],
                     ours.clone(),
                 ),

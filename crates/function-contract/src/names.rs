@@ -62,9 +62,7 @@ pub fn decode_tag(text: &str) -> Option<String> {
 /// Whether two texts mean the same to a setting. PostgreSQL stores a list of names (`search_path`) with its
 /// own quotes and spaces; everything else stands as it was written.
 pub fn same_setting(name: &str, one: &str, other: &str) -> bool {
-    let plain = |text: &str| {
-        text.split(',').map(|part| part.trim().trim_matches('"').to_owned()).collect::<Vec<_>>()
-    };
+    let plain = |text: &str| text.split(',').map(|part| part.trim().trim_matches('"').to_owned()).collect::<Vec<_>>();
     one == other || (name.eq_ignore_ascii_case("search_path") && plain(one) == plain(other))
 }
 

@@ -111,7 +111,11 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
 
     /// The stored value. Only where there is none, one is made; where it says of the login what the deployment no
     /// longer says, it is restated under the same name and password. What counts is what was read back.
-    async fn ensure_value(&self, ensure: &EnsureLogin, notes: &mut Vec<String>) -> Result<(Version, bool), FunctionError> {
+    async fn ensure_value(
+        &self,
+        ensure: &EnsureLogin,
+        notes: &mut Vec<String>,
+    ) -> Result<(Version, bool), FunctionError> {
         let secret = ensure.secret_arn.as_str();
         let alternating = ensure.strategy == Strategy::AlternatingUsers;
         let now = Statement {
@@ -165,7 +169,8 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
     async fn clear_the_way(&self, ensure: &EnsureLogin, current: &SecretValue) -> Result<(), FunctionError> {
         let secret = ensure.secret_arn.as_str();
         let info = self.store.describe(secret).await?;
-        let Some(pending) = info.version_with(label::PENDING).filter(|version| !info.has(version, label::CURRENT)) else {
+        let Some(pending) = info.version_with(label::PENDING).filter(|version| !info.has(version, label::CURRENT))
+        else {
             return Ok(());
         };
         if self.config.hosts.allow(&current.host, current.port) {

@@ -205,7 +205,7 @@ fn setting_changes(base: &Role, clone: &Role) -> Vec<String> {
         }
         let scope =
             key.database.as_deref().map(|name| format!(" IN DATABASE {}", identifier(name))).unwrap_or_default();
-        let name = key.name.split('.').map(identifier).collect::<Vec<_>>().join(".");
+        let name = identifier(&key.name);
         let action = match want {
             Some(value) => format!("SET {name} TO {}", setting_value(&key.name, value)),
             None => format!("RESET {name}"),
@@ -227,8 +227,7 @@ pub fn declared_changes(role: &str, have: Option<&RoleFacts>, want: &RoleAttribu
     for (name, value) in &want.settings {
         let is = have.and_then(|have| setting(&have.settings, name));
         if is.is_none_or(|is| !same_setting(name, is, value)) {
-            let name_quoted = name.split('.').map(identifier).collect::<Vec<_>>().join(".");
-            changes.push(format!("ALTER ROLE {quoted} SET {name_quoted} TO {}", setting_value(name, value)));
+            changes.push(format!("ALTER ROLE {quoted} SET {} TO {}", identifier(name), setting_value(name, value)));
         }
     }
     if let Some(limit) = want.connection_limit.filter(|limit| have.is_none_or(|have| have.connection_limit != *limit)) {

@@ -1,7 +1,10 @@
 use crate::fake::CURRENT;
 use crate::server::MASTER;
 use crate::world::{MASTER_ARN, World};
-use function_contract::{Duty, EnsureLogin, Fact, LoginAttempt, ProvisioningRequest, RoleAttributes, RoleComment, Strategy, error_type, same_setting, setting, tag};
+use function_contract::{
+    Duty, EnsureLogin, Fact, LoginAttempt, ProvisioningRequest, RoleAttributes, RoleComment, Strategy, error_type,
+    same_setting, setting, tag,
+};
 use rotation_function::database::{identifier, literal};
 
 #[tokio::test]
@@ -140,7 +143,6 @@ async fn what_the_event_may_not_name_is_refused() {
     assert_eq!(refusal(&|request| request.secret_arn = "arn:none".into()).await, error_type::SECRETS_MANAGER);
     assert_eq!(refusal(&|request| request.server.host = "localhost".into()).await, error_type::UNREACHABLE);
     assert_eq!(refusal(&|request| request.duty = Duty::Admin).await, error_type::BAD_EVENT);
-    assert_eq!(refusal(&|request| request.strategy = Strategy::SingleUser).await, error_type::SECRET_REFUSED);
     assert_eq!(refusal(&|request| request.address = "login.other".into()).await, error_type::ROLE_NOT_OURS);
     world.server.sql(&format!("GRANT rds_iam TO {}", identifier(&world.user))).await;
     assert_eq!(refusal(&|_| ()).await, error_type::BAD_EVENT);
@@ -206,7 +208,10 @@ async fn a_secret_that_outlived_its_instance_is_restated_for_the_new_one() {
         assert!(done.notes.iter().any(|note| note.contains("host, dbInstanceIdentifier")), "{done:?}");
         let now = world.current(&world.user_arn);
         assert_eq!((now["host"].clone(), now["dbInstanceIdentifier"].clone()), here);
-        assert_eq!((&now["username"], &now["password"], &now["own"]), (&old["username"], &old["password"], &old["own"]));
+        assert_eq!(
+            (&now["username"], &now["password"], &now["own"]),
+            (&old["username"], &old["password"], &old["own"])
+        );
         assert!(world.current_works(&world.user_arn).await);
         world.rotate(&world.user_arn).await;
         assert!(world.current_works(&world.user_arn).await);
@@ -246,7 +251,8 @@ async fn a_change_of_strategy_restates_the_secret_but_not_under_a_rotation() {
 async fn what_is_declared_of_a_login_is_made_so_and_reaches_the_clone() {
     let world = World::new(Strategy::AlternatingUsers).await;
     let group = format!("{}_group", world.user);
-    world.server.sql(&format!("CREATE ROLE {group} NOLOGIN; GRANT {group} TO {MASTER} WITH ADMIN OPTION")).await;
+    let quoted = identifier(&group);
+    world.server.sql(&format!("CREATE ROLE {quoted} NOLOGIN; GRANT {quoted} TO {MASTER} WITH ADMIN OPTION")).await;
     let attributes = RoleAttributes {
         member_of: [group.clone()].into(),
         settings: [("search_path", "app, public"), ("timezone", "UTC"), ("app.tenant", "it's")]
@@ -269,7 +275,10 @@ async fn what_is_declared_of_a_login_is_made_so_and_reaches_the_clone() {
             assert!(same_setting(name, is, value), "{name}: {is}");
         }
     }
-    let sql = format!("SELECT count(*)::text FROM pg_auth_members WHERE roleid = '{group}'::regrole AND member = {}::regrole", literal(&identifier(&world.user)));
+    let [role, member] = [&quoted, &identifier(&world.user)].map(|name| literal(name));
+    let sql = format!(
+        "SELECT count(*)::text FROM pg_auth_members WHERE roleid = {role}::regrole AND member = {member}::regrole"
+    );
     assert_eq!(world.server.texts(&sql).await, ["1"]);
 
     for bad in ["rds_superuser", "pg_monitor"] {

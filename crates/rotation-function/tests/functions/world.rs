@@ -3,9 +3,9 @@
 use crate::fake::{CURRENT, Fake};
 use crate::faults::{FaultyDatabase, FaultyStore, Plan};
 use crate::server::{MASTER, MASTER_PASSWORD, Server, server};
-use function_contract::{RoleAttributes, 
+use function_contract::{
     CA_BUNDLE_FILE, Duty, EnsureLogin, InspectLogin, InspectionRequest, LoginAttempt, LoginFacts, Provisioned,
-    ProvisioningRequest, Strategy,
+    ProvisioningRequest, RoleAttributes, Strategy,
 };
 use rotation_function::config::{Config, Function, Hosts};
 use rotation_function::context::Context;
