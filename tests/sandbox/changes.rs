@@ -128,9 +128,11 @@ fn from_outside() {
             "DBInstanceIdentifier": "my-postgres-instance", "BackupRetentionPeriod": 1, "ApplyImmediately": true,
         }),
     );
-    until("the instance is available", || {
+    // It says available for a moment before it begins.
+    until("the instance has changed and is available", || {
         let found = account.call("rds", "describe_db_instances", json!({}));
-        (found["DBInstances"][0]["DBInstanceStatus"] == "available").then_some(())
+        let instance = &found["DBInstances"][0];
+        (instance["BackupRetentionPeriod"] == 1 && instance["DBInstanceStatus"] == "available").then_some(())
     });
     mended(&["update db_instance.my-postgres-instance"]);
 

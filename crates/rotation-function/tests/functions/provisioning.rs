@@ -255,7 +255,7 @@ async fn what_is_declared_of_a_login_is_made_so_and_reaches_the_clone() {
     world.server.sql(&format!("CREATE ROLE {quoted} NOLOGIN; GRANT {quoted} TO {MASTER} WITH ADMIN OPTION")).await;
     let attributes = RoleAttributes {
         member_of: [group.clone()].into(),
-        settings: [("search_path", "app, public"), ("timezone", "UTC"), ("app.tenant", "it's")]
+        settings: [("search_path", "app, public"), ("timezone", "UTC"), ("application_name", "it's")]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into(),
         connection_limit: Some(7),
