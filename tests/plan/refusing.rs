@@ -76,7 +76,8 @@ fn an_endpoint_of_somebody_else() {
 fn what_cannot_be_changed_in_place() {
     let article = Scenario::article();
     let instance = "db_instance.my-postgres-instance";
-    let cases: [(&str, fn(&mut Observed)); 4] = [
+    type Spoil = fn(&mut Observed);
+    let cases: [(&str, Spoil); 4] = [
         ("refuse-major-version", |live| live.version = Version { major: 15, minor: Some(8) }),
         ("refuse-smaller-storage", |live| live.storage = 100),
         ("refuse-encryption", |live| live.encrypted = false),
