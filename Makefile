@@ -14,7 +14,7 @@ help: ## This list
 
 .PHONY: demo
 demo: tools ## The article's deployment, planned, applied, rotated and destroyed on this machine
-	@[ -e target/function/pgrotate-function.zip ] || echo "The first time, what it needs is built: about 10 minutes on" \
+	@[ -e target/function/pgrotate-function.zip ] || echo "The first time, what it needs is built: about 13 minutes on" \
 		"two idle cores, most of them for the AWS SDK, and 4 GB in target/. The demo itself takes one minute."
 	@$(MAKE) function
 	@sandbox/ctl install

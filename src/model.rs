@@ -221,10 +221,10 @@ impl Mark {
         match (get(tag::DEPLOYMENT), get(tag::ADDRESS)) {
             (Some(deployment), _) if deployment != self.deployment => Owner::OtherDeployment(deployment),
             (_, Some(address)) if address != self.address.to_string() => Owner::OtherAddress(address),
-            // One of the two suffices, under a name that we derive: a tag that somebody took away is drift,
-            // and comes back.
-            (Some(_), _) | (_, Some(_)) => Owner::Us,
-            (None, None) => Owner::Nobody,
+            // A missing address, under a name that we derive, is drift and comes back. A missing deployment is
+            // not: two deployments can have equal addresses, and one must not take over from the other.
+            (Some(_), _) => Owner::Us,
+            (None, Some(_) | None) => Owner::Nobody,
         }
     }
 }
@@ -273,7 +273,7 @@ mod tests {
         };
         assert_eq!(mark.owner(&mark.tags()), Owner::Us);
         assert_eq!(mark.owner(&without(tag::ADDRESS)), Owner::Us);
-        assert_eq!(mark.owner(&without(tag::DEPLOYMENT)), Owner::Us);
+        assert_eq!(mark.owner(&without(tag::DEPLOYMENT)), Owner::Nobody);
         assert_eq!(mark.owner(&Tags::new()), Owner::Nobody);
         assert_eq!(mark.owner(&with(tag::DEPLOYMENT, "b")), Owner::OtherDeployment("b".to_owned()));
         assert_eq!(mark.owner(&with(tag::ADDRESS, "login.z")), Owner::OtherAddress("login.z".to_owned()));
