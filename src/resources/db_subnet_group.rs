@@ -16,6 +16,8 @@ pub struct DbSubnetGroup;
 pub struct Desired {
     pub mark: Mark,
     pub name: String,
+    /// It is there, is only referred to and never changed.
+    pub existing: bool,
     pub subnets: BTreeSet<String>,
 }
 
@@ -57,6 +59,13 @@ impl Resource for DbSubnetGroup {
 
     fn diff(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<Vec<Step<Change>>, Refusal> {
         let live = match live {
+            Seen::Absent if want.existing => {
+                return Err(Refusal::new(
+                    format!("there is no DB subnet group `{}`", want.name),
+                    "correct its name; or write `subnet_group = \"NAME\"` to have it made",
+                ));
+            }
+            Seen::Present(_) if want.existing => return Ok(Vec::new()),
             Seen::Absent => {
                 return Ok(vec![
                     cx.step("create", Verb::Create, Change::Create)
@@ -86,6 +95,7 @@ impl Resource for DbSubnetGroup {
 
     fn remove(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<Vec<Step<Change>>, Refusal> {
         match live {
+            _ if want.existing => Ok(Vec::new()),
             Seen::Absent => Ok(Vec::new()),
             Seen::Unobservable(why) => Err(unobservable(why)),
             Seen::Present(live) if require_ours(&want.mark, &live.tags, "").is_err() => {

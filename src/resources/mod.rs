@@ -192,6 +192,7 @@ kinds! {
 pub mod function_log;
 mod functions;
 mod postgres_version;
+pub mod tagged;
 mod template;
 pub use functions::{FunctionError, FunctionNames};
 pub use template::Inputs as TemplateInputs;

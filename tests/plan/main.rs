@@ -5,7 +5,10 @@ mod destroying;
 mod executing;
 mod golden;
 mod laws;
+mod lives;
 mod refusing;
 mod scenario;
+#[path = "../scenarios/mod.rs"]
+mod scenarios;
 mod simulation;
 mod stopping;

@@ -66,21 +66,21 @@ fn unknown_keys_are_suggested_or_sent_to_their_table() {
                |
             10 | engin_version = "16"
                | ^^^^^^^^^^^^^
-            hint: did you mean `engine_version`? Known here: identifier, subnet_group, manage, engine_version, class, storage, backup_days, public, port, master, deletion_protection, final_snapshot, encrypted
+            hint: did you mean `engine_version`? Known here: identifier, manage, port, security_group, subnet_group, engine_version, class, storage, backup_days, public, master, deletion_protection, final_snapshot, encrypted
 
             error: unknown key `region` in [database]
               --> demo.toml:11:1
                |
             11 | region = "eu-north-1"
                | ^^^^^^
-            hint: `region` belongs to [aws]. Known here: identifier, subnet_group, manage, engine_version, class, storage, backup_days, public, port, master, deletion_protection, final_snapshot, encrypted
+            hint: `region` belongs to [aws]. Known here: identifier, manage, port, security_group, subnet_group, engine_version, class, storage, backup_days, public, master, deletion_protection, final_snapshot, encrypted
 
             error: unknown key "strange\u{1b} key" in [database]
               --> demo.toml:12:1
                |
             12 | "strange\u001b key" = 1
                | ^^^^^^^^^^^^^^^^^^^
-            hint: remove it. Known here: identifier, subnet_group, manage, engine_version, class, storage, backup_days, public, port, master, deletion_protection, final_snapshot, encrypted
+            hint: remove it. Known here: identifier, manage, port, security_group, subnet_group, engine_version, class, storage, backup_days, public, master, deletion_protection, final_snapshot, encrypted
 
             error: unknown key `netwrok` at the top level
               --> demo.toml:24:2
@@ -130,167 +130,167 @@ login = "app"
     bad(
         text,
         expect![[r#"
-        error: "Article" cannot name a deployment
-         --> demo.toml:2:14
-          |
-        2 | deployment = "Article"
-          |              ^^^^^^^^^
-        hint: write 1-40 of a-z, 0-9 and -, starting with a letter: it becomes part of bucket, stack and group names
+            error: "Article" cannot name a deployment
+             --> demo.toml:2:14
+              |
+            2 | deployment = "Article"
+              |              ^^^^^^^^^
+            hint: write 1-40 of a-z, 0-9 and -, starting with a letter: it becomes part of bucket, stack and group names
 
-        error: "eu-north-1a" is an availability zone, not a region
-         --> demo.toml:5:10
-          |
-        5 | region = "eu-north-1a"
-          |          ^^^^^^^^^^^^^
-        hint: write: region = "eu-north-1"
+            error: "eu-north-1a" is an availability zone, not a region
+             --> demo.toml:5:10
+              |
+            5 | region = "eu-north-1a"
+              |          ^^^^^^^^^^^^^
+            hint: write: region = "eu-north-1"
 
-        error: `account` must be a string, not an integer
-         --> demo.toml:6:11
-          |
-        6 | account = 123456789012
-          |           ^^^^^^^^^^^^
-        hint: write: account = "123456789012"
+            error: `account` must be a string, not an integer
+             --> demo.toml:6:11
+              |
+            6 | account = 123456789012
+              |           ^^^^^^^^^^^^
+            hint: write: account = "123456789012"
 
-        error: "vpc-xyz" is no id of the form vpc-…
-         --> demo.toml:9:7
-          |
-        9 | vpc = "vpc-xyz"
-          |       ^^^^^^^^^
-        hint: write vpc- and 17 (or 8) of 0-9 and a-f, such as "vpc-0123456789abcdef0"
+            error: "vpc-xyz" is no id of the form vpc-…
+             --> demo.toml:9:7
+              |
+            9 | vpc = "vpc-xyz"
+              |       ^^^^^^^^^
+            hint: write vpc- and 17 (or 8) of 0-9 and a-f, such as "vpc-0123456789abcdef0"
 
-        error: `subnets` lists 1: RDS needs two or more
-          --> demo.toml:10:11
-           |
-        10 | subnets = ["subnet-05a8a2c78756260ed"]
-           |           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-        hint: add a subnet of another availability zone
+            error: `subnets` lists 1: RDS needs two or more
+              --> demo.toml:10:11
+               |
+            10 | subnets = ["subnet-05a8a2c78756260ed"]
+               |           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+            hint: add a subnet of another availability zone
 
-        error: `secrets_manager` cannot be "endpiont"
-          --> demo.toml:11:19
-           |
-        11 | secrets_manager = "endpiont"
-           |                   ^^^^^^^^^^
-        hint: did you mean "endpoint"? `secrets_manager` is one of "endpoint", "existing-endpoint", "nat"
+            error: `secrets_manager` cannot be "endpiont"
+              --> demo.toml:11:19
+               |
+            11 | secrets_manager = "endpiont"
+               |                   ^^^^^^^^^^
+            hint: did you mean "endpoint"? `secrets_manager` is one of "endpoint", "existing-endpoint", "nat"
 
-        error: "203.0.113.7/24" is no CIDR: 203.0.113.7 has bits set beyond its first 24
-          --> demo.toml:12:19
-           |
-        12 | allow = [{ cidr = "203.0.113.7/24", description = "office" }, { cidr = "203.0.113.7" }]
-           |                   ^^^^^^^^^^^^^^^^
-        hint: write "203.0.113.0/24" for the network, or "203.0.113.7/32" for this one address
+            error: "203.0.113.7/24" is no CIDR: 203.0.113.7 has bits set beyond its first 24
+              --> demo.toml:12:19
+               |
+            12 | allow = [{ cidr = "203.0.113.7/24", description = "office" }, { cidr = "203.0.113.7" }]
+               |                   ^^^^^^^^^^^^^^^^
+            hint: write "203.0.113.0/24" for the network, or "203.0.113.7/32" for this one address
 
-        error: `description` is missing in [network.allow]
-          --> demo.toml:12:63
-           |
-        12 | allow = [{ cidr = "203.0.113.7/24", description = "office" }, { cidr = "203.0.113.7" }]
-           |                                                               ^^^^^^^^^^^^^^^^^^^^^^^^
-        hint: add: description = "office"
+            error: `description` is missing in [network.allow]
+              --> demo.toml:12:63
+               |
+            12 | allow = [{ cidr = "203.0.113.7/24", description = "office" }, { cidr = "203.0.113.7" }]
+               |                                                               ^^^^^^^^^^^^^^^^^^^^^^^^
+            hint: add: description = "office"
 
-        error: "203.0.113.7" is no CIDR: the length of the network is missing
-          --> demo.toml:12:72
-           |
-        12 | allow = [{ cidr = "203.0.113.7/24", description = "office" }, { cidr = "203.0.113.7" }]
-           |                                                                        ^^^^^^^^^^^^^
-        hint: write "203.0.113.7/32" for this one address
+            error: "203.0.113.7" is no CIDR: the length of the network is missing
+              --> demo.toml:12:72
+               |
+            12 | allow = [{ cidr = "203.0.113.7/24", description = "office" }, { cidr = "203.0.113.7" }]
+               |                                                                        ^^^^^^^^^^^^^
+            hint: write "203.0.113.7/32" for this one address
 
-        error: `subnet_group` is missing in [database]
-          --> demo.toml:14:1
-           |
-        14 | [database]
-           | ^^^^^^^^^^
-        hint: add: subnet_group = "my-db-subnet-group"
+            error: `subnet_group` is missing in [database]
+              --> demo.toml:14:1
+               |
+            14 | [database]
+               | ^^^^^^^^^^
+            hint: add: subnet_group = "my-db-subnet-group"
 
-        error: "my--instance" cannot name a database instance
-          --> demo.toml:15:14
-           |
-        15 | identifier = "my--instance"
-           |              ^^^^^^^^^^^^^^
-        hint: write 1-63 of a-z, 0-9 and -, starting with a letter, without -- and no - at the end
+            error: "my--instance" cannot name a database instance
+              --> demo.toml:15:14
+               |
+            15 | identifier = "my--instance"
+               |              ^^^^^^^^^^^^^^
+            hint: write 1-63 of a-z, 0-9 and -, starting with a letter, without -- and no - at the end
 
-        error: `engine_version` must be a string, not a float
-          --> demo.toml:16:18
-           |
-        16 | engine_version = 16.4
-           |                  ^^^^
-        hint: write: engine_version = "16.4"
+            error: `engine_version` must be a string, not a float
+              --> demo.toml:16:18
+               |
+            16 | engine_version = 16.4
+               |                  ^^^^
+            hint: write: engine_version = "16.4"
 
-        error: "t3.micro" is a class of EC2; those of RDS start with db.
-          --> demo.toml:17:9
-           |
-        17 | class = "t3.micro"
-           |         ^^^^^^^^^^
-        hint: write: class = "db.t3.micro"
+            error: "t3.micro" is a class of EC2; those of RDS start with db.
+              --> demo.toml:17:9
+               |
+            17 | class = "t3.micro"
+               |         ^^^^^^^^^^
+            hint: write: class = "db.t3.micro"
 
-        error: `gib` is 5, outside 20 to 65536 GiB
-          --> demo.toml:18:19
-           |
-        18 | storage = { gib = 5, type = "io1" }
-           |                   ^
-        hint: write for example: gib = 20
+            error: `gib` is 5, outside 20 to 65536 GiB
+              --> demo.toml:18:19
+               |
+            18 | storage = { gib = 5, type = "io1" }
+               |                   ^
+            hint: write for example: gib = 20
 
-        error: `type` cannot be "io1"
-          --> demo.toml:18:29
-           |
-        18 | storage = { gib = 5, type = "io1" }
-           |                             ^^^^^
-        hint: write one of "gp2", "gp3"
+            error: `type` cannot be "io1"
+              --> demo.toml:18:29
+               |
+            18 | storage = { gib = 5, type = "io1" }
+               |                             ^^^^^
+            hint: write one of "gp2", "gp3"
 
-        error: `backup_days` is 36, outside 0 to 35 days
-          --> demo.toml:19:15
-           |
-        19 | backup_days = 36
-           |               ^^
-        hint: write for example: backup_days = 7
+            error: `backup_days` is 36, outside 0 to 35 days
+              --> demo.toml:19:15
+               |
+            19 | backup_days = 36
+               |               ^^
+            hint: write for example: backup_days = 7
 
-        error: `public` must be true or false, not a string
-          --> demo.toml:20:10
-           |
-        20 | public = "true"
-           |          ^^^^^^
-        hint: write: public = true
+            error: `public` must be true or false, not a string
+              --> demo.toml:20:10
+               |
+            20 | public = "true"
+               |          ^^^^^^
+            hint: write: public = true
 
-        error: unknown key `prot` in [database]
-          --> demo.toml:21:1
-           |
-        21 | prot = 5432
-           | ^^^^
-        hint: did you mean `port`? Known here: identifier, subnet_group, manage, engine_version, class, storage, backup_days, public, port, master, deletion_protection, final_snapshot, encrypted
+            error: unknown key `prot` in [database]
+              --> demo.toml:21:1
+               |
+            21 | prot = 5432
+               | ^^^^
+            hint: did you mean `port`? Known here: identifier, manage, port, security_group, subnet_group, engine_version, class, storage, backup_days, public, master, deletion_protection, final_snapshot, encrypted
 
-        error: "2 hours" is too often: AWS rotates at most every 4 hours
-          --> demo.toml:24:9
-           |
-        24 | every = "2 hours"
-           |         ^^^^^^^^^
-        hint: write: every = "4 hours", or longer
+            error: "2 hours" is too often: AWS rotates at most every 4 hours
+              --> demo.toml:24:9
+               |
+            24 | every = "2 hours"
+               |         ^^^^^^^^^
+            hint: write: every = "4 hours", or longer
 
-        error: "postgres" cannot rotate: it is the master user, whose password RDS keeps
-          --> demo.toml:27:9
-           |
-        27 | login = "postgres"
-           |         ^^^^^^^^^^
-        hint: declare a login of your own, such as login = "app"
+            error: "postgres" cannot rotate: it is the master user, whose password RDS keeps
+              --> demo.toml:27:9
+               |
+            27 | login = "postgres"
+               |         ^^^^^^^^^^
+            hint: declare a login of your own, such as login = "app"
 
-        error: "admin secret" cannot name a secret
-          --> demo.toml:28:10
-           |
-        28 | secret = "admin secret"
-           |          ^^^^^^^^^^^^^^
-        hint: write 1-512 letters, digits and / _ + = . @ -
+            error: "admin secret" cannot name a secret
+              --> demo.toml:28:10
+               |
+            28 | secret = "admin secret"
+               |          ^^^^^^^^^^^^^^
+            hint: write 1-512 letters, digits and / _ + = . @ -
 
-        error: `strategy` cannot be set in [admin]: the admin login always rotates as a single user
-          --> demo.toml:29:12
-           |
-        29 | strategy = "alternating-users"
-           |            ^^^^^^^^^^^^^^^^^^^
-        hint: remove this line
+            error: `strategy` cannot be set in [admin]: the admin login always rotates as a single user
+              --> demo.toml:29:12
+               |
+            29 | strategy = "alternating-users"
+               |            ^^^^^^^^^^^^^^^^^^^
+            hint: remove this line
 
-        error: `secret` is missing in [[user]]
-          --> demo.toml:31:1
-           |
-        31 | [[user]]
-           | ^^^^^^^^
-        hint: add: secret = "app_secret"
-    "#]],
+            error: `secret` is missing in [[user]]
+              --> demo.toml:31:1
+               |
+            31 | [[user]]
+               | ^^^^^^^^
+            hint: add: secret = "app_secret"
+        "#]],
     );
 }
 
