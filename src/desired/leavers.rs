@@ -291,7 +291,7 @@ impl Leaving<'_> {
                 secret: secret_at.clone(),
                 secret_name: name.clone(),
                 admin: None,
-                instance_stays,
+                instance_stays: instance_stays || pattern.instance_stays,
                 ..pattern.clone()
             });
             rotations.push(rotation::Desired {

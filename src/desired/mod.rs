@@ -365,7 +365,7 @@ impl Model<'_> {
             stack: stack.clone(),
             functions: self.names.clone(),
             admin: admin.map(|(at, name)| (at.clone(), name.to_owned())),
-            instance_stays: false,
+            instance_stays: self.config.database.instance.is_none(),
             path: path.to_vec(),
         };
         self.wants.push(want.into());

@@ -4,5 +4,8 @@
 mod again;
 mod article;
 mod changes;
+mod lives;
+#[path = "../scenarios/mod.rs"]
+mod scenarios;
 mod stopping;
 mod support;

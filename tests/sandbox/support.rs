@@ -290,12 +290,16 @@ impl Run {
 
     /// The addresses that the plan in its output names, each with its verb: `create secret.test_user1`.
     pub fn planned(&self) -> Vec<String> {
-        self.stdout
-            .lines()
-            .filter_map(|line| ["+ ", "~ ", "- ", "↻ "].iter().find_map(|sign| line.strip_prefix(sign)))
-            .map(str::to_owned)
-            .collect()
+        planned(&self.stdout)
     }
+}
+
+/// See [`Run::planned`].
+pub fn planned(text: &str) -> Vec<String> {
+    text.lines()
+        .filter_map(|line| ["+ ", "~ ", "- ", "↻ "].iter().find_map(|sign| line.strip_prefix(sign)))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// A process that speaks with AWS and the database for one test, so that each question costs no start.
