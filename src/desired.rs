@@ -2,6 +2,7 @@
 //! resources is a typed reference made here.
 
 use crate::aws::NetworkLook;
+use crate::code::Code;
 use crate::config::{Config, ConfigError, Login as LoginConfig, SecretsManagerPath};
 use crate::model::{Address, Mark, Place, Ref};
 use crate::resource::{Refusal, Resource};
@@ -66,6 +67,7 @@ pub fn leavers(
             Some(name) => refusals.push((
                 Secret::at(&found.login).address().clone(),
                 Refusal::new(
+                    Code::SecretRenamed,
                     format!(
                         "login `{}` rotates with the secret `{}`, and the config names `{name}`",
                         found.login, found.name
@@ -133,6 +135,7 @@ fn check(config: &Config, place: &Place, network: &NetworkLook) -> Vec<ConfigErr
     match &network.vpc {
         None => errors.push(
             ConfigError::at(
+                Code::NotThere,
                 &vpc.span,
                 format!("there is no VPC {} in {} of account {}", vpc.value, place.region, place.account),
             )
@@ -143,6 +146,7 @@ fn check(config: &Config, place: &Place, network: &NetworkLook) -> Vec<ConfigErr
                 if !on {
                     errors.push(
                         ConfigError::at(
+                            Code::UnfitNetwork,
                             &vpc.span,
                             format!("{what} is off in {}: an endpoint's private DNS needs it", vpc.value),
                         )
@@ -161,13 +165,18 @@ fn check(config: &Config, place: &Place, network: &NetworkLook) -> Vec<ConfigErr
     for subnet in &config.network.subnets {
         match network.subnets.get(&subnet.value) {
             None => errors.push(
-                ConfigError::at(&subnet.span, format!("there is no subnet {} in {}", subnet.value, place.region))
-                    .hint(format!("aws ec2 describe-subnets --filters Name=vpc-id,Values={}", vpc.value)),
+                ConfigError::at(
+                    Code::NotThere,
+                    &subnet.span,
+                    format!("there is no subnet {} in {}", subnet.value, place.region),
+                )
+                .hint(format!("aws ec2 describe-subnets --filters Name=vpc-id,Values={}", vpc.value)),
             ),
             // Without the VPC, where its subnets are tells nothing more.
             Some(_) if network.vpc.is_none() => {}
             Some(look) if look.vpc != vpc.value => errors.push(
                 ConfigError::at(
+                    Code::UnfitNetwork,
                     &subnet.span,
                     format!("subnet {} is in {}, not in {}", subnet.value, look.vpc, vpc.value),
                 )
@@ -182,6 +191,7 @@ fn check(config: &Config, place: &Place, network: &NetworkLook) -> Vec<ConfigErr
         let zones: Vec<_> = zones.into_iter().collect();
         errors.push(
             ConfigError::at(
+                Code::UnfitNetwork,
                 &config.network.subnets[0].span,
                 format!("all subnets are in {}: RDS wants two availability zones", zones.join(", ")),
             )
@@ -191,6 +201,7 @@ fn check(config: &Config, place: &Place, network: &NetworkLook) -> Vec<ConfigErr
     if !config.database.manage {
         errors.push(
             ConfigError::at(
+                Code::NotSupported,
                 &config.database.identifier.span,
                 "an instance that pgrotate does not manage cannot be used yet",
             )

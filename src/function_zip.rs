@@ -1,6 +1,7 @@
 //! The zip that becomes the three functions: the one this binary carries, or one built beside it, with the
 //! user's certificate authorities put in.
 
+use crate::code::{Code, Coded};
 use crate::resources::artifact::Zip;
 use std::path::{Path, PathBuf};
 
@@ -21,6 +22,27 @@ pub enum ZipError {
     NoCertificate { path: PathBuf },
     #[error("cannot put the certificates into the function's zip")]
     Pack(#[from] function_artifact::PackError),
+}
+
+impl Coded for ZipError {
+    fn code(&self) -> Code {
+        match self {
+            Self::NotBuilt => Code::ZipMissing,
+            Self::Unreadable { .. } => Code::FileUnreadable,
+            Self::NoCertificate { .. } => Code::NoCertificate,
+            Self::Pack(_) => Code::ZipUnusable,
+        }
+    }
+
+    fn hint(&self) -> String {
+        match self {
+            Self::NotBuilt => "make function, or name a zip by --function-zip",
+            Self::Unreadable { .. } => "check the path, and that you may read it",
+            Self::NoCertificate { .. } => "name a PEM file of certificate authorities by --ca-bundle, or leave it out",
+            Self::Pack(_) => "name a zip that make function has built by --function-zip, or leave it out",
+        }
+        .to_owned()
+    }
 }
 
 /// `zip` names a zip to take instead of our own; `ca_bundle` a PEM file whose authorities the functions

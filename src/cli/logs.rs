@@ -2,7 +2,8 @@
 
 use super::output::print;
 use super::session::Session;
-use super::{CliError, DeploymentArgs, exit};
+use super::{CliError, DeploymentArgs};
+use crate::code::exit;
 use crate::resources::function_log::log_about;
 use clap::Args;
 

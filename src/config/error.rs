@@ -1,5 +1,6 @@
 //! What is wrong with a config file, shown at its line.
 
+use crate::code::Code;
 use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
@@ -28,19 +29,20 @@ pub struct Source {
 pub struct ConfigError {
     /// Bytes of the source; None where no line is to blame (a missing file, a missing table).
     pub span: Option<Range<usize>>,
+    pub code: Code,
     pub message: String,
     pub hint: Option<String>,
 }
 
 impl ConfigError {
     /// An error at a place in the file.
-    pub fn at(span: &Range<usize>, message: impl Into<String>) -> Self {
-        Self { span: Some(span.clone()), message: message.into(), hint: None }
+    pub fn at(code: Code, span: &Range<usize>, message: impl Into<String>) -> Self {
+        Self { span: Some(span.clone()), code, message: message.into(), hint: None }
     }
 
     /// An error of the file as a whole.
-    pub fn of_file(message: impl Into<String>) -> Self {
-        Self { span: None, message: message.into(), hint: None }
+    pub fn of_file(code: Code, message: impl Into<String>) -> Self {
+        Self { span: None, code, message: message.into(), hint: None }
     }
 
     /// What to do about it.
@@ -92,11 +94,11 @@ impl Errors {
 impl fmt::Display for Errors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, error) in self.list.iter().enumerate() {
-            let ConfigError { span, message, hint } = error;
+            let ConfigError { span, code, message, hint } = error;
             if index > 0 {
                 f.write_str("\n")?;
             }
-            writeln!(f, "error: {}", shown(message))?;
+            writeln!(f, "{}: {}", code.heading(), shown(message))?;
             match span {
                 Some(span) => f.write_str(&self.file.excerpt(span))?,
                 None => writeln!(f, " --> {}", shown(&self.file.name))?,
@@ -247,7 +249,8 @@ mod tests {
     #[test]
     fn nothing_from_the_file_reaches_the_terminal_as_a_command() {
         let value = "\u{1b}[2J\u{202e}x";
-        let error = ConfigError::at(&(0..1), format!("bad value {} {value}", quoted(value))).hint(value);
+        let error =
+            ConfigError::at(Code::BadValue, &(0..1), format!("bad value {} {value}", quoted(value))).hint(value);
         let text = Errors::new(source("\u{1b}[2J\u{202e}\u{7}"), vec![error]).to_string();
         assert!(!text.contains(|c| c != '\n' && is_unprintable(c)), "{text:?}");
     }
@@ -255,10 +258,10 @@ mod tests {
     #[test]
     fn errors_are_sorted_by_place_and_told_once() {
         let list = vec![
-            ConfigError::of_file("no place"),
-            ConfigError::at(&(4..5), "second"),
-            ConfigError::at(&(0..1), "first"),
-            ConfigError::at(&(4..5), "second"),
+            ConfigError::of_file(Code::MissingKey, "no place"),
+            ConfigError::at(Code::BadValue, &(4..5), "second"),
+            ConfigError::at(Code::BadValue, &(0..1), "first"),
+            ConfigError::at(Code::BadValue, &(4..5), "second"),
         ];
         let errors = Errors::new(source("a = 1"), list);
         let messages: Vec<&str> = errors.iter().map(|e| e.message.as_str()).collect();

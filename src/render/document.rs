@@ -1,5 +1,6 @@
 //! The document: all that a plan or a report says, as data. Serialised it is the JSON format.
 
+use crate::code::{Code, Coded};
 use crate::execute::{Outcome, Report};
 use crate::graph::Order;
 use crate::model::{Address, Place};
@@ -10,7 +11,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 
 /// Raised with every change that a reader of the JSON could notice.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 #[derive(Debug, Clone, Serialize)]
 pub struct PlanDocument {
@@ -111,15 +112,26 @@ pub struct OutcomeDocument {
     /// Seconds, where it ran.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub took: Option<f64>,
+    /// Where something went wrong: under which code it is documented.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
     /// The cause and its causes, outermost first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub because: Vec<String>,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
 }
 
 impl ReportDocument {
     pub fn of<F: Family>(plan: &Plan<F>, report: &Report, deployment: &str) -> Self {
         let outcomes = plan.order.sorted().iter().map(|&number| {
             let (action, outcome) = (&plan.actions[number], &report.outcomes[number]);
+            let (code, hint) = match outcome {
+                Outcome::Failed(error) => (Some(error.code()), Some(error.hint())),
+                Outcome::Stale(_) => (Some(Code::Stale), Some("look at what moved, and plan again".to_owned())),
+                Outcome::Done(_) | Outcome::AlreadyDone | Outcome::Skipped { .. } | Outcome::Cancelled => (None, None),
+            };
             OutcomeDocument {
                 address: action.address.clone(),
                 change: action.key,
@@ -128,7 +140,9 @@ impl ReportDocument {
                     Outcome::Done(took) => Some(took.as_secs_f64()),
                     _ => None,
                 },
+                code,
                 because: because(outcome),
+                hint,
             }
         });
         let remains = plan

@@ -96,8 +96,12 @@ pub fn report(report: &ReportDocument) -> String {
         let took = outcome.took.map(|took| format!(" ({})", seconds(took))).unwrap_or_default();
         let which = if outcome.change == "create" { String::new() } else { format!(" {}", outcome.change) };
         line(&mut out, format_args!("  {:width$}  {}{which}{took}", outcome.outcome, outcome.address));
+        let mut heading = outcome.code.map(|code| format!("{}: ", code.heading())).unwrap_or_default();
         for cause in &outcome.because {
-            line(&mut out, format_args!("  {:width$}    {cause}", ""));
+            line(&mut out, format_args!("  {:width$}    {}{cause}", "", std::mem::take(&mut heading)));
+        }
+        if let Some(hint) = &outcome.hint {
+            line(&mut out, format_args!("  {:width$}    hint: {hint}", ""));
         }
     }
     section(&mut out, "What remains", report.remains.iter().cloned());

@@ -7,6 +7,7 @@ use super::db_subnet_group::{DbSubnetGroup, add_tags, rds_tags, read_tags};
 use super::security_group::{GroupId, SecurityGroup, named};
 use super::{Live, LiveError, missing_tags};
 use crate::aws::{Aws, InstanceLook, Look, absent, call};
+use crate::code::Code;
 use crate::execute::Applied;
 use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown, Tags, Val};
 use crate::resource::{AWAIT, 
@@ -183,6 +184,7 @@ impl Resource for DbInstance {
         };
         if want.deletion_protection {
             return Err(Refusal::new(
+                Code::Protected,
                 format!("the DB instance `{}` is declared with deletion protection", want.identifier),
                 "set `deletion_protection = false` in [database], and destroy again",
             ));
@@ -294,12 +296,14 @@ fn refuse_the_impossible(want: &Desired, live: &Observed) -> Result<(), Refusal>
     let what = &want.identifier;
     if live.version.major != want.version.major {
         return Err(Refusal::new(
+            Code::CannotChange,
             format!("`{what}` runs PostgreSQL {}, the config wants {}", live.version, want.version),
             "upgrade the major version yourself, then declare it; pgrotate plans no major upgrade",
         ));
     }
     if live.storage > want.storage {
         return Err(Refusal::new(
+            Code::CannotChange,
             format!("`{what}` has {} GiB, the config wants {}: RDS never shrinks storage", live.storage, want.storage),
             format!("set `storage.gib` to at least {}", live.storage),
         ));
@@ -312,6 +316,7 @@ fn refuse_the_impossible(want: &Desired, live: &Observed) -> Result<(), Refusal>
     ] {
         if is != should {
             return Err(Refusal::new(
+                Code::CannotChange,
                 format!("the {name} of `{what}` is {is}, the config wants {should}; that cannot be changed in place"),
                 format!("declare {is}, or use another identifier for a new instance"),
             ));

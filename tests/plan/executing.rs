@@ -85,7 +85,7 @@ async fn whatever_fails_the_rest_goes_on() {
                     assert!(waiting[number], "{} does not wait for {}", plan.actions[number].label(), action.address);
                     assert_eq!(*after, action.address);
                 }
-                Outcome::Failed(ActionError::World(_)) => assert!(denied && !waiting[number]),
+                Outcome::Failed(ActionError::World { .. }) => assert!(denied && !waiting[number]),
                 Outcome::Done(_) => assert!(!waiting[number] && !denied),
                 other => panic!("{failing}: {other:?}"),
             }

@@ -90,7 +90,7 @@ impl Scenario {
         };
         let lines = refusals.iter().map(|(address, refusal)| {
             assert!(!refusal.hint.is_empty(), "{address} is refused without advice");
-            format!("refused: {address}: {}\nhint: {}\n", refusal.cause, refusal.hint)
+            format!("{}: {address}: {}\nhint: {}\n", refusal.code.heading(), refusal.cause, refusal.hint)
         });
         golden(name, &lines.collect::<String>());
     }

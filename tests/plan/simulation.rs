@@ -2,6 +2,7 @@
 //! counts, fails, delays and stops where a test wants it to.
 
 use crate::scenario::State;
+use pgrotate::code::{Code, Coded};
 use pgrotate::execute::{Applied, Limits, World};
 use pgrotate::model::{Address, Seen};
 use pgrotate::plan::Goal;
@@ -23,6 +24,20 @@ pub enum SimulationError {
     Duplicate(Address),
     #[error(transparent)]
     NotProduced(#[from] NotProduced),
+}
+
+impl Coded for SimulationError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Denied(_) => Code::AccessDenied,
+            Self::Duplicate(_) => Code::AwsRefused,
+            Self::NotProduced(_) => Code::Internal,
+        }
+    }
+
+    fn hint(&self) -> String {
+        "allow it to these credentials".to_owned()
+    }
 }
 
 #[derive(Default)]

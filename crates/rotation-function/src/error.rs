@@ -16,6 +16,11 @@ pub enum FunctionError {
     /// The event is malformed, out of turn, or names something the function never touches.
     #[error("{0}")]
     BadEvent(String),
+    /// The CLI is of another version.
+    #[error(
+        "this function does not understand the request ({0}): it is of another version than the pgrotate that sent it"
+    )]
+    NotUnderstood(serde_json::Error),
     /// The secret is not this deployment's, or names another host, user or engine than it may.
     #[error("secret {secret} is refused: {because}")]
     SecretRefused { secret: String, because: String },
@@ -71,6 +76,7 @@ impl FunctionError {
         match self {
             Self::Config(_) | Self::Random(_) => error_type::CONFIGURATION,
             Self::BadEvent(_) => error_type::BAD_EVENT,
+            Self::NotUnderstood(_) => error_type::NOT_UNDERSTOOD,
             Self::SecretRefused { .. } | Self::SecretValue { .. } => error_type::SECRET_REFUSED,
             Self::RoleNotOurs { .. } => error_type::ROLE_NOT_OURS,
             Self::Busy { .. } => error_type::BUSY,
