@@ -37,6 +37,13 @@ pub enum FunctionError {
     /// The login that does the work lacks ADMIN OPTION, without which it reaches no role since PostgreSQL 16.
     #[error("{source}; what is missing, on PostgreSQL 16 or later: {grant}")]
     MissingGrant { source: DatabaseError, grant: String },
+    /// A setting that only a superuser gives: since PostgreSQL 15, also those of extensions that are not loaded,
+    /// which any name with a dot may become.
+    #[error(
+        "{source}; since PostgreSQL 15 only a superuser gives a role the setting {setting}, or who was granted it: \
+         {grant}. Where nobody can grant that, take it out of the login's settings"
+    )]
+    SettingDenied { source: DatabaseError, setting: String, grant: String },
     /// The invocation's time is nearly up.
     #[error("the time of this invocation ran out: nothing is broken by it, and the same again goes on from here")]
     OutOfTime,
@@ -81,7 +88,7 @@ impl FunctionError {
             Self::RoleNotOurs { .. } => error_type::ROLE_NOT_OURS,
             Self::Busy { .. } => error_type::BUSY,
             Self::OutOfTime | Self::Database(DatabaseError::Unreachable { .. }) => error_type::UNREACHABLE,
-            Self::MissingGrant { .. } => error_type::DATABASE_REFUSED,
+            Self::MissingGrant { .. } | Self::SettingDenied { .. } => error_type::DATABASE_REFUSED,
             Self::Database(DatabaseError::Refused { .. } | DatabaseError::Unexpected { .. }) => {
                 error_type::DATABASE_REFUSED
             }
@@ -92,7 +99,9 @@ impl FunctionError {
     /// The SQLSTATE, where a server answered.
     pub fn sqlstate(&self) -> Option<&str> {
         match self {
-            Self::Database(error) | Self::MissingGrant { source: error, .. } => error.sqlstate(),
+            Self::Database(error)
+            | Self::MissingGrant { source: error, .. }
+            | Self::SettingDenied { source: error, .. } => error.sqlstate(),
             _ => None,
         }
     }
