@@ -131,3 +131,41 @@ pub(super) fn usage(error: &clap::Error) -> String {
         None => text,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Kind;
+    use crate::resource::NotProduced;
+
+    /// Those that no run without a mistake or a real rotation brings about.
+    #[test]
+    fn told_with_code_cause_and_next_command() {
+        let at = || Address { kind: Kind("login"), name: "app".to_owned() };
+        let errors = [
+            CliError::RotationFailed {
+                login: "app".to_owned(),
+                why: "setSecret failed: the database refused".to_owned(),
+                function: "pgpasslambda".to_owned(),
+            },
+            CliError::Plan(PlanError::Stranded(at())),
+            CliError::Plan(PlanError::OutOfOrder { from: at(), to: at() }),
+            CliError::Live(NotProduced(at()).into()),
+            CliError::Io { doing: "write to standard output", source: std::io::ErrorKind::StorageFull.into() },
+        ];
+        let told: String = errors.iter().map(CliError::told).collect();
+        expect_test::expect![[r#"
+            error[rotation-failed]: the rotation of `app` has not finished: setSecret failed: the database refused
+            hint: Secrets Manager repeats it by itself; for the cause: pgrotate logs FILE app, or aws logs tail /aws/lambda/pgpasslambda --since 15m
+            error[internal]: login.app is not done, and there is nothing to do about it (please report this)
+            hint: a mistake of pgrotate's own: please report it, with the command and what it printed
+            error[internal]: login.app refers to login.app, which the model does not list before it (please report this)
+            hint: a mistake of pgrotate's own: please report it, with the command and what it printed
+            error[internal]: the output of login.app was needed before it was there (a missing edge in the plan: please report it)
+            hint: a mistake of pgrotate's own: please report it, with the command and what it printed
+            error[io]: cannot write to standard output
+              because: no storage space
+            hint: give it a terminal, or a file on a disk that has room
+        "#]].assert_eq(&told);
+    }
+}

@@ -15,6 +15,7 @@ pub use error::{ConfigError, Errors, Source};
 
 use crate::code::{Code, REPORT_IT};
 use function_contract::{RoleAttributes, Strategy};
+use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
 use toml::de::DeTable;
@@ -23,12 +24,13 @@ use toml::de::DeTable;
 pub fn load(path: &Path) -> Result<(Config, Source), Errors> {
     let name = path.display().to_string();
     let of_file = |error: ConfigError| Errors::new(Source { name: name.clone(), text: String::new() }, vec![error]);
-    let bytes = std::fs::read(path).map_err(|error| {
+    let bytes = read(path).map_err(|error| {
         let hint = match error.kind() {
             std::io::ErrorKind::NotFound => {
                 "check the path; configs/article.toml of this project is a file to start from"
             }
             std::io::ErrorKind::IsADirectory => "name a file in it",
+            std::io::ErrorKind::FileTooLarge => "check the path: a config of a thousand logins has a tenth of that",
             _ => "check that it is a file that you may read",
         };
         of_file(ConfigError::of_file(Code::ConfigUnreadable, format!("the config cannot be read: {error}")).hint(hint))
@@ -43,6 +45,18 @@ pub fn load(path: &Path) -> Result<(Config, Source), Errors> {
     })?;
     let config = parse(&name, &text)?;
     Ok((config, Source { name, text }))
+}
+
+/// No config is longer: 1 MiB holds some ten thousand logins. A path can name anything, also what has no end.
+const LONGEST: u64 = 1 << 20;
+
+fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(LONGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LONGEST {
+        return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, "it is longer than 1 MiB"));
+    }
+    Ok(bytes)
 }
 
 /// Reads a text; `name` is shown as its file.

@@ -6,7 +6,9 @@
 #[path = "../sandbox/support.rs"]
 mod support;
 
+mod answers;
 mod arguments;
+mod codes;
 mod config;
 mod credentials;
 mod network;

@@ -1,11 +1,13 @@
 //! What is there and not ours is refused, whatever its kind, and nothing is planned beside it.
 
-use crate::scenario::{Scenario, State, at, change, set};
+use crate::scenario::{Scenario, State, at, change, refused, set};
 use function_contract::RoleComment;
+use pgrotate::desired;
 use pgrotate::model::{Mark, Seen, Tags};
 use pgrotate::plan::Goal;
 use pgrotate::resources::AnyLive;
 use pgrotate::resources::db_instance::{Observed, Version};
+use pgrotate::resources::secret::Tagged;
 
 /// Gives everything that has a mark to the deployment `other`, or to nobody.
 pub fn give_away(state: &mut State, other: Option<&str>) {
@@ -110,4 +112,13 @@ fn a_stack_that_cannot_be_updated() {
         live.reason = Some("RotationFunction could not be restored".to_owned());
     });
     article.refuses("refuse-stack-stuck", Goal::Converge, &live);
+}
+
+/// Two secrets would hold two passwords of one role.
+#[test]
+fn a_secret_of_another_name() {
+    let renamed = Scenario::article().with("secret = \"test_user1_secret\"", "secret = \"app/test_user1\"");
+    let found = vec![Tagged { name: "test_user1_secret".to_owned(), login: "test_user1".to_owned() }];
+    let refusals = desired::leavers(&renamed.config(), &renamed.wants(), found, true).unwrap_err();
+    refused("refuse-renamed-secret", &refusals);
 }
