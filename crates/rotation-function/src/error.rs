@@ -40,10 +40,10 @@ pub enum FunctionError {
     /// A setting that only a superuser gives: since PostgreSQL 15, also those of extensions that are not loaded,
     /// which any name with a dot may become.
     #[error(
-        "{source}; since PostgreSQL 15 only a superuser gives a role the setting {setting}, or who was granted it: \
+        "{source}; since PostgreSQL 15 only a superuser gives a role this setting, or who was granted it: \
          {grant}. Where nobody can grant that, take it out of the login's settings"
     )]
-    SettingDenied { source: DatabaseError, setting: String, grant: String },
+    SettingDenied { source: DatabaseError, grant: String },
     /// The invocation's time is nearly up.
     #[error("the time of this invocation ran out: nothing is broken by it, and the same again goes on from here")]
     OutOfTime,

@@ -431,7 +431,7 @@ impl<T: Session> Work<'_, T> {
                 (Err(source), Some(setting)) if reaches && source.is_not_permitted() => {
                     let grant =
                         format!("GRANT SET ON PARAMETER {} TO {}", identifier(setting), identifier(self.master));
-                    return Err(FunctionError::SettingDenied { source, setting: setting.to_owned(), grant });
+                    return Err(FunctionError::SettingDenied { source, grant });
                 }
                 (Err(error), _) => return Err(error.into()),
             }
