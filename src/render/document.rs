@@ -197,58 +197,6 @@ pub fn chain(error: &dyn Error) -> Vec<String> {
     lines
 }
 
-/// What has moved away from the config.
-#[derive(Debug, Clone, Serialize)]
-pub struct DriftDocument {
-    pub format: u32,
-    pub deployment: String,
-    #[serde(flatten)]
-    pub place: Place,
-    pub findings: Vec<Finding>,
-    /// How many resources are as declared.
-    pub unchanged: usize,
-}
-
-#[derive(Debug, Clone, Serialize)]
-pub struct Finding {
-    pub address: Address,
-    /// What is wrong, in a few words.
-    pub what: String,
-    pub attributes: Vec<Attribute>,
-    /// The command, or the act, that mends it.
-    pub fix: String,
-}
-
-impl DriftDocument {
-    /// `apply` is the command that carries the plan out.
-    pub fn of(plan: &PlanDocument, apply: &str) -> Self {
-        let of_action = |action: &ActionDocument| Finding {
-            address: action.address.clone(),
-            what: match (&action.because, action.verb) {
-                (Some(why), _) => why.clone(),
-                (None, Verb::Create) => "it is missing".to_owned(),
-                (None, _) => "it has changed".to_owned(),
-            },
-            attributes: action.attributes.clone(),
-            fix: apply.to_owned(),
-        };
-        let of_note = |note: &Note| {
-            let fix = note.fix.clone()?;
-            Some(Finding { address: note.address.clone(), what: note.text.clone(), attributes: Vec::new(), fix })
-        };
-        let mut findings: Vec<_> = plan.actions.iter().map(of_action).collect();
-        findings.extend(plan.notes.iter().filter_map(of_note));
-        findings.sort_by(|a, b| a.address.cmp(&b.address));
-        Self {
-            format: FORMAT,
-            deployment: plan.deployment.clone(),
-            place: plan.place.clone(),
-            findings,
-            unchanged: plan.unchanged.len(),
-        }
-    }
-}
-
 /// How every login stands.
 #[derive(Debug, Clone, Serialize)]
 pub struct StatusDocument {

@@ -9,3 +9,4 @@ mod refusing;
 mod scenario;
 mod simulation;
 mod stopping;
+mod telling;
