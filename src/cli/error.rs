@@ -1,5 +1,6 @@
 //! What goes wrong, told with its code, its causes and the next thing to do.
 
+use super::output::columns;
 use crate::aws::AwsError;
 use crate::code::{Code, Coded, REPORT_IT};
 use crate::config::Errors;
@@ -96,7 +97,11 @@ impl CliError {
     fn told(&self) -> String {
         match self {
             // Its own display has excerpts and hints.
-            Self::Config(errors) => errors.to_string(),
+            Self::Config(errors) => match columns() {
+                // No terminal is wider, and a width is at most a u16.
+                Some(columns) => format!("{errors:0$}", columns.min(usize::from(u16::MAX))),
+                None => errors.to_string(),
+            },
             Self::Plan(PlanError::Refused(refusals)) => refused(refusals),
             error => {
                 let mut lines = chain(error).into_iter();

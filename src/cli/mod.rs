@@ -81,9 +81,8 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             if !error.use_stderr() {
-                // Help or version. A closed pipe is no reason to complain to nobody.
-                let _ = error.print();
-                return ExitCode::from(exit::CLEAN);
+                // Help or version, in colour where there is a terminal.
+                return end(output::written(error.print()).map(|()| exit::CLEAN));
             }
             let _ = write!(std::io::stderr().lock(), "{}", error::usage(&error));
             return ExitCode::from(exit::ERROR);
@@ -106,6 +105,10 @@ pub fn main() -> ExitCode {
         }),
         Err(error) => Err(CliError::Io { doing: "start the runtime", source: error }),
     };
+    end(result)
+}
+
+fn end(result: Result<u8, CliError>) -> ExitCode {
     match result {
         Ok(code) => ExitCode::from(code),
         Err(error) => {

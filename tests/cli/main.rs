@@ -14,6 +14,7 @@ mod credentials;
 mod network;
 mod not_ours;
 mod snapshot;
+mod surroundings;
 
 impl support::Account {
     /// Those of the requests since the one of number `before` that change something.
