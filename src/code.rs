@@ -149,6 +149,12 @@ codes! {
     NotConfirmed = "not-confirmed", REFUSED;
     /// It exists, and pgrotate did not make it.
     NotOurs = "not-ours", REFUSED;
+    /// The config refers to what AWS does not have.
+    NoSuchResource = "no-such-resource", REFUSED;
+    /// An instance of somebody else is not such that its logins can rotate.
+    UnfitInstance = "unfit-instance", REFUSED;
+    /// RDS does not offer the version.
+    NotOffered = "not-offered", REFUSED;
     /// It could not be looked at.
     Unobservable = "unobservable", REFUSED;
     /// AWS cannot change it in place, or pgrotate does not.

@@ -208,8 +208,8 @@ pub async fn execute<F: Family, W: World<F>>(
                 outcomes.insert(action, Outcome::Cancelled);
                 continue;
             }
-            let (run, events) = (&run, events.clone());
-            running.push(async move { (action, run.one(action, &events).await) });
+            let (run, events, stop) = (&run, events.clone(), stop.clone());
+            running.push(async move { (action, run.one(action, &events, &stop).await) });
         }
         if running.is_empty() {
             break;
@@ -220,7 +220,9 @@ pub async fn execute<F: Family, W: World<F>>(
             Some((action, outcome)) = running.next() => {
                 let done = outcome.is_done();
                 outcomes.insert(action, outcome);
-                if done {
+                if matches!(outcomes[&action], Outcome::Cancelled) {
+                    // Its dependents are cancelled at the end, as those that were never ready.
+                } else if done {
                     for then in plan.order.dependents(action) {
                         waiting[then] -= 1;
                         if waiting[then] == 0 {
@@ -268,7 +270,12 @@ enum Now {
 }
 
 impl<F: Family, W: World<F>> Run<'_, F, W> {
-    async fn one(&self, number: usize, events: &tokio::sync::mpsc::UnboundedSender<Event>) -> Outcome {
+    async fn one(
+        &self,
+        number: usize,
+        events: &tokio::sync::mpsc::UnboundedSender<Event>,
+        stop: &watch::Receiver<bool>,
+    ) -> Outcome {
         let action = &self.plan.actions[number];
         let began = Instant::now();
         let (mut pause, longest) = self.limits.poll;
@@ -277,6 +284,10 @@ impl<F: Family, W: World<F>> Run<'_, F, W> {
         let (known, already) = loop {
             let permit = self.mutating.acquire().await;
             if !announced {
+                // It was ready and waited for its turn when the run was stopped.
+                if *stop.borrow() {
+                    return Outcome::Cancelled;
+                }
                 // The receiver outlives every action; a send cannot fail in a way that matters.
                 let _ = events.send(Event::Started { action: number });
                 announced = true;

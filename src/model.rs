@@ -216,11 +216,9 @@ impl Mark {
         ])
     }
 
-    /// The address that `tags` name, where they are this deployment's.
-    pub fn address_of_ours(&self, tags: &Tags) -> Option<String> {
-        use function_contract::tag;
-        let get = |key: &str| tags.get(key).map(|value| decoded(value));
-        (get(tag::DEPLOYMENT)? == self.deployment).then(|| get(tag::ADDRESS)).flatten()
+    /// Whether `tags` are whole and this deployment's, under whatever address.
+    pub fn is_ours(&self, tags: &Tags) -> bool {
+        address_of(&self.deployment, tags).is_some()
     }
 
     pub fn owner(&self, tags: &Tags) -> Owner {
@@ -235,6 +233,14 @@ impl Mark {
             (None, Some(_) | None) => Owner::Nobody,
         }
     }
+}
+
+/// The address that `tags` name, where they are `deployment`'s: what is removed for no longer being declared
+/// carries both tags.
+pub fn address_of(deployment: &str, tags: &Tags) -> Option<String> {
+    use function_contract::tag;
+    let get = |key: &str| tags.get(key).map(|value| decoded(value));
+    (get(tag::DEPLOYMENT)? == deployment).then(|| get(tag::ADDRESS)).flatten()
 }
 
 /// A tag's value as it was meant; what `encode_tag` did not write stands for itself.

@@ -389,6 +389,14 @@ pub fn require_ours(mark: &Mark, tags: &Tags, what: &str) -> Result<(), Refusal>
     Err(Refusal::new(Code::NotOurs, cause, hint))
 }
 
+/// What is no longer declared.
+#[derive(Debug, Clone)]
+pub struct Leaver<W> {
+    pub want: W,
+    /// What takes its place: whatever is planned for these comes first.
+    pub after: Vec<Address>,
+}
+
 /// All kinds together, as the planner sees them: enums with one variant a kind. `resources::kinds!`
 /// writes the one of the product; tests may have a family of their own.
 pub trait Family: Clone + fmt::Debug + 'static {

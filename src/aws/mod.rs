@@ -2,12 +2,14 @@
 //! from where every AWS tool takes them.
 
 mod error;
+mod groups;
 mod look;
 mod network;
 
 pub use error::{AwsError, Call, absent, call};
+pub use groups::{EndpointLook, GroupLook, TaggedLook, ec2_tags};
 pub use look::{InstanceLook, Look, SecretLook};
-pub use network::{NetworkLook, SubnetLook, VpcLook};
+pub use network::{NetworkLook, NetworkQuestion, ServiceEndpoint, SubnetLook, VpcLook, WayOut};
 
 use aws_config::{AppName, BehaviorVersion, Region, retry::RetryConfig};
 
@@ -63,6 +65,17 @@ impl Aws {
             region: region.to_owned(),
             partition: arn.split(':').nth(1).unwrap_or("aws").to_owned(),
         })
+    }
+}
+
+impl Aws {
+    /// The versions of PostgreSQL of one major that RDS offers here for new instances, as RDS writes them.
+    pub async fn postgres_versions(&self, major: u32) -> Result<Vec<String>, AwsError> {
+        let describe = call("rds", "DescribeDBEngineVersions");
+        let request = self.rds.describe_db_engine_versions().engine("postgres").engine_version(major.to_string());
+        let found =
+            request.into_paginator().items().send().try_collect().await.map_err(|error| describe.failed(error))?;
+        Ok(found.iter().filter_map(|version| version.engine_version()).map(str::to_owned).collect())
     }
 }
 

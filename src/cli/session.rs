@@ -2,12 +2,13 @@
 //! build the desired model.
 
 use super::{CliError, DeploymentArgs};
-use crate::aws::Aws;
-use crate::config::{self, Config, Errors};
-use crate::desired;
+use crate::aws::{Aws, AwsError, NetworkQuestion};
+use crate::config::{self, Client, Config, Errors, SecretsManagerPath};
+use crate::desired::{self, Around};
 use crate::function_zip;
 use crate::plan::{self, Goal, Plan, PlanError};
-use crate::resources::{self, Kinds, Want, login, secret};
+use crate::resources::db_instance::Version;
+use crate::resources::{self, Kinds, Want, login, tagged};
 
 pub struct Session {
     pub config: Config,
@@ -25,10 +26,9 @@ impl Session {
         {
             return Err(CliError::WrongAccount { declared: declared.clone(), actual: aws.account });
         }
-        let subnets: Vec<_> = config.network.subnets.iter().map(|subnet| subnet.value.as_str()).collect();
-        let network = aws.network(&config.network.vpc.value, &subnets).await?;
+        let around = around(&aws, &config).await?;
         let wants =
-            desired::build(&config, &aws.place(), &network, &zip).map_err(|errors| Errors::new(source, errors))?;
+            desired::build(&config, &aws.place(), &around, &zip).map_err(|errors| Errors::new(source, errors))?;
         Ok(Self { config, aws, wants })
     }
 
@@ -50,11 +50,45 @@ impl Session {
 
     /// Observes everything and plans.
     pub async fn plan(&self, goal: Goal) -> Result<Plan<Kinds>, CliError> {
-        let tagged = secret::tagged(&self.aws, &self.config.deployment).await?;
-        let leavers =
-            desired::leavers(&self.config, &self.wants, tagged, goal == Goal::Converge).map_err(PlanError::Refused)?;
-        let all: Vec<_> = self.wants.iter().chain(&leavers).cloned().collect();
+        let found = tagged::tagged(&self.aws, &self.config.deployment).await?;
+        let mut wants = self.wants.clone();
+        let leavers = desired::leavers(&self.config, &self.aws.place(), &mut wants, found, goal == Goal::Converge)
+            .map_err(PlanError::Refused)?;
+        let all: Vec<_> = wants.iter().chain(leavers.iter().map(|leaver| &leaver.want)).cloned().collect();
         let live = resources::observe(&self.aws, &all).await?;
-        Ok(plan::plan(goal, &self.wants, &leavers, &live)?)
+        Ok(plan::plan(goal, &wants, &leavers, &live)?)
     }
+}
+
+/// Looks at what stands around the deployment.
+async fn around(aws: &Aws, config: &Config) -> Result<Around, AwsError> {
+    let network = &config.network;
+    let subnets: Vec<_> = network.subnets.iter().map(|subnet| subnet.value.as_str()).collect();
+    let groups: Vec<_> = network
+        .allow
+        .iter()
+        .filter_map(|allow| match &allow.from {
+            Client::Group(group) => Some(group.value.as_str()),
+            Client::Cidr(_) => None,
+        })
+        .collect();
+    let service = desired::secrets_manager_service(&config.aws.region);
+    let question = NetworkQuestion {
+        vpc: &network.vpc.value,
+        subnets: &subnets,
+        groups: &groups,
+        routes: network.secrets_manager.value == SecretsManagerPath::Nat,
+        service: (network.secrets_manager.value == SecretsManagerPath::ExistingEndpoint).then_some(service.as_str()),
+    };
+    let major = config.database.instance.as_ref().and_then(|instance| Version::parse(&instance.engine_version.value));
+    let versions = async {
+        match major {
+            Some(version) => aws.postgres_versions(version.major).await,
+            None => Ok(Vec::new()),
+        }
+    };
+    let (network, versions) = futures_util::future::try_join(aws.network(question), versions).await?;
+    let mut versions: Vec<_> = versions.iter().filter_map(|version| Version::parse(version)).collect();
+    versions.sort();
+    Ok(Around { network, versions })
 }

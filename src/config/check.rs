@@ -2,7 +2,7 @@
 
 use super::error::{ConfigError, is_unprintable, quoted};
 use super::read::{Problems, nearest};
-use super::{Allow, Located};
+use super::{Allow, Client, Located};
 use crate::code::Code;
 use function_contract::IDENTIFIER_BYTES;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -220,12 +220,17 @@ pub(super) fn description(problems: &Problems<'_>, description: &Text) {
     }
 }
 
-/// Equal CIDRs would become two rules with the same key, which EC2 refuses.
-pub(super) fn distinct_cidrs(problems: &Problems<'_>, allow: &[(Allow, std::ops::Range<usize>)]) {
+/// Equal clients would become two rules with the same key, which EC2 refuses.
+pub(super) fn distinct_clients(problems: &Problems<'_>, allow: &[(Allow, std::ops::Range<usize>)]) {
     for (index, (rule, span)) in allow.iter().enumerate() {
-        if allow[..index].iter().any(|(other, _)| other.cidr == rule.cidr) {
-            let message = format!("{} is allowed twice", quoted(&rule.cidr));
-            problems.add(ConfigError::at(Code::Duplicate, span, message).hint("keep one entry for each CIDR"));
+        if allow[..index].iter().any(|(other, _)| other.from == rule.from) {
+            let (client, what) = match &rule.from {
+                Client::Cidr(cidr) => (cidr, "CIDR"),
+                Client::Group(group) => (&group.value, "group"),
+            };
+            let message = format!("{} is allowed twice", quoted(client));
+            problems
+                .add(ConfigError::at(Code::Duplicate, span, message).hint(format!("keep one entry for each {what}")));
         }
     }
 }

@@ -141,7 +141,8 @@ pub struct Network {
     pub vpc: Located<String>,
     /// At least two.
     pub subnets: Vec<Located<String>>,
-    pub secrets_manager: SecretsManagerPath,
+    /// Located at the VPC where it is not said.
+    pub secrets_manager: Located<SecretsManagerPath>,
     /// Who else may reach the database port.
     pub allow: Vec<Allow>,
     /// CIDRs that may use the endpoint; None: all CIDRs of the VPC, since its private DNS captures every
@@ -164,31 +165,55 @@ pub enum SecretsManagerPath {
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Allow {
-    pub cidr: String,
+    pub from: Client,
     pub description: String,
+}
+
+/// Who is let in.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Client {
+    /// As AWS spells it.
+    Cidr(String),
+    /// Whatever is in this security group, by its id.
+    Group(Located<String>),
 }
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Database {
     pub identifier: Located<String>,
-    pub subnet_group: Located<String>,
-    /// False: the instance exists, is only referred to, never changed.
-    pub manage: bool,
+    pub port: u16,
+    /// Name of a security group that exists and that the instance has or shall have; our rules come and go in
+    /// it, and nothing else of it is changed. None: one of our own is made.
+    pub security_group: Option<Located<String>>,
+    /// What is declared of the instance (`manage = true`); None: it exists, is only referred to, never changed.
+    pub instance: Option<Instance>,
+}
+
+/// An instance that pgrotate makes and keeps as declared.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Instance {
+    pub subnet_group: SubnetGroup,
     /// `16` (any minor version) or `16.8` (at least that one).
-    pub engine_version: String,
+    pub engine_version: Located<String>,
     /// Instance class, such as `db.t3.micro`.
     pub class: String,
     pub storage: Storage,
     /// Retention of automated backups, 0-35 days.
     pub backup_days: u32,
     pub public: bool,
-    pub port: u16,
     /// Name of the master user; RDS keeps its password.
     pub master: String,
     pub deletion_protection: bool,
     /// Whether `destroy` leaves a final snapshot.
     pub final_snapshot: bool,
     pub encrypted: bool,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct SubnetGroup {
+    pub name: Located<String>,
+    /// It is there, and only referred to; otherwise it is made.
+    pub existing: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]

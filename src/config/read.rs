@@ -154,6 +154,16 @@ impl<'p, 't> Table<'p, 't> {
         self.entries.is_some_and(|entries| entries.contains_key(key))
     }
 
+    /// Whether the key holds a table.
+    pub fn is_table(&self, key: &str) -> bool {
+        self.find(key).is_some_and(|(_, value)| value.as_table().is_some())
+    }
+
+    /// Whether there is no table, or something else in its place, which was told already.
+    pub fn is_unread(&self) -> bool {
+        self.entries.is_none()
+    }
+
     /// Notes the unknown keys. To be called once every key was asked for.
     pub fn finish(self) {
         let Self { problems, label, span: place, entries, asked, refused } = self;

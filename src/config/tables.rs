@@ -6,7 +6,10 @@ use super::error::ConfigError;
 use super::logins::{self, Draft};
 use super::read::{Problems, Table, advice};
 use super::schedule::{self, Timing};
-use super::{Allow, Aws, Config, Database, Function, Located, Login, Network, Rule, SecretsManagerPath, Storage};
+use super::{
+    Allow, Aws, Client, Config, Database, Function, Instance, Located, Login, Network, Rule, SecretsManagerPath,
+    Storage, SubnetGroup,
+};
 use crate::code::Code;
 use function_contract::{RoleAttributes, Strategy};
 use toml::de::DeTable;
@@ -103,23 +106,24 @@ fn network(problems: &Problems<'_>, mut table: Table<'_, '_>) -> Option<Network>
     }
     let subnets = table.strings("subnets", "[\"subnet-0123456789abcdef0\", \"subnet-0fedcba9876543210\"]");
     check::subnets(problems, &subnets);
-    let secrets_manager = match table.optional_string("secrets_manager", "\"endpoint\"") {
+    let path = table.optional_string("secrets_manager", "\"endpoint\"");
+    let said_at = path.as_ref().or(vpc.as_ref()).map(|at| at.span.clone());
+    let secrets_manager = match path {
         Some(path) => check::choice(problems, "secrets_manager", &path, &PATHS),
         None => Some(SecretsManagerPath::Endpoint),
     };
 
     let mut allow = Vec::new();
     for mut rule in table.tables("allow", "allow = [{ cidr = \"203.0.113.7/32\", description = \"office\" }]") {
-        let written = rule.string("cidr", "\"203.0.113.7/32\"");
+        let client = client(problems, &mut rule);
         let description = rule.string("description", "\"office\"");
         check::description(problems, &description);
         rule.finish();
-        let cidr = written.as_ref().and_then(|cidr| check::cidr(problems, cidr));
-        if let (Some(written), Some(cidr), Some(description)) = (written, cidr, description) {
-            allow.push((Allow { cidr, description: description.value }, written.span));
+        if let (Some((from, span)), Some(description)) = (client, description) {
+            allow.push((Allow { from, description: description.value }, span));
         }
     }
-    check::distinct_cidrs(problems, &allow);
+    check::distinct_clients(problems, &allow);
 
     let clients = table.optional_strings("endpoint_clients", "[\"10.0.0.0/16\"]");
     let endpoint_clients = clients.map(|clients| endpoint_clients(problems, &clients, secrets_manager));
@@ -131,11 +135,27 @@ fn network(problems: &Problems<'_>, mut table: Table<'_, '_>) -> Option<Network>
     Some(Network {
         vpc: vpc?,
         subnets: subnets?.value,
-        secrets_manager: secrets_manager?,
+        secrets_manager: Located { value: secrets_manager?, span: said_at? },
         allow: allow.into_iter().map(|(rule, _)| rule).collect(),
         endpoint_clients,
         revoke_unmanaged_rules: revoke_unmanaged_rules?,
     })
+}
+
+/// Who an entry of `allow` lets in, and where that is said.
+fn client(problems: &Problems<'_>, entry: &mut Table<'_, '_>) -> Option<(Client, std::ops::Range<usize>)> {
+    if !entry.has("group") {
+        let written = entry.string("cidr", "\"203.0.113.7/32\"");
+        // Asked for, so that it is known here.
+        entry.optional_string("group", "\"sg-0123456789abcdef0\"");
+        let cidr = written.as_ref().and_then(|cidr| check::cidr(problems, cidr));
+        return Some((Client::Cidr(cidr?), written?.span));
+    }
+    let group = entry.optional_string("group", "\"sg-0123456789abcdef0\"")?;
+    check::ec2_id(problems, &group, "sg-");
+    entry.refuse("cidr", "an entry lets in a `cidr` or a `group`, and this one names a group");
+    let span = group.span.clone();
+    Some((Client::Group(group), span))
 }
 
 fn endpoint_clients(
@@ -177,16 +197,79 @@ struct ReadDatabase {
 
 impl ReadDatabase {
     fn finish(self) -> Option<Database> {
-        Some(Database { master: self.master?.value, ..self.rest? })
+        self.rest
     }
 }
+
+/// Keys of an instance that is only referred to: they describe one that is made.
+const OF_MANAGED: [&str; 10] = [
+    "subnet_group",
+    "engine_version",
+    "class",
+    "storage",
+    "backup_days",
+    "public",
+    "master",
+    "deletion_protection",
+    "final_snapshot",
+    "encrypted",
+];
 
 fn database(problems: &Problems<'_>, mut table: Table<'_, '_>) -> ReadDatabase {
     let identifier = table.string("identifier", "\"my-postgres-instance\"");
     check::instance_identifier(problems, &identifier);
-    let subnet_group = table.string("subnet_group", "\"my-db-subnet-group\"");
     let manage = table.optional_bool("manage", true);
-    check::subnet_group(problems, &subnet_group, manage);
+    // The ports that RDS offers.
+    let port = table.integer("port", 1150..=65535, "", Some(5432));
+    let security_group = existing(&mut table, "security_group", "{ existing = \"my-rds-sg\" }");
+    if !manage && !table.has("security_group") {
+        // Without it the functions' way to the instance could not be opened, or would be guessed.
+        let message = "`security_group` is missing in [database]: with `manage = false` it is how the functions get in";
+        problems.add(
+            ConfigError::at(Code::MissingKey, table.span(), message)
+                .hint("add: security_group = { existing = \"a group of the instance\" }"),
+        );
+    }
+    let (instance, master) = if manage {
+        instance(problems, &mut table)
+    } else {
+        for key in OF_MANAGED {
+            table.refuse(key, "it describes an instance that is made, and `manage = false` only refers to one");
+        }
+        (None, None)
+    };
+    table.finish();
+    let rest = || {
+        Some(Database {
+            identifier: identifier?,
+            port: u16::try_from(port?).ok()?,
+            security_group,
+            instance: if manage { Some(instance?) } else { None },
+        })
+    };
+    ReadDatabase { rest: rest(), master }
+}
+
+/// The name in `{ existing = "…" }`.
+fn existing(table: &mut Table<'_, '_>, key: &'static str, example: &str) -> Option<Located<String>> {
+    let there = table.has(key);
+    let mut inner = table.optional_table(key, example);
+    if !there || inner.is_unread() {
+        return None;
+    }
+    let name = inner.string("existing", "\"my-group\"");
+    inner.finish();
+    name
+}
+
+fn instance(problems: &Problems<'_>, table: &mut Table<'_, '_>) -> (Option<Instance>, Option<Located<String>>) {
+    let referred = table.is_table("subnet_group");
+    let subnet_group = if referred {
+        existing(table, "subnet_group", "{ existing = \"my-db-subnet-group\" }")
+    } else {
+        table.string("subnet_group", "\"my-db-subnet-group\"")
+    };
+    check::subnet_group(problems, &subnet_group, !referred);
     let engine_version = table.string("engine_version", "\"16\"");
     check::engine_version(problems, &engine_version);
     let class = table.string("class", "\"db.t3.micro\"");
@@ -194,8 +277,6 @@ fn database(problems: &Problems<'_>, mut table: Table<'_, '_>) -> ReadDatabase {
     let storage = storage(problems, table.table("storage", "{ gib = 20, type = \"gp3\" }"));
     let backup_days = table.integer("backup_days", 0..=35, " days", Some(7));
     let public = table.optional_bool("public", false);
-    // The ports that RDS offers.
-    let port = table.integer("port", 1150..=65535, "", Some(5432));
     let master = match table.optional_string("master", "\"postgres\"") {
         None if table.has("master") => None,
         None => Some(Located { value: "postgres".into(), span: table.span().clone() }),
@@ -205,26 +286,22 @@ fn database(problems: &Problems<'_>, mut table: Table<'_, '_>) -> ReadDatabase {
     let deletion_protection = table.optional_bool("deletion_protection", true);
     let final_snapshot = table.optional_bool("final_snapshot", true);
     let encrypted = table.optional_bool("encrypted", true);
-    table.finish();
-
-    let rest = || {
-        Some(Database {
-            identifier: identifier?,
-            subnet_group: subnet_group?,
-            manage,
-            engine_version: engine_version?.value,
+    let name = master.clone();
+    let instance = || {
+        Some(Instance {
+            subnet_group: SubnetGroup { name: subnet_group?, existing: referred },
+            engine_version: engine_version?,
             class: class?.value,
             storage: storage?,
             backup_days: backup_days?,
             public,
-            port: u16::try_from(port?).ok()?,
-            master: String::new(),
+            master: name?.value,
             deletion_protection,
             final_snapshot,
             encrypted,
         })
     };
-    ReadDatabase { rest: rest(), master }
+    (instance(), master)
 }
 
 fn storage(problems: &Problems<'_>, mut table: Table<'_, '_>) -> Option<Storage> {

@@ -2,7 +2,7 @@
 
 use crate::graph::{Cycle, Order};
 use crate::model::{Address, Seen};
-use crate::resource::{Attribute, Deferral, Diff, Family, Note, Outputs, Refusal, Risk, Standing, Step, Verb};
+use crate::resource::{Attribute, Deferral, Diff, Family, Leaver, Note, Outputs, Refusal, Risk, Standing, Step, Verb};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a plan is for.
@@ -86,10 +86,10 @@ fn refusals_text(refusals: &[(Address, Refusal)]) -> String {
 pub fn plan<F: Family>(
     goal: Goal,
     wants: &[F::Want],
-    leavers: &[F::Want],
+    leavers: &[Leaver<F::Want>],
     live: &BTreeMap<Address, Seen<F::Live>>,
 ) -> Result<Plan<F>, PlanError> {
-    let all: Vec<_> = wants.iter().chain(leavers).collect();
+    let all: Vec<_> = wants.iter().chain(leavers.iter().map(|leaver| &leaver.want)).collect();
     check_order::<F>(&all)?;
     let mut planned = Planned::<F>::default();
     if goal == Goal::Converge {
@@ -107,7 +107,11 @@ pub fn plan<F: Family>(
     for want in going.iter().rev() {
         let address = F::address(want);
         let mine = blockers.remove(&address).unwrap_or_default();
-        planned.destroy(want, live, &mine);
+        let mut first = mine.clone();
+        if let Some(leaver) = leavers.iter().find(|leaver| F::address(&leaver.want) == address) {
+            first.extend(leaver.after.iter().cloned());
+        }
+        planned.destroy(want, live, &first);
         let passed_on = if planned.last.contains_key(&address) { BTreeSet::from([address]) } else { mine };
         for need in F::needs(want) {
             blockers.entry(need).or_default().extend(passed_on.iter().cloned());

@@ -82,7 +82,6 @@ fn what(action: &ActionDocument) -> String {
         ("rotation", _, Verb::Create) => "it does not rotate",
         (_, _, Verb::Create) => "it is missing",
         ("security_group", "revoke-default-egress", _) => "it lets everything out: AWS's own rule is back",
-        ("security_group", "revoke-undeclared", _) => "it has rules of this deployment that are not declared",
         ("security_group", "revoke-unmanaged", _) => "it has rules that pgrotate did not make",
         ("secret", "restore", _) => "it was deleted, and can still be restored",
         ("stack", "set-hosts", _) => "its functions talk to other servers than the database's",
@@ -93,8 +92,10 @@ fn what(action: &ActionDocument) -> String {
         (_, "set-tags", _) => "it lacks tags by which it is known as this deployment's",
         ("login", _, Verb::Delete) => "it is no longer declared, and may log in",
         ("rotation", _, Verb::Delete) => "it is no longer declared, and rotates",
-        (_, AWAIT, _) | ("stack", _, Verb::Delete) | ("login", _, Verb::Update) | (_, _, Verb::Rotate) => because,
+        (_, AWAIT, _) | ("login", _, Verb::Update) | (_, _, Verb::Rotate) => because,
         (_, _, Verb::Ensure) => return format!("it cannot be looked at: {because}"),
+        // It is made anew.
+        ("stack", _, Verb::Delete) if action.because.is_some() => because,
         (_, _, Verb::Delete) => "it is no longer declared",
         (_, _, Verb::Update) => "it is not as declared",
     };

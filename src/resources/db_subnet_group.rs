@@ -2,6 +2,7 @@
 
 use super::{Live, LiveError, missing_tags};
 use crate::aws::{Aws, Look, absent, call};
+use crate::code::Code;
 use crate::execute::Applied;
 use crate::model::{Address, Kind, Mark, Ref, Seen, Shown, Tags};
 use crate::resource::{Diff, Known, NotProduced, Refusal, Resource, Settled, Step, Verb, require_ours, unobservable};
@@ -16,6 +17,8 @@ pub struct DbSubnetGroup;
 pub struct Desired {
     pub mark: Mark,
     pub name: String,
+    /// It is there, is only referred to and never changed.
+    pub existing: bool,
     pub subnets: BTreeSet<String>,
 }
 
@@ -57,6 +60,14 @@ impl Resource for DbSubnetGroup {
 
     fn diff(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<Vec<Step<Change>>, Refusal> {
         let live = match live {
+            Seen::Absent if want.existing => {
+                return Err(Refusal::new(
+                    Code::NoSuchResource,
+                    format!("there is no DB subnet group `{}`", want.name),
+                    "correct its name; or write `subnet_group = \"NAME\"` to have it made",
+                ));
+            }
+            Seen::Present(_) if want.existing => return Ok(Vec::new()),
             Seen::Absent => {
                 return Ok(vec![
                     cx.step("create", Verb::Create, Change::Create)
@@ -86,6 +97,7 @@ impl Resource for DbSubnetGroup {
 
     fn remove(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<Vec<Step<Change>>, Refusal> {
         match live {
+            _ if want.existing => Ok(Vec::new()),
             Seen::Absent => Ok(Vec::new()),
             Seen::Unobservable(why) => Err(unobservable(why)),
             Seen::Present(live) if require_ours(&want.mark, &live.tags, "").is_err() => {

@@ -193,6 +193,7 @@ mod error;
 pub mod function_log;
 mod functions;
 mod postgres_version;
+pub mod tagged;
 mod template;
 pub use error::LiveError;
 pub use functions::{FunctionError, FunctionNames};

@@ -2,11 +2,12 @@
 //! out: AWS's default allow-all egress rule is taken away.
 
 use super::{Live, LiveError, missing_tags};
-use crate::aws::{Aws, Look, absent, call};
+use crate::aws::{Aws, GroupLook, Look, absent, call, ec2_tags};
+use crate::code::Code;
 use crate::execute::Applied;
 use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown, Tags};
 use crate::resource::{Diff, Known, NotProduced, made_up_id, OutputOf, Refusal, Resource, Risk, Settled, Step, Verb, require_ours, unobservable};
-use aws_sdk_ec2::types::{Filter, IpPermission, IpRange, Ipv6Range, ResourceType, SecurityGroupRule as Rule, Tag, TagSpecification};
+use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, ResourceType, SecurityGroupRule as Rule, Tag, TagSpecification};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
@@ -21,8 +22,9 @@ pub struct Desired {
     pub name: String,
     pub vpc: String,
     pub description: String,
-    /// Addresses of the rules that the deployment wants in it: other rules of ours are no longer declared.
-    pub rules: BTreeSet<String>,
+    /// It is there, is only referred to and never changed: its rules that are ours come and go, and no other is
+    /// looked at.
+    pub existing: bool,
     /// Whether rules of nobody we know are taken away; otherwise they are drift and stay.
     pub revoke_unmanaged: bool,
 }
@@ -33,8 +35,6 @@ pub struct Observed {
     pub tags: Tags,
     /// The untagged rule that lets everything out, as AWS puts it into every new group.
     pub default_egress: BTreeSet<String>,
-    /// Rules with this deployment's mark, address to rule id.
-    pub ours: BTreeMap<String, String>,
     /// Rules of nobody we know: rule id to a description.
     pub unmanaged: BTreeMap<String, String>,
 }
@@ -93,6 +93,14 @@ impl Resource for SecurityGroup {
 
     fn diff(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<Vec<Step<Change>>, Refusal> {
         let live = match live {
+            Seen::Absent if want.existing => {
+                return Err(Refusal::new(
+                    Code::NoSuchResource,
+                    format!("there is no security group `{}` in {}", want.name, want.vpc),
+                    "correct its name in the config, or leave `security_group` out to have one made",
+                ));
+            }
+            Seen::Present(_) if want.existing => return Ok(Vec::new()),
             Seen::Absent => {
                 return Ok(vec![
                     cx.step("create", Verb::Create, Change::Create)
@@ -113,16 +121,6 @@ impl Resource for SecurityGroup {
                 cx.step("revoke-default-egress", Verb::Update, change)
                     .attribute("egress", Shown::text("everything, everywhere"), Shown::text("as declared"))
                     .because("AWS adds this rule to every new group"),
-            );
-        }
-        let undeclared: BTreeMap<_, _> =
-            live.ours.iter().filter(|(address, _)| !want.rules.contains(*address)).collect();
-        if !undeclared.is_empty() {
-            let rules = undeclared.values().map(|rule| (*rule).clone()).collect();
-            steps.push(
-                cx.step("revoke-undeclared", Verb::Update, Change::RevokeRules { id: live.id.clone(), rules })
-                    .attribute("rules", Shown::list(undeclared.keys()), Shown::Unset)
-                    .because("no longer declared"),
             );
         }
         let missing = missing_tags(&want.mark.tags(), &live.tags);
@@ -151,6 +149,7 @@ impl Resource for SecurityGroup {
 
     fn remove(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<Vec<Step<Change>>, Refusal> {
         match live {
+            _ if want.existing => Ok(Vec::new()),
             Seen::Absent => Ok(Vec::new()),
             Seen::Unobservable(why) => Err(unobservable(why)),
             Seen::Present(live) if want.mark.owner(&live.tags) != Owner::Us => {
@@ -170,7 +169,7 @@ impl Resource for SecurityGroup {
     fn same(one: &Observed, other: &Observed) -> bool {
         // Rules are resources of their own, and come and go while a plan is carried out.
         let without_rules =
-            |live: &Observed| Observed { ours: BTreeMap::new(), unmanaged: BTreeMap::new(), ..live.clone() };
+            |live: &Observed| Observed { unmanaged: BTreeMap::new(), ..live.clone() };
         without_rules(one) == without_rules(other)
     }
 
@@ -179,7 +178,6 @@ impl Resource for SecurityGroup {
             id: made_up_id("sg", &want.mark.address),
             tags: want.mark.tags(),
             default_egress: BTreeSet::new(),
-            ours: want.rules.iter().map(|rule| (rule.clone(), format!("sgr-of-{rule}"))).collect(),
             unmanaged: BTreeMap::new(),
         })
     }
@@ -190,8 +188,8 @@ impl Live for SecurityGroup {
     const PATIENCE: Duration = Duration::from_secs(60 * 60);
 
     async fn observe(look: &Look<'_>, wants: &[&Desired]) -> Result<Vec<Seen<Observed>>, LiveError> {
-        let names: Vec<_> = wants.iter().map(|want| (want.vpc.as_str(), want.name.as_str())).collect();
-        let found = find(look.aws, &names).await?;
+        let names = wants.iter().map(|want| (want.vpc.as_str(), want.name.as_str())).collect();
+        let found = look.groups(&names).await?;
         Ok(wants
             .iter()
             .map(|want| match found.get(&want.name) {
@@ -219,7 +217,7 @@ impl Live for SecurityGroup {
                     Some(answer) => create.expect(answer.group_id(), "GroupId")?.to_owned(),
                     // Another apply was quicker, and may have stopped before the next call: it is made
                     // here too, if the group is ours.
-                    None => match find(aws, &[(&want.vpc, &want.name)]).await?.remove(&want.name) {
+                    None => match find(aws, want).await? {
                         Some(group) if want.mark.owner(&group.tags) == Owner::Us => group.id,
                         Some(_) => return Ok(Applied::Accepted),
                         None => return Ok(not_visible()),
@@ -229,7 +227,7 @@ impl Live for SecurityGroup {
             }
             Change::RevokeDefaultEgress { id, rules } => revoke_egress(aws, id, rules).await?,
             Change::RevokeRules { id, rules } => {
-                let found = rules_of(aws, std::slice::from_ref(id)).await?;
+                let found = aws.rules_of(&BTreeSet::from([id.clone()])).await?;
                 for egress in [false, true] {
                     let mine: BTreeSet<_> = found
                         .iter()
@@ -287,91 +285,22 @@ async fn revoke_default_egress(aws: &Aws, id: &str) -> Result<Applied, LiveError
     Ok(Applied::Accepted)
 }
 
-/// A group and its rules, as found.
-#[derive(Debug)]
-pub(super) struct Found {
-    pub id: String,
-    pub tags: Tags,
-    pub rules: Vec<Rule>,
+async fn find(aws: &Aws, want: &Desired) -> Result<Option<GroupLook>, LiveError> {
+    let mut found = Look::new(aws).groups(&BTreeSet::from([(want.vpc.as_str(), want.name.as_str())])).await?;
+    Ok(found.remove(&want.name))
 }
 
-fn observed(want: &Desired, group: &Found) -> Observed {
-    let (mut default_egress, mut ours, mut unmanaged) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
+fn observed(want: &Desired, group: &GroupLook) -> Observed {
+    let (mut default_egress, mut unmanaged) = (BTreeSet::new(), BTreeMap::new());
     for rule in &group.rules {
         let Some(id) = rule_id(rule) else { continue };
-        let tags = read_tags(rule.tags());
         if is_default_egress(rule) {
             default_egress.insert(id);
-        } else {
-            // Both tags: a rule is revoked for no longer being declared, and that must not rest on one.
-            match want.mark.address_of_ours(&tags) {
-                Some(address) => {
-                    ours.insert(address, id);
-                }
-                None => {
-                    unmanaged.insert(id, described(rule));
-                }
-            }
+        } else if !want.mark.is_ours(&ec2_tags(rule.tags())) {
+            unmanaged.insert(id, described(rule));
         }
     }
-    Observed { id: group.id.clone(), tags: group.tags.clone(), default_egress, ours, unmanaged }
-}
-
-/// Finds groups by (VPC, name), with all their rules: two calls, however many groups.
-pub(super) async fn find(aws: &Aws, names: &[(&str, &str)]) -> Result<BTreeMap<String, Found>, LiveError> {
-    let describe = call("ec2", "DescribeSecurityGroups");
-    let unique = |values: BTreeSet<&str>| Some(values.into_iter().map(str::to_owned).collect::<Vec<_>>());
-    let groups = aws
-        .ec2
-        .describe_security_groups()
-        .filters(
-            Filter::builder()
-                .name("vpc-id")
-                .set_values(unique(names.iter().map(|(vpc, _)| *vpc).collect()))
-                .build(),
-        )
-        .filters(
-            Filter::builder()
-                .name("group-name")
-                .set_values(unique(names.iter().map(|(_, name)| *name).collect()))
-                .build(),
-        )
-        .into_paginator()
-        .items()
-        .send()
-        .try_collect()
-        .await
-        .map_err(|error| describe.failed(error))?;
-    let mut found = BTreeMap::new();
-    for group in &groups {
-        let id = describe.expect(group.group_id(), "GroupId")?.to_owned();
-        let name = describe.expect(group.group_name(), "GroupName")?.to_owned();
-        found.insert(name, Found { id, tags: read_tags(group.tags()), rules: Vec::new() });
-    }
-    if !found.is_empty() {
-        let ids: Vec<_> = found.values().map(|group| group.id.clone()).collect();
-        for rule in rules_of(aws, &ids).await? {
-            if let Some(group) = found.values_mut().find(|group| Some(group.id.as_str()) == rule.group_id()) {
-                group.rules.push(rule);
-            }
-        }
-    }
-    Ok(found)
-}
-
-async fn rules_of(aws: &Aws, groups: &[String]) -> Result<Vec<Rule>, LiveError> {
-    let describe = call("ec2", "DescribeSecurityGroupRules");
-    let rules = aws
-        .ec2
-        .describe_security_group_rules()
-        .filters(Filter::builder().name("group-id").set_values(Some(groups.to_vec())).build())
-        .into_paginator()
-        .items()
-        .send()
-        .try_collect()
-        .await
-        .map_err(|error| describe.failed(error))?;
-    Ok(rules)
+    Observed { id: group.id.clone(), tags: group.tags.clone(), default_egress, unmanaged }
 }
 
 fn rule_id(rule: &Rule) -> Option<String> {
@@ -426,12 +355,6 @@ pub(super) async fn revoke_egress(aws: &Aws, id: &str, rules: &BTreeSet<String>)
 
 const RULE_GONE: &[&str] = &["InvalidSecurityGroupRuleId.NotFound", "InvalidGroup.NotFound"];
 
-pub(super) fn read_tags(tags: &[Tag]) -> Tags {
-    tags.iter()
-        .filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned())))
-        .collect()
-}
-
 /// The `Name` tag is what the console shows.
 pub(super) fn named(name: &str, tags: &Tags) -> Tags {
     let mut tags = tags.clone();
@@ -439,12 +362,12 @@ pub(super) fn named(name: &str, tags: &Tags) -> Tags {
     tags
 }
 
-pub(super) fn ec2_tags(tags: &Tags) -> Vec<Tag> {
+pub(super) fn written_tags(tags: &Tags) -> Vec<Tag> {
     tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
 }
 
 pub(super) fn tagged(kind: ResourceType, tags: &Tags) -> TagSpecification {
-    TagSpecification::builder().resource_type(kind).set_tags(Some(ec2_tags(tags))).build()
+    TagSpecification::builder().resource_type(kind).set_tags(Some(written_tags(tags))).build()
 }
 
 pub(super) async fn create_tags(aws: &Aws, id: &str, tags: &Tags) -> Result<(), LiveError> {
@@ -452,7 +375,7 @@ pub(super) async fn create_tags(aws: &Aws, id: &str, tags: &Tags) -> Result<(), 
     aws.ec2
         .create_tags()
         .resources(id)
-        .set_tags(Some(ec2_tags(tags)))
+        .set_tags(Some(written_tags(tags)))
         .send()
         .await
         .map_err(|error| create.failed(error))?;

@@ -1,9 +1,9 @@
 //! `security_group_rule`: one rule, one resource. A rule is what its group, direction, port and peer say;
 //! its tag says whose it is.
 
-use super::security_group::{self, GroupId, SecurityGroup, create_tags, read_tags, revoke_egress, revoke_ingress};
+use super::security_group::{self, GroupId, SecurityGroup, create_tags, revoke_egress, revoke_ingress};
 use super::{Live, LiveError, missing_tags};
-use crate::aws::{Aws, Look, absent, call};
+use crate::aws::{Aws, Look, absent, call, ec2_tags};
 use crate::execute::Applied;
 use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown, Tags, Val};
 use crate::resource::{Diff, Known, NotProduced, made_up_id, Refusal, Resource, Settled, Step, Verb, unobservable};
@@ -28,11 +28,13 @@ pub struct Desired {
     pub description: String,
 }
 
-/// A group of the same deployment: its name finds it, its reference orders it.
+/// A group that the deployment knows: its name finds it, its reference orders it.
 #[derive(Debug, Clone)]
 pub struct Group {
     pub name: String,
     pub at: Ref<SecurityGroup>,
+    /// It is somebody else's: what is in it already stays as it is.
+    pub existing: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +47,8 @@ pub enum Direction {
 pub enum Peer {
     Cidr(String),
     Group(Group),
+    /// A group of somebody else, by its id; of a rule that is no longer declared, a prefix list too.
+    Id(String),
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -73,12 +77,13 @@ pub enum Change {
 pub enum PeerValue {
     Cidr(String),
     Group(Val<GroupId>),
+    Id(String),
 }
 
 impl PeerValue {
     fn shown(&self) -> Shown {
         match self {
-            Self::Cidr(cidr) => Shown::text(cidr),
+            Self::Cidr(value) | Self::Id(value) => Shown::text(value),
             Self::Group(group) => group.shown(),
         }
     }
@@ -119,6 +124,7 @@ impl Resource for SecurityGroupRule {
             let group = cx.output(&want.group.at);
             let peer = match &want.peer {
                 Peer::Cidr(cidr) => PeerValue::Cidr(cidr.clone()),
+                Peer::Id(id) => PeerValue::Id(id.clone()),
                 Peer::Group(group) => PeerValue::Group(cx.output(&group.at)),
             };
             let peer_name = if want.direction == Direction::Ingress { "from" } else { "to" };
@@ -137,6 +143,9 @@ impl Resource for SecurityGroupRule {
             ]);
         };
         let mut steps = Vec::new();
+        if want.group.existing && want.mark.owner(&live.tags) != Owner::Us {
+            return Ok(steps);
+        }
         // The group is ours, and AWS holds one rule of a kind: a rule that says what we want is taken over.
         let missing = missing_tags(&want.mark.tags(), &live.tags);
         if !missing.is_empty() {
@@ -206,23 +215,23 @@ impl Live for SecurityGroupRule {
                 names.insert((want.vpc.as_str(), group.name.as_str()));
             }
         }
-        let groups = security_group::find(look.aws, &names.into_iter().collect::<Vec<_>>()).await?;
+        let groups = look.groups(&names).await?;
         Ok(wants
             .iter()
             .map(|want| {
                 let Some(group) = groups.get(&want.group.name) else { return Seen::Absent };
                 let peer = match &want.peer {
-                    Peer::Cidr(cidr) => Some(cidr.as_str()),
+                    Peer::Cidr(value) | Peer::Id(value) => Some(value.as_str()),
                     Peer::Group(peer) => groups.get(&peer.name).map(|peer| peer.id.as_str()),
                 };
                 let says = |rule: &&Rule| peer.is_some_and(|peer| matches(rule, want.direction, want.port, peer));
-                let is_marked = |rule: &&Rule| want.mark.owner(&read_tags(rule.tags())) == Owner::Us;
+                let is_marked = |rule: &&Rule| want.mark.owner(&ec2_tags(rule.tags())) == Owner::Us;
                 match group.rules.iter().find(says).or_else(|| group.rules.iter().find(is_marked)) {
                     None => Seen::Absent,
                     Some(rule) => Seen::Present(Observed {
                         id: rule.security_group_rule_id().unwrap_or_default().to_owned(),
                         group: group.id.clone(),
-                        tags: read_tags(rule.tags()),
+                        tags: ec2_tags(rule.tags()),
                         description: rule.description().unwrap_or_default().to_owned(),
                         matches: says(&rule),
                         shown: security_group::described(rule),
@@ -247,14 +256,44 @@ impl Live for SecurityGroupRule {
     }
 }
 
+/// A rule as it stands, whoever declares it or no longer does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    pub group: String,
+    pub direction: Direction,
+    pub port: u16,
+    /// A CIDR, or the id of a group or a prefix list.
+    pub peer: String,
+}
+
+/// A rule found by its tags.
+#[derive(Debug, Clone)]
+pub struct Tagged {
+    pub tags: Tags,
+    pub standing: Standing,
+}
+
+/// What a rule says, as far as a rule of ours can say it.
+pub(super) fn tagged(rule: &Rule) -> Option<Tagged> {
+    let group = rule.referenced_group_info().and_then(|group| group.group_id());
+    let peer = rule.cidr_ipv4().or(rule.cidr_ipv6()).or(rule.prefix_list_id()).or(group)?;
+    let standing = Standing {
+        group: rule.group_id()?.to_owned(),
+        direction: if rule.is_egress().unwrap_or(false) { Direction::Egress } else { Direction::Ingress },
+        port: u16::try_from(rule.from_port().unwrap_or(0)).unwrap_or(0),
+        peer: peer.to_owned(),
+    };
+    Some(Tagged { tags: ec2_tags(rule.tags()), standing })
+}
+
 fn matches(rule: &Rule, direction: Direction, port: u16, peer: &str) -> bool {
     let egress = direction == Direction::Egress;
+    let group = rule.referenced_group_info().and_then(|group| group.group_id());
     rule.is_egress().unwrap_or(false) == egress
         && rule.ip_protocol() == Some("tcp")
         && rule.from_port() == Some(i32::from(port))
         && rule.to_port() == Some(i32::from(port))
-        && [rule.cidr_ipv4(), rule.cidr_ipv6(), rule.referenced_group_info().and_then(|group| group.group_id())]
-            .contains(&Some(peer))
+        && [rule.cidr_ipv4(), rule.cidr_ipv6(), rule.prefix_list_id(), group].contains(&Some(peer))
 }
 
 async fn authorize(
@@ -273,9 +312,14 @@ async fn authorize(
         PeerValue::Cidr(cidr) => {
             permission.ip_ranges(IpRange::builder().cidr_ip(cidr).description(&want.description).build())
         }
-        PeerValue::Group(peer) => permission.user_id_group_pairs(
-            UserIdGroupPair::builder().group_id(known.get(peer)?.0).description(&want.description).build(),
-        ),
+        PeerValue::Group(_) | PeerValue::Id(_) => {
+            let id = match peer {
+                PeerValue::Group(peer) => known.get(peer)?.0,
+                PeerValue::Cidr(id) | PeerValue::Id(id) => id.clone(),
+            };
+            permission
+                .user_id_group_pairs(UserIdGroupPair::builder().group_id(id).description(&want.description).build())
+        }
     }
     .build();
     let tags = security_group::tagged(ResourceType::SecurityGroupRule, &want.mark.tags());

@@ -12,7 +12,7 @@ use super::{Live, LiveError, missing_tags};
 use crate::aws::{Aws, AwsError, Look, absent, call};
 use crate::code::Code;
 use crate::execute::Applied;
-use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown, Tags, Val};
+use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown, Tags, Val, address_of};
 use crate::resource::{AWAIT, Diff, Known, NotProduced, Refusal, Resource, Risk, Settled, Step, Verb, require_ours, unobservable};
 use aws_sdk_cloudformation::types::{Capability, OnFailure, Parameter, Tag};
 use serde_json::Value;
@@ -80,6 +80,13 @@ impl Observed {
     pub fn with_functions(mut self, code: &str) -> Self {
         self.functions = template::functions(&self.template, &self.parameters, code);
         self
+    }
+}
+
+impl Desired {
+    /// The template that the stack is to have.
+    pub fn template(&self) -> Value {
+        template::build(&self.inputs)
     }
 }
 
@@ -209,7 +216,7 @@ impl Resource for Stack {
             id: format!("arn:aws:cloudformation:::stack/{}", want.name),
             status: "CREATE_COMPLETE".to_owned(),
             reason: None,
-            template: template::build(&want.inputs),
+            template: want.template(),
             parameters: parameters.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
             tags: want.mark.tags(),
             functions: BTreeMap::new(),
@@ -274,7 +281,7 @@ fn set_hosts(cx: &mut Diff<'_>, want: &Desired, before: &str) -> Step<Change> {
 fn update(cx: &mut Diff<'_>, want: &Desired, live: &Observed) -> Vec<Step<Change>> {
     let parameter = |name: &str| live.parameters.get(name).cloned().unwrap_or_default();
     let mut values = values(cx, want);
-    let template = template::build(&want.inputs);
+    let template = want.template();
     let group_changes = differs(&values.group, &parameter(template::FUNCTION_GROUP));
     let secret_changes = differs(&values.admin_secret, &parameter(template::ADMIN_SECRET_ARN));
     let before = CodePlace { bucket: parameter(template::CODE_BUCKET), key: parameter(template::CODE_KEY) };
@@ -378,7 +385,7 @@ impl Live for Stack {
                     .cloudformation
                     .create_stack()
                     .stack_name(&want.name)
-                    .template_body(template::build(&want.inputs).to_string())
+                    .template_body(want.template().to_string())
                     .set_parameters(Some(all_parameters(values, known)?))
                     .capabilities(Capability::CapabilityIam)
                     .set_tags(Some(tags(&want.mark)))
@@ -393,7 +400,7 @@ impl Live for Stack {
                     .cloudformation
                     .update_stack()
                     .stack_name(&want.name)
-                    .template_body(template::build(&want.inputs).to_string())
+                    .template_body(want.template().to_string())
                     .set_parameters(Some(all_parameters(values, known)?))
                     .capabilities(Capability::CapabilityIam)
                     .set_tags(Some(tags(&want.mark)))
@@ -485,6 +492,27 @@ fn instance_parameters(instance: &Instance, known: &Known) -> Result<Vec<Paramet
     ])
 }
 
+/// Names of all stacks that are this deployment's by their tags, and whose address gives their name.
+pub(super) async fn tagged(aws: &Aws, deployment: &str) -> Result<Vec<String>, LiveError> {
+    let describe = call("cloudformation", "DescribeStacks");
+    let stacks = aws.cloudformation.describe_stacks().into_paginator().items().send();
+    let stacks = stacks.try_collect().await.map_err(|error| describe.failed(error))?;
+    Ok(stacks
+        .iter()
+        .filter_map(|stack| {
+            let name = stack.stack_name()?;
+            let address = address_of(deployment, &read_tags(stack.tags()))?;
+            (address == Stack::at(name).address().to_string()).then(|| name.to_owned())
+        })
+        .collect())
+}
+
+fn read_tags(tags: &[Tag]) -> Tags {
+    tags.iter()
+        .filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned())))
+        .collect()
+}
+
 async fn observe(aws: &Aws, want: &Desired) -> Result<Seen<Observed>, LiveError> {
     let name = want.name.as_str();
     let describe = call("cloudformation", "DescribeStacks");
@@ -519,10 +547,6 @@ async fn observe(aws: &Aws, want: &Desired) -> Result<Seen<Observed>, LiveError>
                 Some((parameter.parameter_key()?.to_owned(), value.to_owned()))
             })
             .collect(),
-        tags: stack
-            .tags()
-            .iter()
-            .filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned())))
-            .collect(),
+        tags: read_tags(stack.tags()),
     }))
 }

@@ -1,9 +1,9 @@
 //! `vpc_endpoint`: the interface endpoint by which functions in the VPC reach Secrets Manager. Its
 //! private DNS redirects every client of that service in the whole VPC.
 
-use super::security_group::{GroupId, SecurityGroup, create_tags, named, read_tags, tagged};
+use super::security_group::{GroupId, SecurityGroup, create_tags, named, tagged};
 use super::{Live, LiveError, missing_tags};
-use crate::aws::{Aws, Look, absent, call};
+use crate::aws::{Aws, Look, absent, call, ec2_tags};
 use crate::code::Code;
 use crate::execute::Applied;
 use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown, Tags, Val};
@@ -23,6 +23,8 @@ pub struct Desired {
     pub service: String,
     pub subnets: BTreeSet<String>,
     pub group: Ref<SecurityGroup>,
+    /// Rules of that group: who is redirected to the endpoint must find it open.
+    pub entrances: Vec<Address>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -71,6 +73,9 @@ impl Resource for VpcEndpoint {
 
     fn diff(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<Vec<Step<Change>>, Refusal> {
         let group = cx.output(&want.group);
+        for rule in &want.entrances {
+            cx.after(rule);
+        }
         let live = match live {
             Seen::Absent => {
                 let shown = group.shown();
@@ -285,7 +290,7 @@ async fn observe(aws: &Aws, want: &Desired) -> Result<Seen<Observed>, LiveError>
                     .filter_map(|group| group.group_id())
                     .map(|id| GroupId(id.to_owned()))
                     .collect(),
-                tags: read_tags(endpoint.tags()),
+                tags: ec2_tags(endpoint.tags()),
             })
         })
         .filter(|endpoint| endpoint.state != "deleted")

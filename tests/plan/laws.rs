@@ -26,7 +26,7 @@ fn converges_from(wants: &[Want], missing: &BTreeSet<Address>) {
     let world = Simulation::new(state);
     check_edges(&document(&planned(wants, &world.observed(wants))));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let rounds = runtime.block_on(converge(&world, wants, Goal::Converge));
+    let rounds = runtime.block_on(converge(&world, wants, &[], Goal::Converge));
     assert!(rounds <= 1, "one apply is not enough: {rounds}");
 }
 
@@ -90,7 +90,7 @@ fn any_one_thing_missing_does_not_stop_a_destroy() {
         let mut state = crate::scenario::realise(&wants);
         state.insert(Kinds::address(want), Seen::Absent);
         let world = Simulation::new(state);
-        runtime.block_on(converge(&world, &wants, Goal::Destroy));
+        runtime.block_on(converge(&world, &wants, &[], Goal::Destroy));
     }
 }
 

@@ -5,8 +5,11 @@ mod destroying;
 mod executing;
 mod golden;
 mod laws;
+mod lives;
 mod refusing;
 mod scenario;
+#[path = "../scenarios/mod.rs"]
+mod scenarios;
 mod simulation;
 mod stopping;
 mod telling;

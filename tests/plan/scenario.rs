@@ -2,23 +2,21 @@
 //! good apply of it leaves. There is no second, hand-kept model of AWS.
 
 use expect_test::expect_file;
-use pgrotate::aws::{NetworkLook, SubnetLook, VpcLook};
+use pgrotate::aws::{NetworkLook, ServiceEndpoint, SubnetLook, VpcLook, WayOut};
 use pgrotate::config::{self, Config};
-use pgrotate::desired;
+use pgrotate::desired::{self, Around};
 use pgrotate::model::{Address, Kind, Place, Seen};
 use pgrotate::plan::{Goal, Plan, PlanError, plan};
 use pgrotate::render::{PlanDocument, human};
 use pgrotate::resource::{Family, Known, Refusal, Settled};
 use pgrotate::resources::artifact::Zip;
+use pgrotate::resources::db_instance::Version;
 use pgrotate::resources::{AnyLive, Kinds, Want};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub type State = BTreeMap<Address, Seen<AnyLive>>;
 
-pub const ARTICLE: &str = include_str!("../../configs/article.toml");
-
-/// A second user, to be put at the end of the article's file.
-pub const SECOND_USER: &str = "\n[[user]]\nlogin = \"reporting\"\nsecret = \"reporting_secret\"\nevery = \"30 days\"\n";
+pub use crate::scenarios::{ARTICLE, SECOND_USER};
 
 /// A config and the function's code.
 #[derive(Clone)]
@@ -28,14 +26,17 @@ pub struct Scenario {
 }
 
 impl Scenario {
+    pub fn of(text: &str) -> Self {
+        Self { text: text.to_owned(), code: b"the functions" }
+    }
+
     pub fn article() -> Self {
-        Self { text: ARTICLE.to_owned(), code: b"the functions" }
+        Self::of(ARTICLE)
     }
 
     /// With one text of the file replaced, which must stand in it once.
     pub fn with(&self, old: &str, new: &str) -> Self {
-        assert_eq!(self.text.matches(old).count(), 1, "`{old}` stands once in the config");
-        Self { text: self.text.replace(old, new), ..self.clone() }
+        Self { text: crate::scenarios::with(&self.text, old, new), ..self.clone() }
     }
 
     pub fn and(&self, more: &str) -> Self {
@@ -51,7 +52,8 @@ impl Scenario {
     }
 
     pub fn wants(&self) -> Vec<Want> {
-        match desired::build(&self.config(), &place(), &network(), &Zip::new(self.code.to_vec())) {
+        let config = self.config();
+        match desired::build(&config, &place(), &around(), &Zip::new(self.code.to_vec())) {
             Ok(wants) => wants,
             Err(errors) => panic!("{errors:?}"),
         }
@@ -131,16 +133,32 @@ pub fn place() -> Place {
     Place { partition: "aws".to_owned(), region: "eu-north-1".to_owned(), account: "111122223333".to_owned() }
 }
 
-fn network() -> NetworkLook {
+fn around() -> Around {
     let vpc = "vpc-02294c945121da772";
-    let subnet = |id: &str, zone: &str| (id.to_owned(), SubnetLook { vpc: vpc.to_owned(), zone: zone.to_owned() });
-    NetworkLook {
+    let subnet = |id: &str, zone: &str, cidr: &str| {
+        (id.to_owned(), SubnetLook { vpc: vpc.to_owned(), zone: zone.to_owned(), cidr: cidr.to_owned() })
+    };
+    let way = |id: &str| {
+        (id.to_owned(), WayOut { table: Some("rtb-0".to_owned()), target: Some("nat-0123456789abcdef0".to_owned()) })
+    };
+    let network = NetworkLook {
         vpc: Some(VpcLook { cidrs: vec!["172.31.0.0/16".to_owned()], dns_support: true, dns_hostnames: true }),
         subnets: BTreeMap::from([
-            subnet("subnet-05a8a2c78756260ed", "eu-north-1a"),
-            subnet("subnet-0cf57825fcf0c3cbd", "eu-north-1b"),
+            subnet("subnet-05a8a2c78756260ed", "eu-north-1a", "172.31.16.0/20"),
+            subnet("subnet-0cf57825fcf0c3cbd", "eu-north-1b", "172.31.32.0/20"),
         ]),
-    }
+        groups: BTreeSet::from(["sg-0aaaaaaaaaaaaaaaa".to_owned()]),
+        ways_out: BTreeMap::from([way("subnet-05a8a2c78756260ed"), way("subnet-0cf57825fcf0c3cbd")]),
+        endpoints: vec![ServiceEndpoint {
+            id: "vpce-0aaaaaaaaaaaaaaaa".to_owned(),
+            private_dns: true,
+            state: "available".to_owned(),
+            groups: BTreeSet::from(["sg-0bbbbbbbbbbbbbbbb".to_owned()]),
+            admits: BTreeSet::from(["172.31.0.0/16".to_owned()]),
+        }],
+    };
+    let versions = ["16.8", "16.9", "16.10"].map(|version| Version::parse(version).expect("a version")).to_vec();
+    Around { network, versions }
 }
 
 pub fn realise(wants: &[Want]) -> State {

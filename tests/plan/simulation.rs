@@ -6,7 +6,7 @@ use pgrotate::code::{Code, Coded};
 use pgrotate::execute::{Applied, Limits, World};
 use pgrotate::model::{Address, Seen};
 use pgrotate::plan::Goal;
-use pgrotate::resource::{Family, Known, NotProduced};
+use pgrotate::resource::{Family, Known, Leaver, NotProduced};
 use pgrotate::resources::{AnyChange, AnyLive, Kinds, Want, db_instance, stack};
 use pgrotate::resources::{security_group, security_group_rule, vpc_endpoint};
 use std::cell::{Cell, RefCell};
@@ -97,6 +97,22 @@ impl Simulation {
         wants.iter().map(|want| (Kinds::address(want), self.look(want))).collect()
     }
 
+    /// Logins are found by their secrets: once those are gone, nothing is looked for any more.
+    pub fn still_found(&self, leavers: &[Leaver<Want>]) -> Vec<Leaver<Want>> {
+        let state = self.state.borrow();
+        let is_there = |secret: &Address| matches!(state.get(secret), Some(Seen::Present(AnyLive::Secret(secret))) if !secret.deleted);
+        leavers
+            .iter()
+            .filter(|leaver| match &leaver.want {
+                Want::Secret(secret) => is_there(&secret.mark.address),
+                Want::Login(login) => is_there(login.secret.address()),
+                Want::Rotation(rotation) => is_there(rotation.secret.address()),
+                _ => true,
+            })
+            .cloned()
+            .collect()
+    }
+
     fn look(&self, want: &Want) -> Seen<AnyLive> {
         let address = Kinds::address(want);
         let state = self.state.borrow();
@@ -124,31 +140,8 @@ impl Simulation {
                 Some(bucket) if matches!(seen(bucket.address()), Seen::Absent) => Seen::Absent,
                 _ => seen(&address),
             },
-            Want::SecurityGroup(_) => self.with_its_rules(&address, seen(&address)),
             _ => self.arrive(&address, seen(&address)),
         }
-    }
-
-    /// A group lists the rules that stand in it.
-    fn with_its_rules(&self, address: &Address, seen: Seen<AnyLive>) -> Seen<AnyLive> {
-        seen.map(|live| match live {
-            AnyLive::SecurityGroup(mut group) => {
-                let state = self.state.borrow();
-                group.ours.retain(|rule, _| {
-                    // Rules that no config names any more have no state of their own here.
-                    !state.keys().any(|at| at.to_string() == *rule)
-                });
-                for (at, seen) in state.iter() {
-                    if let Seen::Present(AnyLive::SecurityGroupRule(rule)) = seen
-                        && rule.group == group.id
-                    {
-                        group.ours.insert(at.to_string(), rule.id.clone());
-                    }
-                }
-                AnyLive::SecurityGroup(group)
-            }
-            other => unreachable!("{address} is {other:?}"),
-        })
     }
 
     fn arrive(&self, address: &Address, seen: Seen<AnyLive>) -> Seen<AnyLive> {
@@ -191,11 +184,6 @@ impl Simulation {
         if waits(change) {
             return Ok(());
         }
-        if let AnyChange::SecurityGroup(security_group::Change::RevokeRules { rules, .. }) = change {
-            self.state.borrow_mut().retain(
-                |_, seen| !matches!(seen, Seen::Present(AnyLive::SecurityGroupRule(rule)) if rules.contains(&rule.id)),
-            );
-        }
         let live = match (want, change) {
             (Want::Stack(want), AnyChange::Stack(stack::Change::Create(values) | stack::Change::Update(values))) => {
                 AnyLive::Stack(self.stack(want, values, known)?)
@@ -207,6 +195,17 @@ impl Simulation {
                         AnyLive::Secret(live)
                     }
                     other => unreachable!("{other:?}"),
+                }
+            }
+            (Want::Login(_), AnyChange::Login(pgrotate::resources::login::Change::Disable)) => {
+                match self.state.borrow().get(&address) {
+                    Some(Seen::Present(AnyLive::Login(live))) => {
+                        let mut live = live.clone();
+                        (live.role.can_login, live.clone_can_login) = (false, false);
+                        AnyLive::Login(live)
+                    }
+                    // No role is no login.
+                    _ => return Ok(()),
                 }
             }
             _ => Kinds::realised(want, known)?,
@@ -241,21 +240,12 @@ impl Simulation {
             id: format!("arn:aws:cloudformation:::stack/{}", want.name),
             status: "CREATE_COMPLETE".to_owned(),
             reason: None,
-            template: stack_template(want),
+            template: want.template(),
             parameters,
             tags: want.mark.tags(),
             functions: Default::default(),
         };
         Ok(made.with_functions(&want.code))
-    }
-}
-
-/// The template that a good apply leaves, without asking for outputs that may not be there yet.
-fn stack_template(want: &stack::Desired) -> serde_json::Value {
-    let all = crate::scenario::realise(&crate::scenario::Scenario::article().wants());
-    match all.get(&want.mark.address) {
-        Some(Seen::Present(AnyLive::Stack(live))) => live.template.clone(),
-        other => unreachable!("{other:?}"),
     }
 }
 
@@ -343,10 +333,16 @@ impl World<Kinds> for Simulation {
     }
 }
 
+pub fn with_leavers(wants: &[Want], leavers: &[Leaver<Want>]) -> Vec<Want> {
+    wants.iter().chain(leavers.iter().map(|leaver| &leaver.want)).cloned().collect()
+}
+
 /// Plans and carries out until nothing is left, and says how often that took an apply.
-pub async fn converge(world: &Simulation, wants: &[Want], goal: Goal) -> usize {
+pub async fn converge(world: &Simulation, wants: &[Want], leavers: &[Leaver<Want>], goal: Goal) -> usize {
     for round in 0..5 {
-        let plan = pgrotate::plan::plan::<Kinds>(goal, wants, &[], &world.observed(wants)).unwrap();
+        let leavers = &world.still_found(leavers);
+        let live = world.observed(&with_leavers(wants, leavers));
+        let plan = pgrotate::plan::plan::<Kinds>(goal, wants, leavers, &live).unwrap();
         if plan.actions.is_empty() {
             return round;
         }

@@ -1,5 +1,6 @@
 //! What `drift`, `status` and `graph` print of their documents. One file in `golden/` for each.
 
+use crate::lives::Life;
 use crate::scenario::{SECOND_USER, Scenario, State, change, document, golden, place, set};
 use function_contract::LoginAttempt;
 use pgrotate::model::Seen;
@@ -96,6 +97,18 @@ fn drift_of_what_cannot_be_seen_or_is_half_gone() {
     change!(live, Stack, "stack.pgpasslambda-stack", |live| live.status = "ROLLBACK_COMPLETE".to_owned());
     change!(live, DbInstance, "db_instance.my-postgres-instance", |live| live.status = "modifying".to_owned());
     drift("drift-half-gone", &article, &live);
+}
+
+/// What somebody has taken out of the file, and nobody out of AWS.
+#[test]
+fn drift_of_what_is_no_longer_declared() {
+    let mut told = String::new();
+    for name in ["user-removed", "user-renamed", "own-group-instead-of-existing"] {
+        let life = crate::scenarios::all().into_iter().find(|life| life.name == name).unwrap();
+        let document = DriftDocument::of(&document(&Life::of(&life).plan()), "pgrotate apply deployment.toml");
+        told.push_str(&format!("# {name}\n{}\n", human::drift(&document)));
+    }
+    golden("drift-no-longer-declared", &told);
 }
 
 /// A template is long: only the lines around what moved are told.

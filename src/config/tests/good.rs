@@ -33,10 +33,14 @@ fn the_article() {
                         value: "subnet-0cf57825fcf0c3cbd",
                     },
                 ],
-                secrets_manager: Endpoint,
+                secrets_manager: Located {
+                    value: Endpoint,
+                },
                 allow: [
                     Allow {
-                        cidr: "203.0.113.7/32",
+                        from: Cidr(
+                            "203.0.113.7/32",
+                        ),
                         description: "office",
                     },
                 ],
@@ -47,23 +51,32 @@ fn the_article() {
                 identifier: Located {
                     value: "my-postgres-instance",
                 },
-                subnet_group: Located {
-                    value: "my-db-subnet-group",
-                },
-                manage: true,
-                engine_version: "16",
-                class: "db.t3.micro",
-                storage: Storage {
-                    gib: 20,
-                    kind: "gp2",
-                },
-                backup_days: 7,
-                public: true,
                 port: 5432,
-                master: "postgres",
-                deletion_protection: false,
-                final_snapshot: false,
-                encrypted: true,
+                security_group: None,
+                instance: Some(
+                    Instance {
+                        subnet_group: SubnetGroup {
+                            name: Located {
+                                value: "my-db-subnet-group",
+                            },
+                            existing: false,
+                        },
+                        engine_version: Located {
+                            value: "16",
+                        },
+                        class: "db.t3.micro",
+                        storage: Storage {
+                            gib: 20,
+                            kind: "gp2",
+                        },
+                        backup_days: 7,
+                        public: true,
+                        master: "postgres",
+                        deletion_protection: false,
+                        final_snapshot: false,
+                        encrypted: true,
+                    },
+                ),
             },
             function: Function {
                 name: Located {
@@ -132,12 +145,15 @@ fn defaults_are_safe() {
     let config = good(LEAST);
     let Config { deployment: _, aws, network, database, function, admin, users } = config;
     assert_eq!(aws.account, None);
-    assert_eq!(network.secrets_manager, SecretsManagerPath::Endpoint);
+    assert_eq!(network.secrets_manager.value, SecretsManagerPath::Endpoint);
     assert_eq!((network.allow, network.endpoint_clients), (vec![], None));
-    assert!(database.manage && database.deletion_protection && database.final_snapshot && database.encrypted);
-    assert!(!database.public);
-    assert_eq!((database.port, database.master.as_str(), database.backup_days), (5432, "postgres", 7));
-    assert_eq!(database.storage, Storage { gib: 20, kind: "gp3".into() });
+    let Database { port, security_group, instance, .. } = database;
+    assert_eq!((port, security_group), (5432, None));
+    let instance = instance.expect("it is made");
+    assert!(instance.deletion_protection && instance.final_snapshot && instance.encrypted);
+    assert!(!instance.public && !instance.subnet_group.existing);
+    assert_eq!((instance.master.as_str(), instance.backup_days), ("postgres", 7));
+    assert_eq!(instance.storage, Storage { gib: 20, kind: "gp3".into() });
     assert_eq!((function.name.value.as_str(), function.bucket), ("demo-rotation", None));
     let days = |days| Schedule { rule: Rule::Days(days), window_hours: None };
     assert_eq!((admin.strategy, admin.schedule, admin.recovery_days), (Strategy::SingleUser, days(30), 30));

@@ -2,217 +2,51 @@
 //! resources is a typed reference made here.
 
 use crate::aws::NetworkLook;
-use crate::code::Code;
-use crate::config::{Config, ConfigError, Login as LoginConfig, SecretsManagerPath};
+use crate::config::{Client, Config, ConfigError, Login as LoginConfig, SecretsManagerPath};
 use crate::model::{Address, Mark, Place, Ref};
-use crate::resource::{Refusal, Resource};
+use crate::resource::Resource;
 use crate::resources::artifact::{self, Artifact, Zip};
 use crate::resources::bucket::{self, Bucket};
 use crate::resources::db_instance::{self, DbInstance, Version};
 use crate::resources::db_subnet_group::{self, DbSubnetGroup};
 use crate::resources::login::{self, Login};
 use crate::resources::rotation::{self, Rotation};
-use crate::resources::secret::{self, Secret, Tagged};
+use crate::resources::secret::{self, Secret};
 use crate::resources::security_group::{self, SecurityGroup};
 use crate::resources::security_group_rule::{self as rule, Direction, Group, Peer, SecurityGroupRule};
 use crate::resources::stack::{self, Stack};
 use crate::resources::vpc_endpoint::{self, VpcEndpoint};
 use crate::resources::{FunctionNames, TemplateInputs, Want};
-use function_contract::{Duty, RoleAttributes};
-use std::collections::{BTreeMap, BTreeSet};
+use function_contract::Duty;
+use std::collections::BTreeSet;
+
+mod check;
+mod leavers;
+
+pub use leavers::leavers;
+
+/// What stands around a deployment and is not its own.
+#[derive(Debug, Clone)]
+pub struct Around {
+    pub network: NetworkLook,
+    /// Versions of the declared major that RDS offers; empty where no instance is made.
+    pub versions: Vec<Version>,
+}
 
 /// Secrets Manager speaks HTTPS.
 const HTTPS: u16 = 443;
 
 /// Everything a deployment wants, each resource after those it refers to. The errors are what the config
 /// says that does not fit what is there, each at its line.
-pub fn build(config: &Config, place: &Place, network: &NetworkLook, zip: &Zip) -> Result<Vec<Want>, Vec<ConfigError>> {
-    let errors = check(config, place, network);
+pub fn build(config: &Config, place: &Place, around: &Around, zip: &Zip) -> Result<Vec<Want>, Vec<ConfigError>> {
+    let errors = check::check(config, place, around);
     if !errors.is_empty() {
         return Err(errors);
     }
-    let mut model = Model {
-        config,
-        place,
-        names: FunctionNames::derive(&config.function.name.value),
-        wants: Vec::new(),
-        rules: BTreeMap::new(),
-    };
-    model.build(network, zip);
+    let mut model =
+        Model { config, place, names: FunctionNames::derive(&config.function.name.value), wants: Vec::new() };
+    model.build(around, zip);
     Ok(model.wants)
-}
-
-/// Secrets of this deployment that the config no longer declares, each with its login and rotation, to be
-/// removed. `instance_stays` says whether the roles outlive this plan.
-///
-/// Refused is a declared login whose secret has another name: two secrets would hold two passwords of one
-/// role, and each rotation would break the other.
-pub fn leavers(
-    config: &Config,
-    wants: &[Want],
-    tagged: Vec<Tagged>,
-    instance_stays: bool,
-) -> Result<Vec<Want>, Vec<(Address, Refusal)>> {
-    let declared: BTreeMap<_, _> = wants
-        .iter()
-        .filter_map(|want| match want {
-            Want::Secret(want) => Some((want.login.clone(), want.name.clone())),
-            _ => None,
-        })
-        .collect();
-    let (mut refusals, mut leaving) = (Vec::new(), Vec::new());
-    for found in tagged {
-        match declared.get(&found.login) {
-            Some(name) if *name == found.name => {}
-            Some(name) => refusals.push((
-                Secret::at(&found.login).address().clone(),
-                Refusal::new(
-                    Code::SecretRenamed,
-                    format!(
-                        "login `{}` rotates with the secret `{}`, and the config names `{name}`",
-                        found.login, found.name
-                    ),
-                    format!(
-                        "keep `{}`; or remove the login, apply, and declare it again with the new name",
-                        found.name
-                    ),
-                ),
-            )),
-            None => leaving.push(found),
-        }
-    }
-    if !refusals.is_empty() {
-        return Err(refusals);
-    }
-    // All that a leaver shares with those who stay is taken from one of them; the admin is always there.
-    let pattern = wants.iter().find_map(|want| match want {
-        Want::Login(want) => Some(want),
-        _ => None,
-    });
-    let rotation = wants.iter().find_map(|want| match want {
-        Want::Rotation(want) => Some(want),
-        _ => None,
-    });
-    let (Some(pattern), Some(rotation)) = (pattern, rotation) else { return Ok(Vec::new()) };
-    let (mut secrets, mut logins, mut rotations) = (Vec::new(), Vec::new(), Vec::new());
-    for Tagged { name, login } in leaving {
-        let mark = |address: &Address| Mark { deployment: config.deployment.clone(), address: address.clone() };
-        let (secret_at, at, rotation_at) = (Secret::at(&login), Login::at(&login), Rotation::at(&login));
-        secrets.push(Want::from(secret::Desired {
-            mark: mark(secret_at.address()),
-            name: name.clone(),
-            login: login.clone(),
-            recovery: config.admin.recovery_days,
-        }));
-        logins.push(Want::from(login::Desired {
-            mark: mark(at.address()),
-            login: login.clone(),
-            attributes: RoleAttributes::default(),
-            secret: secret_at.clone(),
-            secret_name: name.clone(),
-            admin: None,
-            instance_stays,
-            ..pattern.clone()
-        }));
-        rotations.push(Want::from(rotation::Desired {
-            mark: mark(rotation_at.address()),
-            secret: secret_at.clone(),
-            secret_name: name,
-            secret_mark: mark(secret_at.address()),
-            login: at,
-            ..rotation.clone()
-        }));
-    }
-    secrets.append(&mut logins);
-    secrets.append(&mut rotations);
-    Ok(secrets)
-}
-
-/// What the config says against what is there.
-fn check(config: &Config, place: &Place, network: &NetworkLook) -> Vec<ConfigError> {
-    let mut errors = Vec::new();
-    let vpc = &config.network.vpc;
-    match &network.vpc {
-        None => errors.push(
-            ConfigError::at(
-                Code::NotThere,
-                &vpc.span,
-                format!("there is no VPC {} in {} of account {}", vpc.value, place.region, place.account),
-            )
-            .hint("check the id, the region in [aws], and which account your credentials are of"),
-        ),
-        Some(look) if config.network.secrets_manager == SecretsManagerPath::Endpoint => {
-            for (on, what) in [(look.dns_support, "enableDnsSupport"), (look.dns_hostnames, "enableDnsHostnames")] {
-                if !on {
-                    errors.push(
-                        ConfigError::at(
-                            Code::UnfitNetwork,
-                            &vpc.span,
-                            format!("{what} is off in {}: an endpoint's private DNS needs it", vpc.value),
-                        )
-                        .hint(format!(
-                            "aws ec2 modify-vpc-attribute --vpc-id {} --{}",
-                            vpc.value,
-                            switch(what)
-                        )),
-                    );
-                }
-            }
-        }
-        Some(_) => {}
-    }
-    let mut zones = BTreeSet::new();
-    for subnet in &config.network.subnets {
-        match network.subnets.get(&subnet.value) {
-            None => errors.push(
-                ConfigError::at(
-                    Code::NotThere,
-                    &subnet.span,
-                    format!("there is no subnet {} in {}", subnet.value, place.region),
-                )
-                .hint(format!("aws ec2 describe-subnets --filters Name=vpc-id,Values={}", vpc.value)),
-            ),
-            // Without the VPC, where its subnets are tells nothing more.
-            Some(_) if network.vpc.is_none() => {}
-            Some(look) if look.vpc != vpc.value => errors.push(
-                ConfigError::at(
-                    Code::UnfitNetwork,
-                    &subnet.span,
-                    format!("subnet {} is in {}, not in {}", subnet.value, look.vpc, vpc.value),
-                )
-                .hint("name subnets of the VPC above"),
-            ),
-            Some(look) => {
-                zones.insert(look.zone.as_str());
-            }
-        }
-    }
-    if errors.is_empty() && zones.len() < 2 {
-        let zones: Vec<_> = zones.into_iter().collect();
-        errors.push(
-            ConfigError::at(
-                Code::UnfitNetwork,
-                &config.network.subnets[0].span,
-                format!("all subnets are in {}: RDS wants two availability zones", zones.join(", ")),
-            )
-            .hint("add a subnet of another zone"),
-        );
-    }
-    if !config.database.manage {
-        errors.push(
-            ConfigError::at(
-                Code::NotSupported,
-                &config.database.identifier.span,
-                "an instance that pgrotate does not manage cannot be used yet",
-            )
-            .hint("set `manage = true` and let pgrotate make the instance"),
-        );
-    }
-    errors
-}
-
-fn switch(attribute: &str) -> &'static str {
-    if attribute == "enableDnsSupport" { "enable-dns-support" } else { "enable-dns-hostnames" }
 }
 
 struct Model<'a> {
@@ -220,8 +54,22 @@ struct Model<'a> {
     place: &'a Place,
     names: FunctionNames,
     wants: Vec<Want>,
-    /// Rule addresses by group address, for the groups to know what is declared.
-    rules: BTreeMap<Address, BTreeSet<String>>,
+}
+
+/// Name of a security group that a deployment makes.
+fn group_name(deployment: &str, part: &str) -> String {
+    format!("pgrotate-{deployment}-{part}")
+}
+
+/// Secrets Manager's endpoint service in a region.
+pub fn secrets_manager_service(region: &str) -> String {
+    format!("com.amazonaws.{region}.secretsmanager")
+}
+
+/// Name of the bucket that a deployment makes: bucket names are everyone's, so account and region are in it.
+fn bucket_name(deployment: &str, place: &Place) -> String {
+    let Place { account, region, .. } = place;
+    format!("pgrotate-{deployment}-{account}-{region}")
 }
 
 /// The three groups: the article has one for everything, which lets the database call out.
@@ -236,9 +84,9 @@ impl Model<'_> {
         Mark { deployment: self.config.deployment.clone(), address: address.clone() }
     }
 
-    fn build(&mut self, network: &NetworkLook, zip: &Zip) {
-        let groups = self.groups(network);
-        let instance = self.database(&groups);
+    fn build(&mut self, around: &Around, zip: &Zip) {
+        let groups = self.groups(&around.network);
+        let instance = self.database(&groups, &around.versions);
         let path = self.endpoint(&groups);
         let (artifact, admin) = (self.artifact(zip), self.config.admin.clone());
         let stack = self.stack(&groups, &artifact, zip, &instance);
@@ -251,14 +99,18 @@ impl Model<'_> {
     }
 
     fn group(&self, part: &str) -> Group {
-        Group { name: format!("pgrotate-{}-{part}", self.config.deployment), at: SecurityGroup::at(part) }
+        Group { name: group_name(&self.config.deployment, part), at: SecurityGroup::at(part), existing: false }
     }
 
     fn groups(&mut self, network: &NetworkLook) -> Groups {
         let config = self.config;
-        let path = config.network.secrets_manager;
+        let path = config.network.secrets_manager.value;
+        let database = match &config.database.security_group {
+            Some(name) => Group { name: name.value.clone(), at: SecurityGroup::at(&name.value), existing: true },
+            None => self.group("database"),
+        };
         let groups = Groups {
-            database: self.group("database"),
+            database,
             function: self.group("function"),
             endpoint: (path == SecretsManagerPath::Endpoint).then(|| self.group("endpoint")),
         };
@@ -268,7 +120,11 @@ impl Model<'_> {
         self.rule(database, Direction::Ingress, port, Peer::Group(function.clone()), "rotation functions");
         self.rule(function, Direction::Egress, port, Peer::Group(database.clone()), "to the database");
         for allow in &config.network.allow {
-            self.rule(database, Direction::Ingress, port, Peer::Cidr(allow.cidr.clone()), &allow.description);
+            let client = match &allow.from {
+                Client::Cidr(cidr) => Peer::Cidr(cidr.clone()),
+                Client::Group(group) => Peer::Id(group.value.clone()),
+            };
+            self.rule(database, Direction::Ingress, port, client, &allow.description);
         }
         match (&groups.endpoint, path) {
             (Some(endpoint), _) => {
@@ -301,7 +157,7 @@ impl Model<'_> {
                 name: group.name.clone(),
                 vpc: config.network.vpc.value.clone(),
                 description: format!("{what} of pgrotate deployment {}", config.deployment),
-                rules: self.rules.remove(group.at.address()).unwrap_or_default(),
+                existing: group.existing,
                 revoke_unmanaged: config.network.revoke_unmanaged_rules,
             };
             self.wants.push(want.into());
@@ -311,16 +167,19 @@ impl Model<'_> {
 
     fn rule(&mut self, group: &Group, direction: Direction, port: u16, peer: Peer, description: &str) {
         let (word, other) = match (&peer, direction) {
-            (Peer::Cidr(cidr), Direction::Ingress) => ("from", cidr.clone()),
-            (Peer::Cidr(cidr), Direction::Egress) => ("to", cidr.clone()),
+            (Peer::Cidr(client) | Peer::Id(client), Direction::Ingress) => ("from", client.clone()),
+            (Peer::Cidr(client) | Peer::Id(client), Direction::Egress) => ("to", client.clone()),
             (Peer::Group(group), Direction::Ingress) => ("from", group.at.address().name.clone()),
             (Peer::Group(group), Direction::Egress) => ("to", group.at.address().name.clone()),
         };
         let name = format!("{}-{word}-{other}", group.at.address().name);
         let at = SecurityGroupRule::at(&name);
-        let declared = self.rules.entry(group.at.address().clone()).or_default();
         // Two blocks of one CIDR are one rule to AWS too.
-        if !declared.insert(at.address().to_string()) {
+        if self
+            .wants
+            .iter()
+            .any(|want| matches!(want, Want::SecurityGroupRule(rule) if rule.mark.address == *at.address()))
+        {
             return;
         }
         let want = rule::Desired {
@@ -335,35 +194,58 @@ impl Model<'_> {
         self.wants.push(want.into());
     }
 
-    fn database(&mut self, groups: &Groups) -> Ref<DbInstance> {
+    fn database(&mut self, groups: &Groups, versions: &[Version]) -> Ref<DbInstance> {
         let database = &self.config.database;
-        let subnet_group = DbSubnetGroup::at(&database.subnet_group.value);
-        let want = db_subnet_group::Desired {
-            mark: self.mark(subnet_group.address()),
-            name: database.subnet_group.value.clone(),
-            subnets: self.subnets(),
-        };
-        self.wants.push(want.into());
         let at = DbInstance::at(&database.identifier.value);
+        let spec = database.instance.as_ref().map(|instance| {
+            let subnet_group = DbSubnetGroup::at(&instance.subnet_group.name.value);
+            let want = db_subnet_group::Desired {
+                mark: self.mark(subnet_group.address()),
+                name: instance.subnet_group.name.value.clone(),
+                existing: instance.subnet_group.existing,
+                subnets: self.subnets(),
+            };
+            (instance, subnet_group, want)
+        });
+        let spec = spec.map(|(instance, subnet_group, want)| {
+            self.wants.push(want.into());
+            db_instance::Spec {
+                version: Version::parse(&instance.engine_version.value)
+                    .unwrap_or_else(|| unreachable!("the config is checked")),
+                offered: versions.to_vec(),
+                class: instance.class.clone(),
+                storage: instance.storage.gib,
+                storage_type: instance.storage.kind.clone(),
+                subnet_group,
+                public: instance.public,
+                backup: instance.backup_days,
+                master: instance.master.clone(),
+                deletion_protection: instance.deletion_protection,
+                final_snapshot: instance.final_snapshot,
+                encrypted: instance.encrypted,
+            }
+        });
         let want = db_instance::Desired {
             mark: self.mark(at.address()),
             identifier: database.identifier.value.clone(),
-            version: Version::parse(&database.engine_version).unwrap_or_else(|| unreachable!("the config is checked")),
-            class: database.class.clone(),
-            storage: database.storage.gib,
-            storage_type: database.storage.kind.clone(),
-            subnet_group,
             group: groups.database.at.clone(),
-            public: database.public,
-            backup: database.backup_days,
+            entrances: self.rules_of(&groups.database),
+            former_groups: BTreeSet::new(),
             port: database.port,
-            master: database.master.clone(),
-            deletion_protection: database.deletion_protection,
-            final_snapshot: database.final_snapshot,
-            encrypted: database.encrypted,
+            spec,
         };
         self.wants.push(want.into());
         at
+    }
+
+    fn rules_of(&self, group: &Group) -> Vec<Address> {
+        self.wants
+            .iter()
+            .filter_map(|want| match want {
+                Want::SecurityGroupRule(rule) if rule.group.at == group.at => Some(rule.mark.address.clone()),
+                _ => None,
+            })
+            .collect()
     }
 
     fn subnets(&self) -> BTreeSet<String> {
@@ -390,9 +272,10 @@ impl Model<'_> {
             let want = vpc_endpoint::Desired {
                 mark: self.mark(at.address()),
                 vpc: self.config.network.vpc.value.clone(),
-                service: format!("com.amazonaws.{}.secretsmanager", self.place.region),
+                service: secrets_manager_service(&self.place.region),
                 subnets: self.subnets(),
                 group: group.at.clone(),
+                entrances: self.rules_of(group),
             };
             self.wants.push(want.into());
             path.push(at.address().clone());
@@ -401,9 +284,8 @@ impl Model<'_> {
     }
 
     fn artifact(&mut self, zip: &Zip) -> Ref<Artifact> {
-        let Place { account, region, .. } = self.place;
         let named = self.config.function.bucket.clone();
-        let bucket = named.clone().unwrap_or_else(|| format!("pgrotate-{}-{account}-{region}", self.config.deployment));
+        let bucket = named.clone().unwrap_or_else(|| bucket_name(&self.config.deployment, self.place));
         let bucket_at = match named {
             Some(_) => None,
             None => {

@@ -1,0 +1,197 @@
+//! The scenarios of `tests/scenarios`, each a golden plan: from what a good apply of the config before has left, to
+//! what the config after wants.
+
+use crate::scenario::{Scenario, State, check_edges, document, golden, json, place, realise};
+use pgrotate::aws::{EndpointLook, GroupLook};
+use pgrotate::desired;
+use pgrotate::model::{Address, Seen, Tags};
+use pgrotate::plan::{Goal, Plan, plan};
+use pgrotate::render::human;
+use pgrotate::resource::{Family, Leaver};
+use pgrotate::resources::secret::Tagged;
+use pgrotate::resources::security_group_rule::{self as rule, Peer, Standing};
+use pgrotate::resources::tagged::Found;
+use pgrotate::resources::{AnyLive, Kinds, Want};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A scenario, ready to be planned.
+pub struct Life {
+    pub wants: Vec<Want>,
+    pub leavers: Vec<Leaver<Want>>,
+    pub live: State,
+}
+
+impl Life {
+    pub fn of(scenario: &crate::scenarios::Scenario) -> Self {
+        let before = scenario.before.as_deref().map(|text| Scenario::of(text).wants()).unwrap_or_default();
+        Self::from(&before, &Scenario::of(&scenario.after))
+    }
+
+    fn from(before: &[Want], after: &Scenario) -> Self {
+        let state = realise(before);
+        let mut wants = after.wants();
+        let leavers = desired::leavers(&after.config(), &place(), &mut wants, found(before, &state), true);
+        let leavers = leavers.unwrap_or_else(|refusals| panic!("{refusals:?}"));
+        let all: Vec<_> = wants.iter().chain(leavers.iter().map(|leaver| &leaver.want)).collect();
+        let theirs = not_ours(&all);
+        let was: BTreeMap<_, _> = before.iter().map(|want| (Kinds::address(want), want)).collect();
+        let mut live = State::new();
+        for want in &all {
+            let address = Kinds::address(want);
+            let seen = match (was.get(&address), state.get(&address)) {
+                (Some(was), Some(seen)) => looked_at(want, was, seen),
+                _ => theirs.get(&address).cloned().unwrap_or(Seen::Absent),
+            };
+            live.insert(address, seen);
+        }
+        see_logins(&all, &mut live);
+        Self { wants, leavers, live }
+    }
+
+    pub fn plan(&self) -> Plan<Kinds> {
+        plan(Goal::Converge, &self.wants, &self.leavers, &self.live).unwrap_or_else(|error| panic!("{error}"))
+    }
+}
+
+/// What the config only refers to is there, and carries no tag of ours.
+fn not_ours(all: &[&Want]) -> State {
+    let wants: Vec<_> = all.iter().map(|want| (*want).clone()).collect();
+    let referred: BTreeSet<Address> = wants
+        .iter()
+        .filter(|want| match want {
+            Want::SecurityGroup(want) => want.existing,
+            Want::DbSubnetGroup(want) => want.existing,
+            Want::DbInstance(want) => want.spec.is_none(),
+            _ => false,
+        })
+        .map(Kinds::address)
+        .collect();
+    let mut state = realise(&wants);
+    state.retain(|address, _| referred.contains(address));
+    for seen in state.values_mut() {
+        match seen {
+            Seen::Present(AnyLive::SecurityGroup(live)) => live.tags = Tags::new(),
+            Seen::Present(AnyLive::DbSubnetGroup(live)) => live.tags = Tags::new(),
+            _ => {}
+        }
+    }
+    state
+}
+
+/// What was made for one config, as it is seen for the next one.
+fn looked_at(want: &Want, was: &Want, seen: &Seen<AnyLive>) -> Seen<AnyLive> {
+    match (want, was, seen) {
+        (Want::Artifact(want), Want::Artifact(was), _) if want.bucket != was.bucket => Seen::Absent,
+        _ => seen.clone(),
+    }
+}
+
+/// Roles are seen with what their secrets hold, through a function that must be there.
+fn see_logins(all: &[&Want], live: &mut State) {
+    let is_there = |live: &State, address: &Address| matches!(live.get(address), Some(Seen::Present(_)));
+    for want in all {
+        let Want::Login(login) = want else { continue };
+        if !is_there(live, login.instance.address()) {
+            continue;
+        }
+        let why = if !is_there(live, login.secret.address()) {
+            "its secret does not exist yet"
+        } else if !is_there(live, login.stack.address()) {
+            "the inspection function does not exist yet"
+        } else {
+            continue;
+        };
+        live.insert(Kinds::address(want), Seen::Unobservable(why.to_owned()));
+    }
+}
+
+/// What a look by tags finds of a deployment.
+pub fn found(wants: &[Want], state: &State) -> Found {
+    let id_of = |address: &Address| match state.get(address) {
+        Some(Seen::Present(AnyLive::SecurityGroup(live))) => live.id.clone(),
+        other => panic!("{address} is {other:?}"),
+    };
+    let mut found = Found::default();
+    for want in wants {
+        match want {
+            Want::Secret(want) => found.secrets.push(Tagged { name: want.name.clone(), login: want.login.clone() }),
+            Want::SecurityGroup(want) => {
+                let look = GroupLook {
+                    id: id_of(&want.mark.address),
+                    name: want.name.clone(),
+                    vpc: want.vpc.clone(),
+                    tags: if want.existing { Tags::new() } else { want.mark.tags() },
+                    rules: Vec::new(),
+                };
+                if want.existing { found.other_groups.push(look) } else { found.groups.push(look) }
+            }
+            Want::SecurityGroupRule(want) => {
+                let standing = Standing {
+                    group: id_of(want.group.at.address()),
+                    direction: want.direction,
+                    port: want.port,
+                    peer: match &want.peer {
+                        Peer::Cidr(peer) | Peer::Id(peer) => peer.clone(),
+                        Peer::Group(group) => id_of(group.at.address()),
+                    },
+                };
+                found.rules.push(rule::Tagged { tags: want.mark.tags(), standing });
+            }
+            Want::VpcEndpoint(want) => found.endpoints.push(EndpointLook {
+                vpc: want.vpc.clone(),
+                service: want.service.clone(),
+                tags: want.mark.tags(),
+            }),
+            Want::Stack(want) => found.stacks.push(want.name.clone()),
+            _ => {}
+        }
+    }
+    found
+}
+
+#[test]
+fn each_plans_as_its_golden_file_says() {
+    let mut names = BTreeSet::new();
+    for scenario in crate::scenarios::all() {
+        assert!(names.insert(scenario.name), "{} stands twice", scenario.name);
+        let life = Life::of(&scenario);
+        let plan = life.plan();
+        let document = document(&plan);
+        check_edges(&document);
+        assert_eq!(json(&document), json(&self::document(&life.plan())), "{}", scenario.name);
+        golden(scenario.name, &human::plan(&document));
+
+        // And once it is done, nothing is left to do.
+        let after = Scenario::of(&scenario.after);
+        let again = Life::from(&after.wants(), &after).plan();
+        assert!(again.actions.is_empty(), "{} again:\n{}", scenario.name, human::plan(&self::document(&again)));
+    }
+    assert!(names.len() >= 40, "{}", names.len());
+}
+
+/// What takes the place of a rule is there before the rule goes: nobody is cut off in between.
+#[test]
+fn rules_are_made_before_they_are_broken() {
+    for scenario in crate::scenarios::all() {
+        let plan = Life::of(&scenario).plan();
+        let place = |number: &usize| plan.order.sorted().iter().position(|at| at == number).expect("it is sorted");
+        let rules = |removing: bool| {
+            let is_rule = move |action: &&pgrotate::plan::Action<Kinds>| {
+                action.removing == removing && matches!(action.want, Want::SecurityGroupRule(_))
+            };
+            plan.actions.iter().enumerate().filter(move |(_, action)| is_rule(action)).map(|(number, _)| number)
+        };
+        for gone in rules(true) {
+            for made in rules(false) {
+                let (Want::SecurityGroupRule(old), Want::SecurityGroupRule(new)) =
+                    (&plan.actions[gone].want, &plan.actions[made].want)
+                else {
+                    unreachable!("both are rules")
+                };
+                if old.group.at == new.group.at && old.direction == new.direction {
+                    assert!(place(&made) < place(&gone), "{}: {} first", scenario.name, plan.actions[gone].address);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! What a deployment goes through in its life: made in every shape, and changed in every way. Each of these is
+//! a golden plan in `tests/plan`, and in `tests/sandbox` it is planned, applied, planned again and
+//! destroyed on the sandbox: both must plan the same.
+
+/// One step of a life.
+pub struct Scenario {
+    /// Names the golden file too.
+    pub name: &'static str,
+    /// What others have made before.
+    pub there: Vec<There>,
+    /// The config that was applied before, if any was.
+    pub before: Option<String>,
+    /// The config that is planned.
+    pub after: String,
+}
+
+/// What is in the account and not the deployment's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum There {
+    /// The bucket `my-bucket-of-zips`.
+    Bucket,
+    /// The security group that configs call [`CLIENTS`].
+    Clients,
+    /// The instance `legacy-db`, whose password RDS keeps, in the security group `my-rds-sg`.
+    Database,
+    /// An interface endpoint of Secrets Manager with private DNS.
+    Endpoint,
+    /// Routes of both subnets to a NAT gateway.
+    Nat,
+    /// The security group `my-rds-sg`.
+    SecurityGroup,
+    /// The DB subnet group `my-db-subnet-group`.
+    SubnetGroup,
+}
+
+/// The id by which configs and golden files name the group of [`There::Clients`].
+pub const CLIENTS: &str = "sg-0aaaaaaaaaaaaaaaa";
+
+pub const ARTICLE: &str = include_str!("../../configs/article.toml");
+const PRIVATE: &str = include_str!("../../configs/scenarios/private.toml");
+const EXISTING_DATABASE: &str = include_str!("../../configs/scenarios/existing-database.toml");
+const EXISTING_NETWORK: &str = include_str!("../../configs/scenarios/existing-network.toml");
+const NAT: &str = include_str!("../../configs/scenarios/nat.toml");
+const MANY_USERS: &str = include_str!("../../configs/scenarios/many-users.toml");
+
+const ALLOW: &str = r#"allow = [{ cidr = "203.0.113.7/32", description = "office" }]"#;
+
+/// A second user, to be put at the end of a file.
+pub const SECOND_USER: &str = "\n[[user]]\nlogin = \"reporting\"\nsecret = \"reporting_secret\"\nevery = \"30 days\"\n";
+
+/// `text` with one text of it replaced, which must stand in it once.
+pub fn with(text: &str, old: &str, new: &str) -> String {
+    assert_eq!(text.matches(old).count(), 1, "`{old}` stands once in the config");
+    text.replace(old, new)
+}
+
+/// The article's config, with one text of it replaced.
+fn article(old: &str, new: &str) -> String {
+    with(ARTICLE, old, new)
+}
+
+/// More keys of the article's user, whose table is the file's last.
+fn article_user(keys: &str) -> String {
+    format!("{ARTICLE}\n{keys}\n")
+}
+
+fn new(name: &'static str, after: impl Into<String>) -> Scenario {
+    Scenario { name, there: Vec::new(), before: None, after: after.into() }
+}
+
+fn change(name: &'static str, before: impl Into<String>, after: impl Into<String>) -> Scenario {
+    Scenario { name, there: Vec::new(), before: Some(before.into()), after: after.into() }
+}
+
+impl Scenario {
+    fn among(mut self, there: &[There]) -> Self {
+        self.there = there.to_vec();
+        self
+    }
+}
+
+/// All of them; names are unique.
+pub fn all() -> Vec<Scenario> {
+    let mut all = shapes();
+    all.extend(network());
+    all.extend(database());
+    all.extend(logins());
+    all
+}
+
+/// New deployments.
+fn shapes() -> Vec<Scenario> {
+    vec![
+        new("new-deployment", ARTICLE),
+        new("new-private", PRIVATE),
+        new("new-with-existing-database", EXISTING_DATABASE).among(&[There::SecurityGroup, There::Database]),
+        new("new-in-existing-network", EXISTING_NETWORK).among(&[
+            There::SubnetGroup,
+            There::SecurityGroup,
+            There::Endpoint,
+            There::Clients,
+        ]),
+        new("new-through-nat", NAT).among(&[There::Nat]),
+        new("new-with-many-users", MANY_USERS),
+        new("new-single-user", article("strategy = \"alternating-users\"", "strategy = \"single-user\"")),
+        new("new-in-named-bucket", article("# bucket = \"my-bucket\"", "bucket = \"my-bucket-of-zips\" #"))
+            .among(&[There::Bucket]),
+        new("new-on-postgres-17", article("engine_version = \"16\"", "engine_version = \"17\"")),
+        new("new-on-another-port", article("# port = 5432", "port = 6432")),
+        new("new-with-unusual-names", {
+            let text = article("login = \"test_user1\"", "login = 'Ünusual \"user\"'");
+            let text = with(&text, "secret = \"test_user1_secret\"", "secret = \"team/app+one=1@x_secret\"");
+            with(&text, "login = \"rotator_admin\"", "login = \"Rotator Admin\"")
+        }),
+        new("new-with-a-last-snapshot", article("final_snapshot = false", "final_snapshot = true")),
+    ]
+}
+
+/// Changes of who gets where.
+fn network() -> Vec<Scenario> {
+    let clients = article(ALLOW, &format!("allow = [{{ group = \"{CLIENTS}\", description = \"app\" }}]"));
+    let nat = article(r#"secrets_manager = "endpoint""#, r#"secrets_manager = "nat""#);
+    let own_group = article("subnet_group =", "security_group = { existing = \"my-rds-sg\" }\nsubnet_group =");
+    vec![
+        change("unchanged", ARTICLE, ARTICLE),
+        change(
+            "allow-rule-added",
+            ARTICLE,
+            article(ALLOW, &ALLOW.replace("}]", "}, { cidr = \"2001:db8::/32\", description = \"home\" }]")),
+        ),
+        change("allow-rule-removed", ARTICLE, article(ALLOW, "allow = []")),
+        change("allow-rule-moved", ARTICLE, article("203.0.113.7/32", "198.51.100.0/24")),
+        change("allow-rule-described", ARTICLE, article("description = \"office\"", "description = \"the office\"")),
+        change("allow-group-instead-of-address", ARTICLE, clients.clone()).among(&[There::Clients]),
+        change("allow-address-instead-of-group", clients, ARTICLE).among(&[There::Clients]),
+        change(
+            "endpoint-clients-narrowed",
+            ARTICLE,
+            article("# endpoint_clients = [\"10.0.0.0/16\"]", "endpoint_clients = [\"172.31.16.0/20\"]"),
+        ),
+        change("nat-instead-of-endpoint", ARTICLE, nat.clone()).among(&[There::Nat]),
+        change("endpoint-instead-of-nat", nat, ARTICLE).among(&[There::Nat]),
+        change("existing-group-instead-of-own", ARTICLE, own_group.clone()).among(&[There::SecurityGroup]),
+        change("own-group-instead-of-existing", own_group, ARTICLE).among(&[There::SecurityGroup]),
+        change("function-renamed", ARTICLE, article("name = \"pgpasslambda\"", "name = \"rotation\"")),
+        change("bucket-named", ARTICLE, article("# bucket = \"my-bucket\"", "bucket = \"my-bucket-of-zips\" #"))
+            .among(&[There::Bucket]),
+    ]
+}
+
+/// Changes of the instance.
+fn database() -> Vec<Scenario> {
+    vec![
+        change("class-changed", ARTICLE, article("db.t3.micro", "db.t3.small")),
+        change("storage-grown", ARTICLE, article("gib = 20, type = \"gp2\"", "gib = 50, type = \"gp3\"")),
+        change("backup-days-changed", ARTICLE, article("backup_days = 7", "backup_days = 14")),
+        change("made-private", ARTICLE, article("public = true", "public = false")),
+        change("protected", ARTICLE, article("deletion_protection = false", "deletion_protection = true")),
+        change("engine-minor-raised", article("engine_version = \"16\"", "engine_version = \"16.8\""), {
+            article("engine_version = \"16\"", "engine_version = \"16.10\"")
+        }),
+        change("last-snapshot-wanted", ARTICLE, article("final_snapshot = false", "final_snapshot = true")),
+    ]
+}
+
+/// Changes of logins and their rotation.
+fn logins() -> Vec<Scenario> {
+    let two = format!("{ARTICLE}{SECOND_USER}");
+    let single = article("strategy = \"alternating-users\"", "strategy = \"single-user\"");
+    let schedule = |text: &str| article(r#"every = "10 days""#, text);
+    vec![
+        change("user-added", ARTICLE, two.clone()),
+        change("user-removed", two.clone(), ARTICLE),
+        change(
+            "user-renamed",
+            ARTICLE,
+            with(
+                &article("login = \"test_user1\"", "login = \"test_user2\""),
+                "secret = \"test_user1_secret\"",
+                "secret = \"test_user2_secret\"",
+            ),
+        ),
+        change("schedule-changed", ARTICLE, schedule("cron = \"cron(0 4 ? * SUN *)\"\nwindow = \"2h\"")),
+        change("schedule-in-hours", ARTICLE, schedule("every = \"8 hours\"\nwindow = \"1h\"")),
+        change("schedule-days-changed", ARTICLE, schedule("every = \"20 days\"")),
+        change("schedule-window-removed", schedule("every = \"10 days\"\nwindow = \"4h\""), ARTICLE),
+        change("admin-schedule-changed", ARTICLE, article("every = \"30 days\"", "every = \"7 days\"")),
+        change("strategy-to-single-user", ARTICLE, single.clone()),
+        change("strategy-to-alternating-users", single, ARTICLE),
+        change("recovery-days-changed", ARTICLE, article("recovery_days = 7", "recovery_days = 30")),
+        change("connection-limit-set", ARTICLE, article_user("connection_limit = 5")),
+        change("settings-changed", article_user("settings = { work_mem = \"8MB\" }"), {
+            article_user("settings = { work_mem = \"16MB\", search_path = \"app\" }")
+        }),
+        change("settings-removed", article_user("settings = { work_mem = \"8MB\" }"), ARTICLE),
+        change("valid-until-set", ARTICLE, article_user("valid_until = 2035-06-01T12:00:00Z")),
+        change("user-schedule-of-its-own", two.clone(), {
+            let own = "secret = \"reporting_secret\"\n";
+            with(&two, &format!("{own}every = \"30 days\""), &format!("{own}every = \"5 days\""))
+        }),
+        change("users-in-another-order", two.clone(), {
+            let (head, users) = two.split_at(two.find("\n[[user]]").expect("a user"));
+            let (first, second) = users.split_at(users.rfind("\n[[user]]").expect("a second"));
+            format!("{head}{second}{first}")
+        }),
+    ]
+}
