@@ -2,6 +2,7 @@
 //! accounted for at the end. Nothing is decided here; an action whose target has moved since the plan
 //! was made is stale and does not run.
 
+use crate::code::{Code, Coded, REPORT_IT};
 use crate::model::{Address, Seen};
 use crate::plan::{Action, Plan};
 use crate::resource::{AWAIT, Diff, Family, Known, NotProduced, Outputs, Refusal, Settled, Step, Verb};
@@ -16,7 +17,7 @@ use tokio::time::Instant;
 
 /// The live half of a family: AWS, or a simulation of it.
 pub trait World<F: Family> {
-    type Error: Error + Send + Sync + 'static;
+    type Error: Coded + Send + Sync + 'static;
 
     /// Looks at one target again.
     fn observe(&self, want: &F::Want, known: &Known) -> impl Future<Output = Result<Seen<F::Live>, Self::Error>>;
@@ -61,8 +62,8 @@ impl Default for Limits {
 /// Why an action failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ActionError {
-    #[error(transparent)]
-    World(Box<dyn Error + Send + Sync>),
+    #[error("{source}")]
+    World { code: Code, hint: String, source: Box<dyn Error + Send + Sync> },
     /// It reached a state that it cannot leave by itself.
     #[error("{0}")]
     Never(String),
@@ -73,6 +74,40 @@ pub enum ActionError {
     Refused(Refusal),
     #[error(transparent)]
     NotProduced(#[from] NotProduced),
+}
+
+impl ActionError {
+    fn world(error: impl Coded + Send + Sync + 'static) -> Self {
+        Self::World { code: error.code(), hint: error.hint(), source: Box::new(error) }
+    }
+}
+
+impl Coded for ActionError {
+    fn code(&self) -> Code {
+        match self {
+            Self::World { code, .. } => *code,
+            Self::Never(_) => Code::Stuck,
+            Self::TimedOut { .. } => Code::TimedOut,
+            Self::Refused(refusal) => refusal.code,
+            Self::NotProduced(_) => Code::Internal,
+        }
+    }
+
+    fn hint(&self) -> String {
+        match self {
+            Self::World { hint, .. } => hint.clone(),
+            Self::Never(_) => {
+                "look at it in AWS's console, mend or delete it, and run the same command again".to_owned()
+            }
+            Self::TimedOut { .. } => {
+                "mend what it says, if anything; then run the same command again: it goes on from \
+                here"
+                    .to_owned()
+            }
+            Self::Refused(refusal) => refusal.hint.clone(),
+            Self::NotProduced(_) => REPORT_IT.to_owned(),
+        }
+    }
 }
 
 fn minutes(time: &Duration) -> String {
@@ -272,7 +307,7 @@ impl<F: Family, W: World<F>> Run<'_, F, W> {
                 Ok(Applied::NotYet { saying }) => {
                     let _ = events.send(Event::Waiting { action: number, saying, since: began.elapsed() });
                 }
-                Err(error) => return Outcome::Failed(ActionError::World(Box::new(error))),
+                Err(error) => return Outcome::Failed(ActionError::world(error)),
             }
             drop(permit);
             tokio::time::sleep(pause).await;
@@ -291,8 +326,7 @@ impl<F: Family, W: World<F>> Run<'_, F, W> {
     /// Observes the target and diffs it once more. What is still as the plan saw it goes ahead; what has
     /// nothing left to do is done; all else is stale.
     async fn look_again(&self, action: &Action<F>, known: &Known) -> Result<Now, ActionError> {
-        let live =
-            self.world.observe(&action.want, known).await.map_err(|error| ActionError::World(Box::new(error)))?;
+        let live = self.world.observe(&action.want, known).await.map_err(ActionError::world)?;
         let mut cx = Diff::new(action.address.clone(), known.standings());
         let steps = if action.removing {
             F::remove(&mut cx, &action.want, live.as_ref())
@@ -367,8 +401,7 @@ impl<F: Family, W: World<F>> Run<'_, F, W> {
         let patience = self.world.patience(&action.want);
         let (mut pause, longest) = self.limits.poll;
         loop {
-            let live =
-                self.world.observe(&action.want, known).await.map_err(|error| ActionError::World(Box::new(error)))?;
+            let live = self.world.observe(&action.want, known).await.map_err(ActionError::world)?;
             let settled = match action.verb {
                 Verb::Delete => self.left(action, &live, known),
                 Verb::Create | Verb::Update | Verb::Ensure | Verb::Rotate => {

@@ -6,6 +6,7 @@
 
 pub mod aws;
 pub mod cli;
+pub mod code;
 pub mod config;
 pub mod desired;
 pub mod execute;

@@ -137,6 +137,14 @@ impl Shown {
         Self::Text(value.to_string())
     }
 
+    /// The text, where there is one to show.
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Unset | Self::AfterApply(_) | Self::Withheld => None,
+        }
+    }
+
     pub fn list<T: fmt::Display>(values: impl IntoIterator<Item = T>) -> Self {
         let values: Vec<_> = values.into_iter().map(|value| value.to_string()).collect();
         if values.is_empty() { Self::Unset } else { Self::Text(values.join(", ")) }

@@ -1,6 +1,7 @@
 //! The two halves of a resource kind. The pure half turns desired and live state into steps; the live
 //! half talks to AWS. Both stand in the kind's one file.
 
+use crate::code::Code;
 use crate::model::{Address, Kind, Mark, Output, Owner, Ref, Seen, Shown, Tags, Val};
 use serde::Serialize;
 use std::any::Any;
@@ -99,13 +100,15 @@ impl<C> Step<C> {
 /// Why a resource is not touched, and what its owner can do about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Refusal {
+    pub code: Code,
     pub cause: String,
     pub hint: String,
 }
 
 impl Refusal {
-    pub fn new(cause: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { cause: cause.into(), hint: hint.into() }
+    /// Every cause has its code, and advice.
+    pub fn new(code: Code, cause: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { code, cause: cause.into(), hint: hint.into() }
     }
 }
 
@@ -367,22 +370,23 @@ pub fn made_up_id(prefix: &str, address: &Address) -> String {
 
 /// What could not be seen is not changed.
 pub fn unobservable(why: String) -> Refusal {
-    Refusal::new(format!("it could not be looked at: {why}"), "make it visible to these credentials and plan again")
+    let cause = format!("it could not be looked at: {why}");
+    Refusal::new(Code::Unobservable, cause, "make it visible to these credentials and plan again")
 }
 
 /// Refuses what exists under our name without our mark. `what` says what was found.
 pub fn require_ours(mark: &Mark, tags: &Tags, what: &str) -> Result<(), Refusal> {
     let hint = "choose another name in the config, or remove it if nobody needs it; \
                 pgrotate never changes what it did not make";
-    match mark.owner(tags) {
-        Owner::Us => Ok(()),
-        Owner::Nobody => Err(Refusal::new(format!("{what} exists already and carries no tag of pgrotate"), hint)),
-        Owner::OtherDeployment(other) => Err(Refusal::new(format!("{what} belongs to the deployment `{other}`"), hint)),
-        Owner::OtherAddress(other) => Err(Refusal::new(
-            format!("{what} carries this deployment's tag, but the address `{other}`: a copy, or something renamed"),
-            hint,
-        )),
-    }
+    let cause = match mark.owner(tags) {
+        Owner::Us => return Ok(()),
+        Owner::Nobody => format!("{what} exists already and carries no tag of pgrotate"),
+        Owner::OtherDeployment(other) => format!("{what} belongs to the deployment `{other}`"),
+        Owner::OtherAddress(other) => {
+            format!("{what} carries this deployment's tag, but the address `{other}`: a copy, or something renamed")
+        }
+    };
+    Err(Refusal::new(Code::NotOurs, cause, hint))
 }
 
 /// What is no longer declared.

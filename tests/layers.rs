@@ -6,22 +6,35 @@ use std::path::{Path, PathBuf};
 
 /// Module, and the modules of this crate it may name. A module may always name itself.
 const MAY_USE: &[(&str, &[&str])] = &[
+    ("code", &[]),
     ("model", &[]),
-    ("resource", &["model"]),
+    ("resource", &["code", "model"]),
     ("graph", &[]),
-    ("config", &[]),
+    ("config", &["code"]),
     ("plan", &["graph", "model", "resource"]),
-    ("execute", &["graph", "model", "plan", "resource"]),
-    ("aws", &["model"]),
+    ("execute", &["code", "graph", "model", "plan", "resource"]),
+    ("aws", &["code", "model"]),
     // `execute` for the trait whose live half the kinds are; `config` for the schedule's own type.
-    ("resources", &["aws", "config", "execute", "model", "resource"]),
-    ("function_zip", &["resources"]),
-    ("desired", &["aws", "config", "model", "resource", "resources"]),
+    ("resources", &["aws", "code", "config", "execute", "model", "resource"]),
+    ("function_zip", &["code", "resources"]),
+    ("desired", &["aws", "code", "config", "model", "resource", "resources"]),
     // The document is made from plan and report; the formats read the document.
-    ("render", &["execute", "graph", "model", "plan", "resource"]),
+    ("render", &["code", "execute", "graph", "model", "plan", "resource"]),
     (
         "cli",
-        &["aws", "config", "desired", "execute", "function_zip", "model", "plan", "render", "resource", "resources"],
+        &[
+            "aws",
+            "code",
+            "config",
+            "desired",
+            "execute",
+            "function_zip",
+            "model",
+            "plan",
+            "render",
+            "resource",
+            "resources",
+        ],
     ),
 ];
 

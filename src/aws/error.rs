@@ -1,5 +1,6 @@
 //! What AWS answers when it does not do as asked, by code. Messages are shown, never matched.
 
+use crate::code::{Code, Coded, REPORT_IT};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sts::config::http::HttpResponse;
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
@@ -40,7 +41,7 @@ pub enum AwsError {
 
 impl AwsError {
     /// AWS's error code, where AWS answered.
-    pub fn code(&self) -> Option<&str> {
+    pub fn aws_code(&self) -> Option<&str> {
         match self {
             Self::Refused { code, .. } => Some(code),
             Self::NoCredentials { .. } | Self::Unreachable { .. } | Self::Unexpected { .. } => None,
@@ -49,7 +50,106 @@ impl AwsError {
 
     /// Whether AWS's code is one of `codes`.
     pub fn is(&self, codes: &[&str]) -> bool {
-        self.code().is_some_and(|code| codes.contains(&code))
+        self.aws_code().is_some_and(|code| codes.contains(&code))
+    }
+}
+
+/// AWS's codes for a session that has ended. Here and below: those of all services we call, and of the
+/// protocols' older and newer spellings.
+const EXPIRED: &[&str] = &["ExpiredToken", "ExpiredTokenException", "RequestExpired"];
+const UNKNOWN: &[&str] = &[
+    "InvalidClientTokenId",
+    "InvalidAccessKeyId",
+    "UnrecognizedClientException",
+    "InvalidSignatureException",
+    "SignatureDoesNotMatch",
+    "AuthFailure",
+];
+/// An answer to a HEAD request has no body and so no code: S3 says 403, and no more.
+const DENIED: &[&str] = &["AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "Forbidden", "HTTP 403"];
+/// What is left of them when the SDK has retried in vain.
+const THROTTLED: &[&str] = &[
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "RequestLimitExceeded",
+    "TooManyRequestsException",
+    "SlowDown",
+    "EC2ThrottledException",
+];
+
+impl Coded for AwsError {
+    fn code(&self) -> Code {
+        match self {
+            Self::NoCredentials { .. } => Code::NoCredentials,
+            Self::Unreachable { .. } => Code::AwsUnreachable,
+            Self::Unexpected { .. } => Code::AwsUnexpected,
+            Self::Refused { .. } if self.is(EXPIRED) => Code::CredentialsExpired,
+            Self::Refused { .. } if self.is(UNKNOWN) => Code::CredentialsUnknown,
+            Self::Refused { .. } if self.is(DENIED) => Code::AccessDenied,
+            Self::Refused { .. } if self.is(THROTTLED) => Code::Throttled,
+            Self::Refused { .. } => Code::AwsRefused,
+        }
+    }
+
+    fn hint(&self) -> String {
+        let (Self::Refused { service, operation, .. }
+        | Self::NoCredentials { service, operation, .. }
+        | Self::Unreachable { service, operation, .. }
+        | Self::Unexpected { service, operation, .. }) = self;
+        let endpoint = std::env::var("AWS_ENDPOINT_URL").ok();
+        match (self.code(), *operation) {
+            (Code::NoCredentials, _) => match std::env::var("AWS_PROFILE") {
+                Ok(profile) => {
+                    format!("AWS_PROFILE is {profile}: see whether it is there by: aws configure list-profiles")
+                }
+                Err(_) => "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; \
+                           try: aws sts get-caller-identity"
+                    .to_owned(),
+            },
+            (Code::AwsUnreachable, _) => match endpoint {
+                Some(url) => format!("AWS_ENDPOINT_URL is {url}: is anything listening there?"),
+                None => "check the region and the network".to_owned(),
+            },
+            (Code::AwsUnexpected, _) => match endpoint {
+                Some(url) => format!("AWS_ENDPOINT_URL is {url}: does AWS answer there?"),
+                None => REPORT_IT.to_owned(),
+            },
+            (Code::CredentialsExpired, _) => {
+                "the session has ended; log in again, such as by: aws sso login".to_owned()
+            }
+            (Code::CredentialsUnknown, _) => {
+                "AWS does not know these credentials; try: aws sts get-caller-identity".to_owned()
+            }
+            // Secrets Manager asks on the caller's behalf whether the caller may invoke the function.
+            (Code::AccessDenied, "RotateSecret") => "allow secretsmanager:RotateSecret on the secret, and \
+                lambda:InvokeFunction on the rotation function, to these credentials"
+                .to_owned(),
+            (Code::AccessDenied, _) => {
+                format!("allow {service}:{} to these credentials", permission(service, operation))
+            }
+            (Code::Throttled, _) => {
+                "wait a minute and run the same command again: AWS limits the calls of an account".to_owned()
+            }
+            (_, "RotateSecret") if self.is(&["ResourceNotFoundException"]) => {
+                "it is declared and not made yet: pgrotate apply makes it".to_owned()
+            }
+            _ => "mend what AWS says, and run the same command again".to_owned(),
+        }
+    }
+}
+
+/// What IAM calls the leave to call an operation, where it is not called as the operation.
+fn permission<'a>(service: &str, operation: &'a str) -> &'a str {
+    match (service, operation) {
+        ("lambda", "Invoke") => "InvokeFunction",
+        ("s3", "HeadObject") => "GetObject",
+        ("s3", "ListObjectsV2" | "HeadBucket") => "ListBucket",
+        ("s3", "GetPublicAccessBlock") => "GetBucketPublicAccessBlock",
+        ("s3", "PutPublicAccessBlock") => "PutBucketPublicAccessBlock",
+        _ => operation,
     }
 }
 

@@ -113,8 +113,7 @@ async fn find(aws: &Aws, names: &BTreeSet<(&str, &str)>) -> Result<BTreeMap<Stri
         .describe_security_groups()
         .filters(filter("vpc-id", names.iter().map(|(vpc, _)| *vpc).collect()))
         .filters(filter("group-name", names.iter().map(|(_, name)| *name).collect()));
-    let groups =
-        request.into_paginator().items().send().try_collect().await.map_err(|error| describe.failed(error))?;
+    let groups = request.into_paginator().items().send().try_collect().await.map_err(|error| describe.failed(error))?;
     let mut found = BTreeMap::new();
     for each in &groups {
         let group = group(each)?;
@@ -144,7 +143,5 @@ fn group(group: &aws_sdk_ec2::types::SecurityGroup) -> Result<GroupLook, AwsErro
 
 /// Tags as EC2 lists them.
 pub fn ec2_tags(tags: &[Tag]) -> Tags {
-    tags.iter()
-        .filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned())))
-        .collect()
+    tags.iter().filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()))).collect()
 }

@@ -75,9 +75,8 @@ fn filter(name: &str, values: &[&str]) -> Filter {
 }
 
 fn lets_https_in(rule: &SecurityGroupRule) -> bool {
-    let covers = |port: i32| {
-        rule.from_port().is_some_and(|from| from <= port) && rule.to_port().is_some_and(|to| port <= to)
-    };
+    let covers =
+        |port: i32| rule.from_port().is_some_and(|from| from <= port) && rule.to_port().is_some_and(|to| port <= to);
     !rule.is_egress().unwrap_or(false)
         && match rule.ip_protocol() {
             Some("-1") => true,
@@ -101,9 +100,7 @@ impl Aws {
             let ids = groups.iter().map(|id| (*id).to_owned()).collect();
             Ok(self.groups_by_id(&ids).await?.into_iter().map(|group| group.id).collect())
         };
-        let ways_out = async {
-            if routes { self.ways_out(vpc, subnets).await } else { Ok(BTreeMap::new()) }
-        };
+        let ways_out = async { if routes { self.ways_out(vpc, subnets).await } else { Ok(BTreeMap::new()) } };
         let endpoints = async {
             match service {
                 Some(service) => self.endpoints_of(vpc, service).await,

@@ -1,10 +1,10 @@
 //! `pgrotate apply`.
 
-use super::error::action_hint;
 use super::output::{print, print_json};
 use super::progress::Progress;
 use super::session::Session;
-use super::{CliError, DeploymentArgs, Format, exit};
+use super::{CliError, DeploymentArgs, Format};
+use crate::code::exit;
 use crate::execute::{Limits, Outcome, execute};
 use crate::plan::{Goal, Plan};
 use crate::render::{PlanDocument, ReportDocument, human};
@@ -62,13 +62,6 @@ pub(super) async fn carry_out(session: &Session, plan: &Plan<Kinds>, format: For
     match format {
         Format::Human => {
             let mut text = format!("\n{}", human::report(&document));
-            for outcome in &report.outcomes {
-                if let Outcome::Failed(error) = outcome
-                    && let Some(hint) = action_hint(error)
-                {
-                    text.push_str(&format!("hint: {hint}\n"));
-                }
-            }
             if !report.all_done() {
                 text.push_str("hint: mend the cause and run the same command again; what is done stays done\n");
             }
@@ -95,9 +88,10 @@ fn code(outcomes: &[Outcome]) -> u8 {
 pub(super) fn confirm(question: &str, word: &str, flag: &str) -> Result<(), CliError> {
     let mut input = std::io::stdin().lock();
     if !std::io::stdin().is_terminal() {
-        return Err(CliError::NotConfirmed(format!(
-            "there is no terminal to ask; give {flag} to go on without asking"
-        )));
+        return Err(CliError::NotConfirmed {
+            because: "there is no terminal to ask",
+            hint: format!("give {flag} to go on without asking"),
+        });
     }
     let io = |source| CliError::Io { doing: "ask on the terminal", source };
     let mut err = std::io::stderr().lock();
@@ -107,6 +101,9 @@ pub(super) fn confirm(question: &str, word: &str, flag: &str) -> Result<(), CliE
     if answer.trim() == word {
         Ok(())
     } else {
-        Err(CliError::NotConfirmed("not confirmed: nothing was changed".to_owned()))
+        Err(CliError::NotConfirmed {
+            because: "not confirmed: nothing was changed",
+            hint: format!("run it again and type {word}, or give {flag}"),
+        })
     }
 }

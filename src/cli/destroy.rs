@@ -3,7 +3,8 @@
 use super::apply::{carry_out, confirm};
 use super::output::print;
 use super::session::Session;
-use super::{CliError, DeploymentArgs, Format, exit};
+use super::{CliError, DeploymentArgs, Format};
+use crate::code::exit;
 use crate::plan::Goal;
 use crate::render::{PlanDocument, human};
 use clap::Args;

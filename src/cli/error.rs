@@ -1,6 +1,8 @@
-//! What goes wrong, told with its causes and the next thing to do, and the exit code of each kind.
+//! What goes wrong, told with its code, its causes and the next thing to do.
 
+use super::output::columns;
 use crate::aws::AwsError;
+use crate::code::{Code, Coded, REPORT_IT};
 use crate::config::Errors;
 use crate::function_zip::ZipError;
 use crate::model::Address;
@@ -8,22 +10,7 @@ use crate::plan::PlanError;
 use crate::render::document::chain;
 use crate::resource::Refusal;
 use crate::resources::LiveError;
-use std::error::Error;
 use std::io::Write;
-
-/// Exit codes, as documented for scripts.
-pub mod exit {
-    pub const CLEAN: u8 = 0;
-    pub const ERROR: u8 = 1;
-    /// Changes are pending, where the caller asked to be told so.
-    pub const PENDING: u8 = 2;
-    /// A target moved after the plan was made.
-    pub const STALE: u8 = 3;
-    /// pgrotate will not do it.
-    pub const REFUSED: u8 = 4;
-    /// Some of the plan is done, some is not.
-    pub const PARTLY: u8 = 5;
-}
 
 /// Why a command did not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -38,12 +25,13 @@ pub enum CliError {
     Zip(#[from] ZipError),
     #[error("the credentials are of account {actual}, the config allows only {declared}")]
     WrongAccount { declared: String, actual: String },
-    #[error("{0}")]
-    NotConfirmed(String),
+    /// Nobody could be asked, or the answer was no.
+    #[error("{because}")]
+    NotConfirmed { because: &'static str, hint: String },
     #[error("the deployment has no login `{login}`; it has {}", known.join(", "))]
     NoSuchLogin { login: String, known: Vec<String> },
     #[error("the rotation of `{login}` has not finished: {why}")]
-    RotationFailed { login: String, why: String },
+    RotationFailed { login: String, why: String, function: String },
     #[error("cannot {doing}")]
     Io { doing: &'static str, source: std::io::Error },
 }
@@ -54,12 +42,49 @@ impl From<AwsError> for CliError {
     }
 }
 
+impl Coded for CliError {
+    /// Of several errors the first one's.
+    fn code(&self) -> Code {
+        match self {
+            Self::Config(errors) => errors.iter().next().map_or(Code::Internal, |error| error.code),
+            Self::Live(error) => error.code(),
+            Self::Plan(PlanError::Refused(refusals)) => {
+                refusals.first().map_or(Code::Internal, |(_, refusal)| refusal.code)
+            }
+            Self::Plan(PlanError::Cycle(_) | PlanError::OutOfOrder { .. } | PlanError::Stranded(_)) => Code::Internal,
+            Self::Zip(error) => error.code(),
+            Self::WrongAccount { .. } => Code::WrongAccount,
+            Self::NotConfirmed { .. } => Code::NotConfirmed,
+            Self::NoSuchLogin { .. } => Code::NoSuchLogin,
+            Self::RotationFailed { .. } => Code::RotationFailed,
+            Self::Io { .. } => Code::Io,
+        }
+    }
+
+    fn hint(&self) -> String {
+        match self {
+            Self::Live(error) => error.hint(),
+            Self::Zip(error) => error.hint(),
+            Self::WrongAccount { .. } => "use credentials of that account, or correct `account` in [aws]".to_owned(),
+            Self::NotConfirmed { hint, .. } => hint.clone(),
+            Self::NoSuchLogin { .. } => "declare it as a [[user]] in the config, and apply".to_owned(),
+            Self::RotationFailed { login, function, .. } => format!(
+                "Secrets Manager repeats it by itself; for the cause: pgrotate logs FILE {login}, or \
+                 aws logs tail /aws/lambda/{function} --since 15m"
+            ),
+            Self::Io { .. } => "give it a terminal, or a file on a disk that has room".to_owned(),
+            // Each of these is told with its own.
+            Self::Config(_) | Self::Plan(PlanError::Refused(_)) => String::new(),
+            Self::Plan(PlanError::Cycle(_) | PlanError::OutOfOrder { .. } | PlanError::Stranded(_)) => {
+                REPORT_IT.to_owned()
+            }
+        }
+    }
+}
+
 impl CliError {
     pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::Plan(PlanError::Refused(_)) | Self::WrongAccount { .. } | Self::NotConfirmed(_) => exit::REFUSED,
-            _ => exit::ERROR,
-        }
+        self.code().exit()
     }
 
     /// Writes the error, its causes and hints to standard error.
@@ -72,38 +97,21 @@ impl CliError {
     fn told(&self) -> String {
         match self {
             // Its own display has excerpts and hints.
-            Self::Config(errors) => errors.to_string(),
+            Self::Config(errors) => match columns() {
+                // No terminal is wider, and a width is at most a u16.
+                Some(columns) => format!("{errors:0$}", columns.min(usize::from(u16::MAX))),
+                None => errors.to_string(),
+            },
             Self::Plan(PlanError::Refused(refusals)) => refused(refusals),
             error => {
                 let mut lines = chain(error).into_iter();
-                let mut out = format!("error: {}\n", lines.next().unwrap_or_default());
+                let mut out = format!("{}: {}\n", self.code().heading(), lines.next().unwrap_or_default());
                 for cause in lines {
                     out.push_str(&format!("  because: {cause}\n"));
                 }
-                if let Some(hint) = self.hint() {
-                    out.push_str(&format!("hint: {hint}\n"));
-                }
+                out.push_str(&format!("hint: {}\n", self.hint()));
                 out
             }
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Live(error) => live_hint(error),
-            Self::Zip(ZipError::NotBuilt) => Some("make function, or name a zip by --function-zip".to_owned()),
-            Self::Zip(ZipError::Unreadable { .. }) => Some("check the path, and that you may read it".to_owned()),
-            Self::Zip(ZipError::NoCertificate { .. }) => {
-                Some("name a PEM file of certificate authorities by --ca-bundle, or leave it out".to_owned())
-            }
-            Self::NoSuchLogin { .. } => Some("declare it as a [[user]] in the config, and apply".to_owned()),
-            Self::WrongAccount { .. } => {
-                Some("use credentials of that account, or correct `account` in [aws]".to_owned())
-            }
-            Self::RotationFailed { .. } => {
-                Some("Secrets Manager repeats it by itself; see the function's log for the cause".to_owned())
-            }
-            _ => None,
         }
     }
 }
@@ -112,61 +120,57 @@ impl CliError {
 fn refused(refusals: &[(Address, Refusal)]) -> String {
     let mut out = String::new();
     for (address, refusal) in refusals {
-        out.push_str(&format!("refused: {address}: {}\nhint: {}\n", refusal.cause, refusal.hint));
+        let Refusal { code, cause, hint } = refusal;
+        out.push_str(&format!("{}: {address}: {cause}\nhint: {hint}\n", code.heading()));
     }
     out.push_str("nothing was changed\n");
     out
 }
 
-/// What to do about an error of AWS, by its code.
-pub(super) fn live_hint(error: &LiveError) -> Option<String> {
-    let error = match error {
-        LiveError::Aws(error) => error,
-        LiveError::Function(error) => {
-            return Some(format!("aws logs tail /aws/lambda/{} --since 15m", error.function));
-        }
-        LiveError::NotProduced(_) => return None,
-    };
-    match error {
-        AwsError::NoCredentials { .. } => Some(match std::env::var("AWS_PROFILE") {
-            Ok(profile) => format!("AWS_PROFILE is {profile}: see whether it is there by: aws configure list-profiles"),
-            Err(_) => {
-                "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; try: aws sts get-caller-identity"
-                    .to_owned()
-            }
-        }),
-        AwsError::Unreachable { .. } => Some(match std::env::var("AWS_ENDPOINT_URL") {
-            Ok(url) => format!("AWS_ENDPOINT_URL is {url}: is anything listening there?"),
-            Err(_) => "check the region and the network".to_owned(),
-        }),
-        AwsError::Refused { code, operation, service, .. } => match code.as_str() {
-            "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => {
-                Some("the session has ended; log in again, such as by: aws sso login".to_owned())
-            }
-            "InvalidClientTokenId" | "UnrecognizedClientException" | "SignatureDoesNotMatch" | "AuthFailure" => {
-                Some("AWS does not know these credentials; try: aws sts get-caller-identity".to_owned())
-            }
-            "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => {
-                Some(format!("allow {service}:{operation} to these credentials"))
-            }
-            "ResourceNotFoundException" if *operation == "RotateSecret" => {
-                Some("it is declared and not made yet: pgrotate apply makes it".to_owned())
-            }
-            _ => None,
-        },
-        AwsError::Unexpected { .. } => None,
+/// What is wrong with a command line, in the parser's words.
+pub(super) fn usage(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    match text.strip_prefix("error: ") {
+        Some(rest) => format!("{}: {rest}", Code::Usage.heading()),
+        // Help that was not asked for: a command line without a command.
+        None => text,
     }
 }
 
-/// An action's error, with its hint, as lines of a report.
-pub(super) fn action_hint(error: &crate::execute::ActionError) -> Option<String> {
-    use crate::execute::ActionError;
-    match error {
-        ActionError::World(error) => {
-            let error: &(dyn Error + 'static) = error.as_ref();
-            error.downcast_ref::<LiveError>().and_then(live_hint)
-        }
-        ActionError::Refused(refusal) => Some(refusal.hint.clone()),
-        ActionError::Never(_) | ActionError::TimedOut { .. } | ActionError::NotProduced(_) => None,
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Kind;
+    use crate::resource::NotProduced;
+
+    /// Those that no run without a mistake or a real rotation brings about.
+    #[test]
+    fn told_with_code_cause_and_next_command() {
+        let at = || Address { kind: Kind("login"), name: "app".to_owned() };
+        let errors = [
+            CliError::RotationFailed {
+                login: "app".to_owned(),
+                why: "setSecret failed: the database refused".to_owned(),
+                function: "pgpasslambda".to_owned(),
+            },
+            CliError::Plan(PlanError::Stranded(at())),
+            CliError::Plan(PlanError::OutOfOrder { from: at(), to: at() }),
+            CliError::Live(NotProduced(at()).into()),
+            CliError::Io { doing: "write to standard output", source: std::io::ErrorKind::StorageFull.into() },
+        ];
+        let told: String = errors.iter().map(CliError::told).collect();
+        expect_test::expect![[r#"
+            error[rotation-failed]: the rotation of `app` has not finished: setSecret failed: the database refused
+            hint: Secrets Manager repeats it by itself; for the cause: pgrotate logs FILE app, or aws logs tail /aws/lambda/pgpasslambda --since 15m
+            error[internal]: login.app is not done, and there is nothing to do about it (please report this)
+            hint: a mistake of pgrotate's own: please report it, with the command and what it printed
+            error[internal]: login.app refers to login.app, which the model does not list before it (please report this)
+            hint: a mistake of pgrotate's own: please report it, with the command and what it printed
+            error[internal]: the output of login.app was needed before it was there (a missing edge in the plan: please report it)
+            hint: a mistake of pgrotate's own: please report it, with the command and what it printed
+            error[io]: cannot write to standard output
+              because: no storage space
+            hint: give it a terminal, or a file on a disk that has room
+        "#]].assert_eq(&told);
     }
 }

@@ -2,7 +2,8 @@
 
 use super::output::print;
 use super::session::Session;
-use super::{CliError, DeploymentArgs, exit};
+use super::{CliError, DeploymentArgs};
+use crate::code::exit;
 use crate::plan::Goal;
 use crate::render::{GraphDocument, PlanDocument, graph};
 use crate::resource::Family;

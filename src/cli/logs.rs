@@ -2,7 +2,8 @@
 
 use super::output::print;
 use super::session::Session;
-use super::{CliError, DeploymentArgs, exit};
+use super::{CliError, DeploymentArgs};
+use crate::code::exit;
 use crate::resources::function_log::log_about;
 use clap::Args;
 
@@ -30,14 +31,45 @@ pub(super) async fn run(args: LogsArgs) -> Result<u8, CliError> {
     }
     lines.sort();
     let lines = lines.split_off(lines.len().saturating_sub(args.lines));
-    let mut out = String::new();
-    for (at, text) in &lines {
-        let at = jiff::Timestamp::from_millisecond(*at).map_or_else(|_| at.to_string(), |at| at.to_string());
-        out.push_str(&format!("{at}  {text}\n"));
-    }
-    if out.is_empty() {
-        out = format!("nothing logged about {} in the last {} hours\n", login.login, args.since);
-    }
-    print(&out)?;
+    print(&shown(&lines, &login.login, args.since))?;
     Ok(exit::CLEAN)
+}
+
+/// Lines with their time in Unix milliseconds, as RFC 3339.
+fn shown(lines: &[(i64, String)], login: &str, hours: u32) -> String {
+    if lines.is_empty() {
+        return format!("nothing logged about {login} in the last {hours} hours\n");
+    }
+    let line = |(at, text): &(i64, String)| {
+        let at = jiff::Timestamp::from_millisecond(*at).map_or_else(|_| at.to_string(), |at| at.to_string());
+        format!("{at}  {text}\n")
+    };
+    lines.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_have_their_time() {
+        let lines = [
+            (
+                1_772_323_927_000,
+                r#"{"step":"setSecret","login":"app","outcome":"password set","milliseconds":41}"#.to_owned(),
+            ),
+            (
+                1_772_323_928_250,
+                r#"{"step":"testSecret","login":"app","outcome":"logged in","milliseconds":38}"#.to_owned(),
+            ),
+            (i64::MAX, "at no time that there is".to_owned()),
+        ];
+        expect_test::expect![[r#"
+            2026-03-01T00:12:07Z  {"step":"setSecret","login":"app","outcome":"password set","milliseconds":41}
+            2026-03-01T00:12:08.25Z  {"step":"testSecret","login":"app","outcome":"logged in","milliseconds":38}
+            9223372036854775807  at no time that there is
+            nothing logged about app in the last 24 hours
+        "#]]
+        .assert_eq(&(shown(&lines, "app", 24) + &shown(&[], "app", 24)));
+    }
 }

@@ -14,9 +14,12 @@ mod session;
 mod status;
 mod validate;
 
-pub use error::{CliError, exit};
+pub use error::CliError;
+
+use crate::code::exit;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -77,9 +80,12 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // A closed pipe is no reason to complain to nobody.
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { exit::ERROR } else { exit::CLEAN });
+            if !error.use_stderr() {
+                // Help or version, in colour where there is a terminal.
+                return end(output::written(error.print()).map(|()| exit::CLEAN));
+            }
+            let _ = write!(std::io::stderr().lock(), "{}", error::usage(&error));
+            return ExitCode::from(exit::ERROR);
         }
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -99,6 +105,10 @@ pub fn main() -> ExitCode {
         }),
         Err(error) => Err(CliError::Io { doing: "start the runtime", source: error }),
     };
+    end(result)
+}
+
+fn end(result: Result<u8, CliError>) -> ExitCode {
     match result {
         Ok(code) => ExitCode::from(code),
         Err(error) => {

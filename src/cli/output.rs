@@ -3,10 +3,22 @@
 use super::CliError;
 use std::io::{ErrorKind, Write};
 
+/// Columns of the terminal that errors go to; None where they go elsewhere and nobody says. COLUMNS goes before
+/// what the terminal itself says, as in other tools.
+pub fn columns() -> Option<usize> {
+    let said = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).filter(|columns| *columns > 0);
+    said.or_else(|| terminal_size::terminal_size_of(std::io::stderr()).map(|(width, _)| usize::from(width.0)))
+}
+
 /// Prints, and takes a closed pipe for "enough": `pgrotate plan … | head` is not an error.
 pub fn print(text: &str) -> Result<(), CliError> {
     let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// What came of writing to standard output.
+pub fn written(result: std::io::Result<()>) -> Result<(), CliError> {
+    match result {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             Err(CliError::Io { doing: "write to standard output", source: error })
         }

@@ -2,7 +2,8 @@
 
 use super::output::{print, print_json};
 use super::session::Session;
-use super::{CliError, DeploymentArgs, Format, exit};
+use super::{CliError, DeploymentArgs, Format};
+use crate::code::exit;
 use crate::plan::Goal;
 use crate::render::{PlanDocument, human};
 use clap::Args;

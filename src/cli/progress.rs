@@ -1,6 +1,7 @@
 //! What happens while a plan is carried out, as plain lines on standard error: what starts, what it waits
 //! for and since when, how it ended. A line that would only repeat the one before is not written.
 
+use crate::code::{Code, Coded};
 use crate::execute::{Event, Outcome};
 use crate::plan::Plan;
 use crate::render::document::{chain, name};
@@ -44,8 +45,8 @@ impl<'a> Progress<'a> {
                 let Some(outcome) = outcomes.get(&action) else { return };
                 let more = match outcome {
                     Outcome::Done(took) => format!(" ({})", human::seconds(took.as_secs_f64())),
-                    Outcome::Failed(error) => format!(": {}", chain(error).join(": ")),
-                    Outcome::Stale(found) => format!(": {found}"),
+                    Outcome::Failed(error) => format!(": {}: {}", error.code().heading(), chain(error).join(": ")),
+                    Outcome::Stale(found) => format!(": {}: {found}", Code::Stale.heading()),
                     Outcome::AlreadyDone | Outcome::Skipped { .. } | Outcome::Cancelled => String::new(),
                 };
                 self.line(name(outcome), &self.plan.actions[action].label(), &more);

@@ -2,8 +2,9 @@
 
 use super::output::print;
 use super::session::Session;
-use super::{CliError, DeploymentArgs, exit};
+use super::{CliError, DeploymentArgs};
 use crate::aws::Look;
+use crate::code::exit;
 use crate::model::Seen;
 use crate::render::human::seconds;
 use crate::resources::Live;
@@ -44,7 +45,7 @@ pub(super) async fn run(args: RotateArgs) -> Result<u8, CliError> {
 
 async fn follow(session: &Session, login: &Desired, token: &str, since: i64) -> Result<u8, CliError> {
     let (began, function) = (Instant::now(), &login.functions.rotation);
-    let failed = |why: String| CliError::RotationFailed { login: login.login.clone(), why };
+    let failed = |why: String| CliError::RotationFailed { login: login.login.clone(), why, function: function.clone() };
     let (mut told, mut pause, mut finished): (usize, _, Option<Instant>) = (0, POLL, None);
     loop {
         let lines = log_of(&session.aws, function, token, since).await?;

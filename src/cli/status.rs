@@ -2,7 +2,8 @@
 
 use super::output::{print, print_json};
 use super::session::Session;
-use super::{CliError, DeploymentArgs, Format, exit};
+use super::{CliError, DeploymentArgs, Format};
+use crate::code::exit;
 use crate::model::{Address, Seen};
 use crate::render::{LoginStatus, StatusDocument, human};
 use crate::resource::{Resource, Settled};

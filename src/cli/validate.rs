@@ -1,7 +1,8 @@
 //! `pgrotate validate`: all that can be said of a config without AWS.
 
+use super::CliError;
 use super::output::print;
-use super::{CliError, exit};
+use crate::code::exit;
 use crate::config;
 use clap::Args;
 use std::path::PathBuf;

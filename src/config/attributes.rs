@@ -3,6 +3,7 @@
 use super::check::wrong;
 use super::error::quoted;
 use super::read::{Problems, Table};
+use crate::code::Code;
 use function_contract::{IDENTIFIER_BYTES, RoleAttributes};
 
 /// Reads the keys of `[[user]]` that become attributes of its role.
@@ -12,13 +13,25 @@ pub(super) fn read(problems: &Problems<'_>, table: &mut Table<'_, '_>) -> RoleAt
         let name = group.value.as_str();
         let reserved = name == "postgres" || name.starts_with("pg_") || name.to_ascii_lowercase().starts_with("rds");
         if name.is_empty() || name.len() > IDENTIFIER_BYTES || name.contains('\0') {
-            wrong(problems, &group, format!("{} cannot name a role", quoted(name)), "write 1-63 bytes");
+            wrong(problems, Code::BadName, &group, format!("{} cannot name a role", quoted(name)), "write 1-63 bytes");
         } else if reserved {
             // Whoever may change a config in a pull request must not gain the server by it.
             let message = format!("membership in {} is not for a deployment to give", quoted(name));
-            wrong(problems, &group, message, "make a role of your own that has what the login needs");
+            wrong(
+                problems,
+                Code::ReservedName,
+                &group,
+                message,
+                "make a role of your own that has what the login needs",
+            );
         } else if !attributes.member_of.insert(group.value.clone()) {
-            wrong(problems, &group, format!("{} is listed twice", quoted(name)), "list each role once");
+            wrong(
+                problems,
+                Code::Duplicate,
+                &group,
+                format!("{} is listed twice", quoted(name)),
+                "list each role once",
+            );
         }
     }
     let example = "{ search_path = \"app\", statement_timeout = \"30s\" }";
@@ -27,12 +40,24 @@ pub(super) fn read(problems: &Problems<'_>, table: &mut Table<'_, '_>) -> RoleAt
         if matches!(text.to_ascii_lowercase().as_str(), "role" | "session_authorization") {
             let message =
                 format!("the setting {} is pgrotate's own: it makes the clone work as its login", quoted(text));
-            wrong(problems, &name, message, "remove it");
+            wrong(problems, Code::ReservedName, &name, message, "remove it");
         } else if !is_setting_name(text) {
             let message = format!("{} cannot name a setting", quoted(text));
-            wrong(problems, &name, message, "write letters, digits and _, such as search_path or \"app.tenant\"");
+            wrong(
+                problems,
+                Code::BadName,
+                &name,
+                message,
+                "write letters, digits and _, such as search_path or \"app.tenant\"",
+            );
         } else if attributes.settings.keys().any(|other| other.eq_ignore_ascii_case(text)) {
-            wrong(problems, &name, format!("the setting {} is there twice", quoted(text)), "set it once");
+            wrong(
+                problems,
+                Code::Duplicate,
+                &name,
+                format!("the setting {} is there twice", quoted(text)),
+                "set it once",
+            );
         } else {
             attributes.settings.insert(name.value, value);
         }
@@ -51,6 +76,7 @@ pub(super) fn read(problems: &Problems<'_>, table: &mut Table<'_, '_>) -> RoleAt
             Err(_) => {
                 wrong(
                     problems,
+                    Code::BadValue,
                     &until,
                     format!("{} is no moment", quoted(&until.value)),
                     "write: valid_until = 2027-01-01T00:00:00Z",

@@ -3,6 +3,7 @@
 use super::error::{ConfigError, is_unprintable, quoted};
 use super::read::{Problems, nearest};
 use super::{Allow, Client, Located};
+use crate::code::Code;
 use function_contract::IDENTIFIER_BYTES;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -18,8 +19,14 @@ const DESCRIPTION_SIGNS: &str = " ._-:/()#,@[]+=&;{}!$*";
 
 type Text = Option<Located<String>>;
 
-pub(super) fn wrong<T>(problems: &Problems<'_>, of: &Located<T>, message: impl Into<String>, hint: impl Into<String>) {
-    problems.add(ConfigError::at(&of.span, message).hint(hint));
+pub(super) fn wrong<T>(
+    problems: &Problems<'_>,
+    code: Code,
+    of: &Located<T>,
+    message: impl Into<String>,
+    hint: impl Into<String>,
+) {
+    problems.add(ConfigError::at(code, &of.span, message).hint(hint));
 }
 
 fn is_lower_or_digit(b: u8) -> bool {
@@ -40,7 +47,7 @@ pub(super) fn deployment(problems: &Problems<'_>, name: &Text) {
         let message = format!("{} cannot name a deployment", quoted(text));
         let hint =
             "write 1-40 of a-z, 0-9 and -, starting with a letter: it becomes part of bucket, stack and group names";
-        wrong(problems, name, message, hint);
+        wrong(problems, Code::BadName, name, message, hint);
     }
 }
 
@@ -69,10 +76,10 @@ pub(super) fn region(problems: &Problems<'_>, region: &Text) {
     let without_zone = text.trim_end_matches(|c: char| c.is_ascii_lowercase());
     if is_region(without_zone) {
         let message = format!("{} is an availability zone, not a region", quoted(text));
-        wrong(problems, region, message, format!("write: region = \"{without_zone}\""));
+        wrong(problems, Code::BadValue, region, message, format!("write: region = \"{without_zone}\""));
     } else {
         let message = format!("{} does not look like a region", quoted(text));
-        wrong(problems, region, message, "write its code, such as region = \"eu-north-1\"");
+        wrong(problems, Code::BadValue, region, message, "write its code, such as region = \"eu-north-1\"");
     }
 }
 
@@ -88,7 +95,7 @@ pub(super) fn account(problems: &Problems<'_>, account: &Text) {
     } else {
         "write twelve digits, such as account = \"123456789012\"".into()
     };
-    wrong(problems, account, format!("{} is no account id", quoted(text)), hint);
+    wrong(problems, Code::BadValue, account, format!("{} is no account id", quoted(text)), hint);
 }
 
 /// An id of EC2: `vpc-` or `subnet-` and 17 hexadecimal digits, or 8 as of old.
@@ -98,6 +105,7 @@ pub(super) fn ec2_id(problems: &Problems<'_>, id: &Located<String>, prefix: &str
         let message = format!("{} is no id of the form {prefix}…", quoted(&id.value));
         wrong(
             problems,
+            Code::BadValue,
             id,
             message,
             format!("write {prefix} and 17 (or 8) of 0-9 and a-f, such as \"{prefix}0123456789abcdef0\""),
@@ -110,12 +118,18 @@ pub(super) fn subnets(problems: &Problems<'_>, subnets: &Option<Located<Vec<Loca
     for (index, subnet) in subnets.value.iter().enumerate() {
         ec2_id(problems, subnet, "subnet-");
         if subnets.value[..index].contains(subnet) {
-            wrong(problems, subnet, format!("{} is listed twice", quoted(&subnet.value)), "list each subnet once");
+            wrong(
+                problems,
+                Code::Duplicate,
+                subnet,
+                format!("{} is listed twice", quoted(&subnet.value)),
+                "list each subnet once",
+            );
         }
     }
     if subnets.value.len() < 2 {
         let message = format!("`subnets` lists {}: RDS needs two or more", subnets.value.len());
-        wrong(problems, subnets, message, "add a subnet of another availability zone");
+        wrong(problems, Code::BadValue, subnets, message, "add a subnet of another availability zone");
     }
 }
 
@@ -124,7 +138,13 @@ pub(super) fn cidr(problems: &Problems<'_>, cidr: &Located<String>) -> Option<St
     match parse_cidr(&cidr.value) {
         Ok(text) => Some(text),
         Err((why, instead)) => {
-            wrong(problems, cidr, format!("{} is no CIDR: {why}", quoted(&cidr.value)), format!("write {instead}"));
+            wrong(
+                problems,
+                Code::BadValue,
+                cidr,
+                format!("{} is no CIDR: {why}", quoted(&cidr.value)),
+                format!("write {instead}"),
+            );
             None
         }
     }
@@ -183,13 +203,20 @@ pub(super) fn description(problems: &Problems<'_>, description: &Text) {
         let message = format!("{bad:?} cannot stand in the description of a rule");
         wrong(
             problems,
+            Code::BadValue,
             description,
             message,
             format!("AWS takes letters a-z, digits, spaces and {}", DESCRIPTION_SIGNS.trim()),
         );
     } else if text.trim().is_empty() || text.len() > DESCRIPTION {
         let message = format!("the description of a rule has {} characters", text.len());
-        wrong(problems, description, message, format!("write 1-{DESCRIPTION} characters that tell who is let in"));
+        wrong(
+            problems,
+            Code::BadValue,
+            description,
+            message,
+            format!("write 1-{DESCRIPTION} characters that tell who is let in"),
+        );
     }
 }
 
@@ -202,7 +229,8 @@ pub(super) fn distinct_clients(problems: &Problems<'_>, allow: &[(Allow, std::op
                 Client::Group(group) => (&group.value, "group"),
             };
             let message = format!("{} is allowed twice", quoted(client));
-            problems.add(ConfigError::at(span, message).hint(format!("keep one entry for each {what}")));
+            problems
+                .add(ConfigError::at(Code::Duplicate, span, message).hint(format!("keep one entry for each {what}")));
         }
     }
 }
@@ -217,7 +245,7 @@ pub(super) fn instance_identifier(problems: &Problems<'_>, id: &Text) {
         && !text.contains("--");
     if !fits {
         let hint = "write 1-63 of a-z, 0-9 and -, starting with a letter, without -- and no - at the end";
-        wrong(problems, id, format!("{} cannot name a database instance", quoted(text)), hint);
+        wrong(problems, Code::BadName, id, format!("{} cannot name a database instance", quoted(text)), hint);
     } else {
         lower_case(problems, id, "identifier");
     }
@@ -231,10 +259,11 @@ pub(super) fn subnet_group(problems: &Problems<'_>, name: &Text, manage: bool) {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._ -".contains(&b));
     if !fits {
         let hint = "write 1-255 of a-z, 0-9, period, underscore, space and -, starting with a letter";
-        wrong(problems, name, format!("{} cannot name a subnet group", quoted(text)), hint);
+        wrong(problems, Code::BadName, name, format!("{} cannot name a subnet group", quoted(text)), hint);
     } else if manage && text.eq_ignore_ascii_case("default") {
         wrong(
             problems,
+            Code::ReservedName,
             name,
             "the subnet group `default` is AWS's own",
             "choose another name: this deployment makes the group",
@@ -249,7 +278,7 @@ fn lower_case(problems: &Problems<'_>, name: &Located<String>, key: &str) {
     let lower = name.value.to_ascii_lowercase();
     if lower != name.value {
         let message = format!("{} has capitals, which RDS does not keep", quoted(&name.value));
-        wrong(problems, name, message, format!("write: {key} = \"{lower}\""));
+        wrong(problems, Code::BadName, name, message, format!("write: {key} = \"{lower}\""));
     }
 }
 
@@ -261,7 +290,13 @@ pub(super) fn engine_version(problems: &Problems<'_>, version: &Text) {
     let major = parts.first().filter(|part| plain(part)).and_then(|part| part.parse::<u32>().ok());
     let (Some(major), 1..=2, true) = (major, parts.len(), parts.iter().all(|part| plain(part))) else {
         let message = format!("{} is no version of PostgreSQL on RDS", quoted(text));
-        wrong(problems, version, message, "write a major version (\"16\") or the least minor one (\"16.8\")");
+        wrong(
+            problems,
+            Code::BadValue,
+            version,
+            message,
+            "write a major version (\"16\") or the least minor one (\"16.8\")",
+        );
         return;
     };
     if !MAJORS.contains(&major) {
@@ -269,6 +304,7 @@ pub(super) fn engine_version(problems: &Problems<'_>, version: &Text) {
         let message = format!("PostgreSQL {major} is not supported");
         wrong(
             problems,
+            Code::NotSupported,
             version,
             message,
             format!("write a version from {low} to {high}, such as engine_version = \"{high}\""),
@@ -287,11 +323,17 @@ pub(super) fn class(problems: &Problems<'_>, class: &Text) {
         Some(rest) if is_size(rest) => {}
         None if is_size(text) => {
             let message = format!("{} is a class of EC2; those of RDS start with db.", quoted(text));
-            wrong(problems, class, message, format!("write: class = \"db.{text}\""));
+            wrong(problems, Code::BadValue, class, message, format!("write: class = \"db.{text}\""));
         }
         _ => {
             let message = format!("{} is no instance class", quoted(text));
-            wrong(problems, class, message, "write db., a family and a size, such as class = \"db.t3.micro\"");
+            wrong(
+                problems,
+                Code::BadValue,
+                class,
+                message,
+                "write db., a family and a size, such as class = \"db.t3.micro\"",
+            );
         }
     }
 }
@@ -314,7 +356,7 @@ pub(super) fn choice<T: Copy>(
         Some(word) => format!("did you mean \"{word}\"? `{key}` is one of {}", all.join(", ")),
         None => format!("write one of {}", all.join(", ")),
     };
-    wrong(problems, found, format!("`{key}` cannot be {}", quoted(text)), hint);
+    wrong(problems, Code::BadValue, found, format!("`{key}` cannot be {}", quoted(text)), hint);
     None
 }
 
@@ -331,7 +373,7 @@ pub(super) fn bucket(problems: &Problems<'_>, bucket: &Text) {
     if !fits {
         let hint =
             "write the bucket's bare name (3-63 of a-z, 0-9, - and period), or leave the line out to have one made";
-        wrong(problems, bucket, format!("{} is no name of a bucket", quoted(text)), hint);
+        wrong(problems, Code::BadName, bucket, format!("{} is no name of a bucket", quoted(text)), hint);
     }
 }
 
@@ -344,7 +386,7 @@ pub(super) fn function_name(problems: &Problems<'_>, name: &Text) {
         let hint = format!(
             "write 1-{FUNCTION_NAME} letters, digits, - and _: the other functions append to it, and AWS takes 64"
         );
-        wrong(problems, name, format!("{} cannot name the function", quoted(text)), hint);
+        wrong(problems, Code::BadName, name, format!("{} cannot name the function", quoted(text)), hint);
     }
 }
 
@@ -357,10 +399,10 @@ pub(super) fn master(problems: &Problems<'_>, master: &Text) {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     if !fits {
         let hint = "write 1-63 letters, digits and underscores, starting with a letter";
-        wrong(problems, master, format!("{} cannot name the master user", quoted(text)), hint);
+        wrong(problems, Code::BadName, master, format!("{} cannot name the master user", quoted(text)), hint);
     } else if text == "rdsadmin" || text.starts_with("pg_") {
         let message = format!("{} is reserved and cannot name the master user", quoted(text));
-        wrong(problems, master, message, "choose another name, such as master = \"postgres\"");
+        wrong(problems, Code::ReservedName, master, message, "choose another name, such as master = \"postgres\"");
     }
 }
 
@@ -369,10 +411,22 @@ pub(super) fn database_name(problems: &Problems<'_>, name: &Text) {
     let text = name.value.as_str();
     if text.is_empty() || text.len() > IDENTIFIER_BYTES || text.contains(is_unprintable) {
         let message = format!("{} cannot name a database", quoted(text));
-        wrong(problems, name, message, format!("write 1-{IDENTIFIER_BYTES} bytes without control characters"));
+        wrong(
+            problems,
+            Code::BadName,
+            name,
+            message,
+            format!("write 1-{IDENTIFIER_BYTES} bytes without control characters"),
+        );
     } else if matches!(text, "rdsadmin" | "template0") {
         let message = format!("no login of yours can connect to the database {}", quoted(text));
-        wrong(problems, name, message, "write the application's database, such as database = \"postgres\"");
+        wrong(
+            problems,
+            Code::ReservedName,
+            name,
+            message,
+            "write the application's database, such as database = \"postgres\"",
+        );
     }
 }
 
@@ -384,7 +438,7 @@ pub(super) fn secret_name(problems: &Problems<'_>, name: &Text) {
         || !text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/_+=.@-".contains(&b))
     {
         let hint = "write 1-512 letters, digits and / _ + = . @ -";
-        wrong(problems, name, format!("{} cannot name a secret", quoted(text)), hint);
+        wrong(problems, Code::BadName, name, format!("{} cannot name a secret", quoted(text)), hint);
         return;
     }
     // AWS appends a hyphen and six characters to the name to make the ARN. A name that already ends so
@@ -396,6 +450,7 @@ pub(super) fn secret_name(problems: &Problems<'_>, name: &Text) {
         let (start, end) = text.rsplit_once('-').unwrap_or_default();
         wrong(
             problems,
+            Code::BadName,
             name,
             message,
             format!("AWS warns against such names. Write for example: secret = \"{start}_{end}\""),

@@ -1,11 +1,15 @@
 //! What is wrong with a config file, shown at its line.
 
+use crate::code::Code;
 use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 
-/// Columns of an excerpt; a longer line is cut around the place it is shown for.
+/// Columns of an excerpt's line at the most; a longer one is cut around the place it is shown for.
 const EXCERPT_COLUMNS: usize = 110;
+
+/// Fewer show nothing of use: on a terminal that is narrower still, lines break.
+const LEAST_COLUMNS: usize = 20;
 
 /// Columns kept before that place when a long line is cut.
 const EXCERPT_LEAD: usize = 30;
@@ -28,19 +32,20 @@ pub struct Source {
 pub struct ConfigError {
     /// Bytes of the source; None where no line is to blame (a missing file, a missing table).
     pub span: Option<Range<usize>>,
+    pub code: Code,
     pub message: String,
     pub hint: Option<String>,
 }
 
 impl ConfigError {
     /// An error at a place in the file.
-    pub fn at(span: &Range<usize>, message: impl Into<String>) -> Self {
-        Self { span: Some(span.clone()), message: message.into(), hint: None }
+    pub fn at(code: Code, span: &Range<usize>, message: impl Into<String>) -> Self {
+        Self { span: Some(span.clone()), code, message: message.into(), hint: None }
     }
 
     /// An error of the file as a whole.
-    pub fn of_file(message: impl Into<String>) -> Self {
-        Self { span: None, message: message.into(), hint: None }
+    pub fn of_file(code: Code, message: impl Into<String>) -> Self {
+        Self { span: None, code, message: message.into(), hint: None }
     }
 
     /// What to do about it.
@@ -52,7 +57,9 @@ impl ConfigError {
 }
 
 /// Everything found wrong with one file, in the file's order; what concerns the whole file comes last.
-/// Displayed, every error is a paragraph, and the last line is ended too.
+/// Displayed, every error is a paragraph, and the last line is ended too. A width (`{:80}`) is that of the terminal:
+/// excerpts are cut to it, since a caret below a line that breaks would point nowhere. Running text is left to
+/// the terminal, which breaks it without cutting the commands in it in two for whoever copies them.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct Errors {
     // Not called `source`, which thiserror would take for the error's cause.
@@ -92,13 +99,13 @@ impl Errors {
 impl fmt::Display for Errors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, error) in self.list.iter().enumerate() {
-            let ConfigError { span, message, hint } = error;
+            let ConfigError { span, code, message, hint } = error;
             if index > 0 {
                 f.write_str("\n")?;
             }
-            writeln!(f, "error: {}", shown(message))?;
+            writeln!(f, "{}: {}", code.heading(), shown(message))?;
             match span {
-                Some(span) => f.write_str(&self.file.excerpt(span))?,
+                Some(span) => f.write_str(&self.file.excerpt_within(span, f.width()))?,
                 None => writeln!(f, " --> {}", shown(&self.file.name))?,
             }
             if let Some(hint) = hint {
@@ -120,6 +127,10 @@ impl Source {
 
     /// ` --> file:line:column` and the line with carets under the span, each line ended.
     pub fn excerpt(&self, span: &Range<usize>) -> String {
+        self.excerpt_within(span, None)
+    }
+
+    fn excerpt_within(&self, span: &Range<usize>, columns: Option<usize>) -> String {
         let start = self.boundary(span.start);
         let end = self.boundary(span.end).max(start);
         let (line, column) = self.position(start);
@@ -131,17 +142,24 @@ impl Source {
         let before = column - 1;
         let marked = self.text[start..end].split(['\r', '\n']).next().unwrap_or("").chars().count().max(1);
 
+        let gutter = line.to_string().len();
+        let beside = gutter + " | ".len();
+        let columns =
+            columns.map_or(EXCERPT_COLUMNS, |all| all.saturating_sub(beside).clamp(LEAST_COLUMNS, EXCERPT_COLUMNS));
+
         let mut characters: Vec<char> = content.chars().map(harmless).collect();
         let mut lead = before;
-        if characters.len() > EXCERPT_COLUMNS {
-            let cut = before.saturating_sub(EXCERPT_LEAD);
+        if characters.len() > columns {
+            // What is marked is wanted whole, and fits anyway where the line is cut behind it.
+            let lead_kept = EXCERPT_LEAD.min(columns / 3);
+            let cut = if before + marked < columns { 0 } else { before.saturating_sub(lead_kept) };
             if cut > 0 {
                 characters.drain(..cut.min(characters.len()));
                 characters.insert(0, '…');
                 lead = before - cut + 1;
             }
-            if characters.len() > EXCERPT_COLUMNS {
-                characters.truncate(EXCERPT_COLUMNS - 1);
+            if characters.len() > columns {
+                characters.truncate(columns - 1);
                 characters.push('…');
             }
         }
@@ -149,7 +167,6 @@ impl Source {
         let content: String = characters.into_iter().collect();
 
         let name = shown(&self.name);
-        let gutter = line.to_string().len();
         let empty = " ".repeat(gutter);
         let (pad, carets) = (" ".repeat(lead), "^".repeat(carets));
         let content = content.trim_end();
@@ -235,6 +252,29 @@ mod tests {
     }
 
     #[test]
+    fn an_excerpt_fits_the_terminal() {
+        let line = format!("key = \"{}\", other = 1", "x".repeat(200));
+        let file = source(&line);
+        for columns in [0, 1, 24, 40, 80, 200] {
+            for start in [0, 30, 100, 210] {
+                for length in [1, 5, 300] {
+                    let excerpt = file.excerpt_within(&(start..start + length), Some(columns));
+                    let lines: Vec<_> = excerpt.lines().skip(1).map(|line| line.chars().count()).collect();
+                    assert!(lines.iter().all(|length| *length <= columns.max(24)), "{columns}\n{excerpt}");
+                    assert!(excerpt.contains('^'));
+                }
+            }
+        }
+        expect![[r#"
+             --> a.toml:1:211
+              |
+            1 | …xxxxxxxxx", other = 1
+              |              ^^^^^
+        "#]]
+        .assert_eq(&file.excerpt_within(&(210..215), Some(40)));
+    }
+
+    #[test]
     fn a_span_that_fits_no_text_is_still_shown() {
         for text in ["", "\n", "ü", "a = 1"] {
             let source = source(text);
@@ -247,7 +287,8 @@ mod tests {
     #[test]
     fn nothing_from_the_file_reaches_the_terminal_as_a_command() {
         let value = "\u{1b}[2J\u{202e}x";
-        let error = ConfigError::at(&(0..1), format!("bad value {} {value}", quoted(value))).hint(value);
+        let error =
+            ConfigError::at(Code::BadValue, &(0..1), format!("bad value {} {value}", quoted(value))).hint(value);
         let text = Errors::new(source("\u{1b}[2J\u{202e}\u{7}"), vec![error]).to_string();
         assert!(!text.contains(|c| c != '\n' && is_unprintable(c)), "{text:?}");
     }
@@ -255,10 +296,10 @@ mod tests {
     #[test]
     fn errors_are_sorted_by_place_and_told_once() {
         let list = vec![
-            ConfigError::of_file("no place"),
-            ConfigError::at(&(4..5), "second"),
-            ConfigError::at(&(0..1), "first"),
-            ConfigError::at(&(4..5), "second"),
+            ConfigError::of_file(Code::MissingKey, "no place"),
+            ConfigError::at(Code::BadValue, &(4..5), "second"),
+            ConfigError::at(Code::BadValue, &(0..1), "first"),
+            ConfigError::at(Code::BadValue, &(4..5), "second"),
         ];
         let errors = Errors::new(source("a = 1"), list);
         let messages: Vec<&str> = errors.iter().map(|e| e.message.as_str()).collect();

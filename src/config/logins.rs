@@ -4,6 +4,7 @@ use super::Located;
 use super::check::wrong;
 use super::error::{is_unprintable, quoted};
 use super::read::Problems;
+use crate::code::Code;
 use function_contract::{IDENTIFIER_BYTES, Strategy, clone_of};
 
 /// A login as read so far; what is None was told already.
@@ -32,14 +33,14 @@ pub(super) fn check(problems: &Problems<'_>, drafts: &[Draft<'_>], master: Optio
                 let base = other.login.map_or("", |base| &base.value);
                 let message = format!("login {} is also the clone of login {}", quoted(&login.value), quoted(base));
                 let hint = format!("rename it, or give {} strategy = \"single-user\"", quoted(base));
-                wrong(problems, login, message, hint);
+                wrong(problems, Code::Duplicate, login, message, hint);
             }
         }
         if let Some(secret) = draft.secret
             && drafts[..index].iter().any(|other| other.secret == Some(secret))
         {
             let message = format!("the secret {} belongs to another login already", quoted(&secret.value));
-            wrong(problems, secret, message, "give each login a secret of its own");
+            wrong(problems, Code::Duplicate, secret, message, "give each login a secret of its own");
         }
     }
 }
@@ -51,12 +52,19 @@ fn one_role_each(problems: &Problems<'_>, login: &Located<String>, draft: &Draft
         let message = format!("{name} is the admin login and a user");
         wrong(
             problems,
+            Code::Duplicate,
             login,
             message,
             "give the admin a role of its own: it rotates itself, and is used by nobody else",
         );
     } else {
-        wrong(problems, login, format!("login {name} is declared twice"), "remove one of the two [[user]] tables");
+        wrong(
+            problems,
+            Code::Duplicate,
+            login,
+            format!("login {name} is declared twice"),
+            "remove one of the two [[user]] tables",
+        );
     }
 }
 
@@ -67,13 +75,20 @@ fn login_name(problems: &Problems<'_>, login: &Located<String>, draft: &Draft<'_
     let clone = draft.clone_name();
     let longest = IDENTIFIER_BYTES - clone.as_ref().map_or(0, |clone| clone.len() - bytes);
     if text.is_empty() {
-        wrong(problems, login, "a login cannot have an empty name", "write the role's name, such as login = \"app\"");
+        wrong(
+            problems,
+            Code::BadName,
+            login,
+            "a login cannot have an empty name",
+            "write the role's name, such as login = \"app\"",
+        );
     } else if text.contains(is_unprintable) {
         let message = format!("{name} cannot name a login: it holds a character that cannot be seen");
-        wrong(problems, login, message, "write it without control characters");
+        wrong(problems, Code::BadName, login, message, "write it without control characters");
     } else if let Some(why) = reserved(text, master) {
         wrong(
             problems,
+            Code::ReservedName,
             login,
             format!("{name} cannot rotate: {why}"),
             "declare a login of your own, such as login = \"app\"",
@@ -91,10 +106,16 @@ fn login_name(problems: &Problems<'_>, login: &Located<String>, draft: &Draft<'_
         };
         let or =
             if clone.is_some() && bytes <= IDENTIFIER_BYTES { ", or write strategy = \"single-user\"" } else { "" };
-        wrong(problems, login, message, format!("shorten it to {longest} bytes{or}"));
+        wrong(problems, Code::BadName, login, message, format!("shorten it to {longest} bytes{or}"));
     } else if let Some(why) = clone.as_deref().and_then(|clone| reserved(clone, master)) {
         let message = format!("the clone of {name} cannot rotate: {why}");
-        wrong(problems, login, message, "choose another login, or write strategy = \"single-user\"");
+        wrong(
+            problems,
+            Code::ReservedName,
+            login,
+            message,
+            "choose another login, or write strategy = \"single-user\"",
+        );
     }
 }
 

@@ -13,7 +13,9 @@ mod tests;
 
 pub use error::{ConfigError, Errors, Source};
 
+use crate::code::{Code, REPORT_IT};
 use function_contract::{RoleAttributes, Strategy};
+use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
 use toml::de::DeTable;
@@ -22,25 +24,39 @@ use toml::de::DeTable;
 pub fn load(path: &Path) -> Result<(Config, Source), Errors> {
     let name = path.display().to_string();
     let of_file = |error: ConfigError| Errors::new(Source { name: name.clone(), text: String::new() }, vec![error]);
-    let bytes = std::fs::read(path).map_err(|error| {
+    let bytes = read(path).map_err(|error| {
         let hint = match error.kind() {
             std::io::ErrorKind::NotFound => {
                 "check the path; configs/article.toml of this project is a file to start from"
             }
             std::io::ErrorKind::IsADirectory => "name a file in it",
+            std::io::ErrorKind::FileTooLarge => "check the path: a config of a thousand logins has a tenth of that",
             _ => "check that it is a file that you may read",
         };
-        of_file(ConfigError::of_file(format!("the config cannot be read: {error}")).hint(hint))
+        of_file(ConfigError::of_file(Code::ConfigUnreadable, format!("the config cannot be read: {error}")).hint(hint))
     })?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let good = error.utf8_error().valid_up_to();
         // What comes before the first bad byte is unchanged by this, so its position stays true.
         let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
-        let error = ConfigError::at(&(good..good), "this byte is not UTF-8").hint("save the file as UTF-8");
+        let error =
+            ConfigError::at(Code::NotUtf8, &(good..good), "this byte is not UTF-8").hint("save the file as UTF-8");
         Errors::new(Source { name: name.clone(), text }, vec![error])
     })?;
     let config = parse(&name, &text)?;
     Ok((config, Source { name, text }))
+}
+
+/// No config is longer: 1 MiB holds some ten thousand logins. A path can name anything, also what has no end.
+const LONGEST: u64 = 1 << 20;
+
+fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(LONGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LONGEST {
+        return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, "it is longer than 1 MiB"));
+    }
+    Ok(bytes)
 }
 
 /// Reads a text; `name` is shown as its file.
@@ -58,7 +74,9 @@ pub fn parse(name: &str, text: &str) -> Result<Config, Errors> {
         Some(config) if list.is_empty() => Ok(config),
         _ if list.is_empty() => {
             // Each None has its error, so this is not reached; were it, it must not pass for a good file.
-            Err(errors(vec![ConfigError::of_file("the config could not be read, and pgrotate cannot say why")]))
+            let error =
+                ConfigError::of_file(Code::Internal, "the config could not be read, and pgrotate cannot say why");
+            Err(errors(vec![error.hint(REPORT_IT)]))
         }
         _ => Err(errors(list)),
     }
@@ -80,7 +98,7 @@ fn syntax_errors(text: &str, found: &[toml::de::Error]) -> Vec<ConfigError> {
         if !lines.contains(&line) {
             lines.push(line);
             list.push(
-                ConfigError::at(&span, format!("this is not TOML: {}", error.message()))
+                ConfigError::at(Code::TomlSyntax, &span, format!("this is not TOML: {}", error.message()))
                     .hint(syntax_hint(error.message())),
             );
         }

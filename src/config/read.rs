@@ -3,6 +3,7 @@
 
 use super::Located;
 use super::error::{ConfigError, quoted};
+use crate::code::Code;
 use std::cell::RefCell;
 use std::ops::Range;
 use toml::de::{DeTable, DeValue};
@@ -88,7 +89,7 @@ impl Unknown {
             (None, None) => format!("remove it. Known here: {list}"),
         };
         let place = if table == ROOT { format!("at {ROOT}") } else { format!("in {table}") };
-        (ConfigError::at(span, format!("unknown key {} {place}", ticked(key))).hint(hint), near)
+        (ConfigError::at(Code::UnknownKey, span, format!("unknown key {} {place}", ticked(key))).hint(hint), near)
     }
 }
 
@@ -185,7 +186,7 @@ impl<'p, 't> Table<'p, 't> {
         self.refused.push(key);
         if let Some((span, _)) = self.find(key) {
             let message = format!("`{key}` cannot be set in {}: {why}", self.label);
-            self.problems.add(ConfigError::at(&span, message).hint("remove this line"));
+            self.problems.add(ConfigError::at(Code::ConflictingKeys, &span, message).hint("remove this line"));
         }
     }
 
@@ -257,7 +258,7 @@ impl<'p, 't> Table<'p, 't> {
                 let written = self.problems.source_of(&span);
                 let message = format!("`{key}` is {written}, outside {low} to {high}{unit}");
                 let hint = format!("write for example: {key} = {example}");
-                self.problems.add(ConfigError::at(&span, message).hint(hint));
+                self.problems.add(ConfigError::at(Code::BadValue, &span, message).hint(hint));
                 None
             }
         }
@@ -293,7 +294,7 @@ impl<'p, 't> Table<'p, 't> {
         };
         let DeValue::Array(items) = value else {
             let message = format!("`{key}` must be an array of tables, not {}", kind_of(value));
-            self.problems.add(ConfigError::at(&span, message).hint(advice("write", example)));
+            self.problems.add(ConfigError::at(Code::WrongType, &span, message).hint(advice("write", example)));
             return Vec::new();
         };
         let mut tables = Vec::with_capacity(items.len());
@@ -309,7 +310,8 @@ impl<'p, 't> Table<'p, 't> {
                 }),
                 other => {
                     let message = format!("each of `{key}` must be a table, not {}", kind_of(other));
-                    self.problems.add(ConfigError::at(&item.span(), message).hint(advice("write", example)));
+                    self.problems
+                        .add(ConfigError::at(Code::WrongType, &item.span(), message).hint(advice("write", example)));
                 }
             }
         }
@@ -333,7 +335,7 @@ impl<'p, 't> Table<'p, 't> {
                 other => {
                     let message = format!("each of `{key}` must be a string, not {}", kind_of(other));
                     let hint = format!("write: {key} = {example}");
-                    self.problems.add(ConfigError::at(&item.span(), message).hint(hint));
+                    self.problems.add(ConfigError::at(Code::WrongType, &item.span(), message).hint(hint));
                 }
             }
         }
@@ -366,8 +368,10 @@ impl<'p, 't> Table<'p, 't> {
                 other => {
                     let message =
                         format!("each of `{key}` must be a string, a number, true or false, not {}", kind_of(other));
-                    self.problems
-                        .add(ConfigError::at(&value.span(), message).hint(format!("write: {key} = {example}")));
+                    self.problems.add(
+                        ConfigError::at(Code::WrongType, &value.span(), message)
+                            .hint(format!("write: {key} = {example}")),
+                    );
                 }
             }
         }
@@ -419,9 +423,11 @@ impl<'p, 't> Table<'p, 't> {
         }
         let is_table = example.contains('\n');
         let error = match (self.is_root(), is_table) {
-            (true, true) => ConfigError::of_file(format!("[{key}] is missing")),
-            (true, false) => ConfigError::of_file(format!("`{key}` is missing")),
-            (false, _) => ConfigError::at(&self.span, format!("`{key}` is missing in {}", self.label)),
+            (true, true) => ConfigError::of_file(Code::MissingKey, format!("[{key}] is missing")),
+            (true, false) => ConfigError::of_file(Code::MissingKey, format!("`{key}` is missing")),
+            (false, _) => {
+                ConfigError::at(Code::MissingKey, &self.span, format!("`{key}` is missing in {}", self.label))
+            }
         };
         let hint = match (self.is_root(), is_table) {
             (_, true) => advice("add", example),
@@ -441,7 +447,7 @@ impl<'p, 't> Table<'p, 't> {
         instead: &str,
     ) -> Option<T> {
         let message = format!("`{key}` must be {wanted}, not {}", kind_of(found));
-        self.problems.add(ConfigError::at(span, message).hint(advice("write", instead)));
+        self.problems.add(ConfigError::at(Code::WrongType, span, message).hint(advice("write", instead)));
         None
     }
 }

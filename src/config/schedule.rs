@@ -3,6 +3,7 @@
 use super::error::{ConfigError, quoted};
 use super::read::{Problems, Table};
 use super::{Located, Rule, Schedule};
+use crate::code::Code;
 use std::fmt;
 use std::ops::Range;
 
@@ -44,7 +45,11 @@ impl Timing {
         let window = table.optional_string("window", "\"2h\"");
         let has_rule = table.has("every") || table.has("cron");
         if let (Some(_), Some(cron)) = (&every, &cron) {
-            let error = ConfigError::at(&cron.span, "`every` and `cron` are both given: a secret has one schedule");
+            let error = ConfigError::at(
+                Code::ConflictingKeys,
+                &cron.span,
+                "`every` and `cron` are both given: a secret has one schedule",
+            );
             problems.add(error.hint("keep one of the two"));
         }
         let every = every.and_then(|text| parsed(problems, text, parse_every));
@@ -72,7 +77,7 @@ impl Timing {
             (true, _) => rule.rule.clone()?,
             (false, Some(value)) => Located { value, span: login.span.clone() },
             (false, None) => {
-                let error = ConfigError::at(login.span, format!("{} has no schedule", login.what));
+                let error = ConfigError::at(Code::MissingKey, login.span, format!("{} has no schedule", login.what));
                 problems.add(error.hint("add: every = \"10 days\", here or in [rotation] for all users"));
                 return None;
             }
@@ -104,7 +109,7 @@ fn parsed<T>(
     match parse(&text.value) {
         Ok(value) => Some(Located { value, span: text.span }),
         Err(Fault { message, hint }) => {
-            problems.add(ConfigError::at(&text.span, message).hint(hint));
+            problems.add(ConfigError::at(Code::BadSchedule, &text.span, message).hint(hint));
             None
         }
     }
@@ -115,7 +120,10 @@ fn fits(problems: &Problems<'_>, rule: &Located<Rule>, window: &Located<u32>, pl
     if window.value > longest {
         let message =
             format!("a window of {}h is too long for {}: it reaches {limit}", window.value, Shown(&rule.value));
-        problems.add(ConfigError::at(place, message).hint(format!("write: window = \"{longest}h\", or shorter")));
+        problems.add(
+            ConfigError::at(Code::BadSchedule, place, message)
+                .hint(format!("write: window = \"{longest}h\", or shorter")),
+        );
     }
 }
 

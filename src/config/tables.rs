@@ -7,9 +7,10 @@ use super::logins::{self, Draft};
 use super::read::{Problems, Table, advice};
 use super::schedule::{self, Timing};
 use super::{
-    Allow, Aws, Client, Config, Database, Function, Instance, Located, Login, Network, Rule, SecretsManagerPath, Storage,
-    SubnetGroup,
+    Allow, Aws, Client, Config, Database, Function, Instance, Located, Login, Network, Rule, SecretsManagerPath,
+    Storage, SubnetGroup,
 };
+use crate::code::Code;
 use function_contract::{RoleAttributes, Strategy};
 use toml::de::DeTable;
 
@@ -84,7 +85,7 @@ pub(super) fn config(problems: &Problems<'_>, entries: &DeTable<'_>) -> Option<C
 fn no_user(problems: &Problems<'_>, root: &Table<'_, '_>, key_is_there: bool) {
     // A `user` of another shape was told already; an empty array was not, but is the same mistake.
     if !key_is_there || root.is_empty_array("user") {
-        let error = ConfigError::of_file("no [[user]] is declared: there is nothing to rotate");
+        let error = ConfigError::of_file(Code::MissingKey, "no [[user]] is declared: there is nothing to rotate");
         problems.add(error.hint(advice("add", USER_EXAMPLE)));
     }
 }
@@ -164,18 +165,23 @@ fn endpoint_clients(
 ) -> Vec<String> {
     if matches!(path, Some(SecretsManagerPath::ExistingEndpoint | SecretsManagerPath::Nat)) {
         let message = "`endpoint_clients` narrows the endpoint that this deployment makes, and it makes none";
-        problems
-            .add(ConfigError::at(&clients.span, message).hint("remove it, or write: secrets_manager = \"endpoint\""));
+        problems.add(
+            ConfigError::at(Code::ConflictingKeys, &clients.span, message)
+                .hint("remove it, or write: secrets_manager = \"endpoint\""),
+        );
     } else if clients.value.is_empty() {
         // Private DNS sends the whole VPC to the endpoint: an empty list would cut everybody off.
         let message = "`endpoint_clients` is empty: no client in the VPC could reach Secrets Manager any more";
-        problems.add(ConfigError::at(&clients.span, message).hint("list CIDRs, or remove it to admit the whole VPC"));
+        problems.add(
+            ConfigError::at(Code::BadValue, &clients.span, message)
+                .hint("list CIDRs, or remove it to admit the whole VPC"),
+        );
     }
     let mut cidrs: Vec<String> = Vec::with_capacity(clients.value.len());
     for client in &clients.value {
         let Some(cidr) = check::cidr(problems, client) else { continue };
         if cidrs.contains(&cidr) {
-            let error = ConfigError::at(&client.span, format!("\"{cidr}\" is listed twice"));
+            let error = ConfigError::at(Code::Duplicate, &client.span, format!("\"{cidr}\" is listed twice"));
             problems.add(error.hint("list each CIDR once"));
         }
         cidrs.push(cidr);
@@ -220,7 +226,8 @@ fn database(problems: &Problems<'_>, mut table: Table<'_, '_>) -> ReadDatabase {
         // Without it the functions' way to the instance could not be opened, or would be guessed.
         let message = "`security_group` is missing in [database]: with `manage = false` it is how the functions get in";
         problems.add(
-            ConfigError::at(table.span(), message).hint("add: security_group = { existing = \"a group of the instance\" }"),
+            ConfigError::at(Code::MissingKey, table.span(), message)
+                .hint("add: security_group = { existing = \"a group of the instance\" }"),
         );
     }
     let (instance, master) = if manage {

@@ -3,6 +3,7 @@
 
 use super::Around;
 use crate::aws::{NetworkLook, ServiceEndpoint, WayOut};
+use crate::code::Code;
 use crate::config::{Client, Config, ConfigError, SecretsManagerPath};
 use crate::model::Place;
 use std::collections::BTreeSet;
@@ -29,6 +30,7 @@ fn vpc(config: &Config, place: &Place, network: &NetworkLook) -> Vec<ConfigError
     let Some(look) = &network.vpc else {
         return vec![
             ConfigError::at(
+                Code::NotThere,
                 &vpc.span,
                 format!("there is no VPC {} in {} of account {}", vpc.value, place.region, place.account),
             )
@@ -46,6 +48,7 @@ fn vpc(config: &Config, place: &Place, network: &NetworkLook) -> Vec<ConfigError
     .filter(|(on, ..)| !on)
     .map(|(_, attribute, switch)| {
         ConfigError::at(
+            Code::UnfitNetwork,
             &vpc.span,
             format!("{attribute} is off in {}: an endpoint's private DNS needs it", vpc.value),
         )
@@ -61,13 +64,18 @@ fn subnets(config: &Config, place: &Place, network: &NetworkLook) -> Vec<ConfigE
     for subnet in &config.network.subnets {
         match network.subnets.get(&subnet.value) {
             None => errors.push(
-                ConfigError::at(&subnet.span, format!("there is no subnet {} in {}", subnet.value, place.region))
-                    .hint(format!("aws ec2 describe-subnets --filters Name=vpc-id,Values={}", vpc.value)),
+                ConfigError::at(
+                    Code::NotThere,
+                    &subnet.span,
+                    format!("there is no subnet {} in {}", subnet.value, place.region),
+                )
+                .hint(format!("aws ec2 describe-subnets --filters Name=vpc-id,Values={}", vpc.value)),
             ),
             // Without the VPC, where its subnets are tells nothing more.
             Some(_) if network.vpc.is_none() => {}
             Some(look) if look.vpc != vpc.value => errors.push(
                 ConfigError::at(
+                    Code::UnfitNetwork,
                     &subnet.span,
                     format!("subnet {} is in {}, not in {}", subnet.value, look.vpc, vpc.value),
                 )
@@ -84,6 +92,7 @@ fn subnets(config: &Config, place: &Place, network: &NetworkLook) -> Vec<ConfigE
         let zones: Vec<_> = zones.into_iter().collect();
         errors.push(
             ConfigError::at(
+                Code::UnfitNetwork,
                 &config.network.subnets[0].span,
                 format!("all subnets are in {}: RDS wants two availability zones", zones.join(", ")),
             )
@@ -100,10 +109,11 @@ fn clients(config: &Config, network: &NetworkLook) -> Vec<ConfigError> {
         .iter()
         .filter_map(|allow| match &allow.from {
             Client::Group(group) if !network.groups.contains(&group.value) => Some(
-                ConfigError::at(&group.span, format!("there is no security group {}", group.value)).hint(format!(
-                    "aws ec2 describe-security-groups --filters Name=vpc-id,Values={}",
-                    config.network.vpc.value
-                )),
+                ConfigError::at(Code::NotThere, &group.span, format!("there is no security group {}", group.value))
+                    .hint(format!(
+                        "aws ec2 describe-security-groups --filters Name=vpc-id,Values={}",
+                        config.network.vpc.value
+                    )),
             ),
             _ => None,
         })
@@ -125,8 +135,12 @@ fn nat(config: &Config, network: &NetworkLook) -> Vec<ConfigError> {
             Some(_) => continue,
         };
         errors.push(
-            ConfigError::at(&subnet.span, format!("no function in this subnet would reach Secrets Manager: {why}"))
-                .hint("name subnets that route through a NAT gateway, or set `secrets_manager = \"endpoint\"`"),
+            ConfigError::at(
+                Code::UnfitNetwork,
+                &subnet.span,
+                format!("no function in this subnet would reach Secrets Manager: {why}"),
+            )
+            .hint("name subnets that route through a NAT gateway, or set `secrets_manager = \"endpoint\"`"),
         );
     }
     errors
@@ -143,11 +157,17 @@ fn existing_endpoint(config: &Config, network: &NetworkLook) -> Option<ConfigErr
         let why = match network.endpoints.first() {
             None => format!("{vpc} has no interface endpoint of Secrets Manager"),
             Some(found) if !found.private_dns => {
-                format!("the endpoint {} has no private DNS, so nothing finds it under Secrets Manager's name", found.id)
+                format!(
+                    "the endpoint {} has no private DNS, so nothing finds it under Secrets Manager's name",
+                    found.id
+                )
             }
             Some(found) => format!("the endpoint {} is {}", found.id, found.state),
         };
-        return Some(ConfigError::at(span, why).hint("set `secrets_manager = \"endpoint\"` to have one made"));
+        return Some(
+            ConfigError::at(Code::UnfitNetwork, span, why)
+                .hint("set `secrets_manager = \"endpoint\"` to have one made"),
+        );
     }
     let subnets: Vec<_> =
         config.network.subnets.iter().filter_map(|subnet| network.subnets.get(&subnet.value)).collect();
@@ -166,8 +186,12 @@ fn existing_endpoint(config: &Config, network: &NetworkLook) -> Option<ConfigErr
     let cidr = network.vpc.as_ref().and_then(|vpc| vpc.cidrs.first()).map_or("…", String::as_str);
     Some(
         ConfigError::at(
+            Code::UnfitNetwork,
             span,
-            format!("the functions would not reach the endpoint {}: on port 443 its groups let in {admits}", endpoint.id),
+            format!(
+                "the functions would not reach the endpoint {}: on port 443 its groups let in {admits}",
+                endpoint.id
+            ),
         )
         .hint(format!(
             "aws ec2 authorize-security-group-ingress --group-id {group} --protocol tcp --port 443 --cidr {cidr}"

@@ -2,6 +2,7 @@
 //! instance is never among it.
 
 use crate::aws::{EndpointLook, GroupLook};
+use crate::code::Code;
 use crate::config::Config;
 use crate::model::{Address, Kind, Mark, Place, Tags, address_of};
 use crate::resource::{Family, Leaver, Refusal, Resource};
@@ -12,8 +13,8 @@ use crate::resources::secret::{self, Secret, Tagged};
 use crate::resources::security_group::{self, GroupId, SecurityGroup};
 use crate::resources::security_group_rule::{self as rule, Direction, Group, Peer, SecurityGroupRule};
 use crate::resources::stack::{self, Stack};
-use crate::resources::vpc_endpoint::{self, VpcEndpoint};
 use crate::resources::tagged::Found;
+use crate::resources::vpc_endpoint::{self, VpcEndpoint};
 use crate::resources::{Kinds, Want};
 use function_contract::RoleAttributes;
 use std::collections::{BTreeMap, BTreeSet};
@@ -249,6 +250,7 @@ impl Leaving<'_> {
                 Some(name) => refusals.push((
                     Secret::at(&found.login).address().clone(),
                     Refusal::new(
+                        Code::SecretRenamed,
                         format!(
                             "login `{}` rotates with the secret `{}`, and the config names `{name}`",
                             found.login, found.name

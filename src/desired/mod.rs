@@ -43,12 +43,8 @@ pub fn build(config: &Config, place: &Place, around: &Around, zip: &Zip) -> Resu
     if !errors.is_empty() {
         return Err(errors);
     }
-    let mut model = Model {
-        config,
-        place,
-        names: FunctionNames::derive(&config.function.name.value),
-        wants: Vec::new(),
-    };
+    let mut model =
+        Model { config, place, names: FunctionNames::derive(&config.function.name.value), wants: Vec::new() };
     model.build(around, zip);
     Ok(model.wants)
 }
@@ -110,9 +106,7 @@ impl Model<'_> {
         let config = self.config;
         let path = config.network.secrets_manager.value;
         let database = match &config.database.security_group {
-            Some(name) => {
-                Group { name: name.value.clone(), at: SecurityGroup::at(&name.value), existing: true }
-            }
+            Some(name) => Group { name: name.value.clone(), at: SecurityGroup::at(&name.value), existing: true },
             None => self.group("database"),
         };
         let groups = Groups {
@@ -181,7 +175,11 @@ impl Model<'_> {
         let name = format!("{}-{word}-{other}", group.at.address().name);
         let at = SecurityGroupRule::at(&name);
         // Two blocks of one CIDR are one rule to AWS too.
-        if self.wants.iter().any(|want| matches!(want, Want::SecurityGroupRule(rule) if rule.mark.address == *at.address())) {
+        if self
+            .wants
+            .iter()
+            .any(|want| matches!(want, Want::SecurityGroupRule(rule) if rule.mark.address == *at.address()))
+        {
             return;
         }
         let want = rule::Desired {

@@ -70,6 +70,9 @@ pub enum PlanError {
     /// The desired model is not in dependency order: a mistake of ours.
     #[error("{from} refers to {to}, which the model does not list before it (please report this)")]
     OutOfOrder { from: Address, to: Address },
+    /// A kind gave neither outputs nor a step towards them: a mistake of ours.
+    #[error("{0} is not done, and there is nothing to do about it (please report this)")]
+    Stranded(Address),
 }
 
 fn refusals_text(refusals: &[(Address, Refusal)]) -> String {
@@ -139,6 +142,8 @@ struct Planned<F: Family> {
     deferred: Vec<Deferral>,
     standings: BTreeMap<Address, Standing>,
     refusals: Vec<(Address, Refusal)>,
+    /// Neither done nor with anything to do.
+    stranded: Vec<Address>,
 }
 
 impl<F: Family> Default for Planned<F> {
@@ -152,6 +157,7 @@ impl<F: Family> Default for Planned<F> {
             deferred: Vec::new(),
             standings: BTreeMap::new(),
             refusals: Vec::new(),
+            stranded: Vec::new(),
         }
     }
 }
@@ -176,10 +182,7 @@ impl<F: Family> Planned<F> {
                 None => {
                     // A kind answers "still on its way" with a step that waits, and "cannot be seen" with
                     // an ensure; no step and no outputs would leave dependents waiting for nobody.
-                    self.refusals.push((
-                        address.clone(),
-                        Refusal::new("it is neither done nor can anything be done about it", "please report this"),
-                    ));
+                    self.stranded.push(address.clone());
                     Standing::Changing(None)
                 }
             },
@@ -259,6 +262,9 @@ impl<F: Family> Planned<F> {
         if !self.refusals.is_empty() {
             self.refusals.sort_by(|a, b| a.0.cmp(&b.0));
             return Err(PlanError::Refused(self.refusals));
+        }
+        if let Some(address) = self.stranded.into_iter().next() {
+            return Err(PlanError::Stranded(address));
         }
         let order = Order::build(self.actions.len(), self.edges, |action| self.actions[action].label())?;
         self.unchanged.sort();

@@ -1,5 +1,6 @@
 //! The document: all that a plan or a report says, as data. Serialised it is the JSON format.
 
+use crate::code::{Code, Coded};
 use crate::execute::{Outcome, Report};
 use crate::graph::Order;
 use crate::model::{Address, Place};
@@ -10,7 +11,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 
 /// Raised with every change that a reader of the JSON could notice.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 #[derive(Debug, Clone, Serialize)]
 pub struct PlanDocument {
@@ -111,15 +112,26 @@ pub struct OutcomeDocument {
     /// Seconds, where it ran.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub took: Option<f64>,
+    /// Where something went wrong: under which code it is documented.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
     /// The cause and its causes, outermost first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub because: Vec<String>,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
 }
 
 impl ReportDocument {
     pub fn of<F: Family>(plan: &Plan<F>, report: &Report, deployment: &str) -> Self {
         let outcomes = plan.order.sorted().iter().map(|&number| {
             let (action, outcome) = (&plan.actions[number], &report.outcomes[number]);
+            let (code, hint) = match outcome {
+                Outcome::Failed(error) => (Some(error.code()), Some(error.hint())),
+                Outcome::Stale(_) => (Some(Code::Stale), Some("look at what moved, and plan again".to_owned())),
+                Outcome::Done(_) | Outcome::AlreadyDone | Outcome::Skipped { .. } | Outcome::Cancelled => (None, None),
+            };
             OutcomeDocument {
                 address: action.address.clone(),
                 change: action.key,
@@ -128,7 +140,9 @@ impl ReportDocument {
                     Outcome::Done(took) => Some(took.as_secs_f64()),
                     _ => None,
                 },
+                code,
                 because: because(outcome),
+                hint,
             }
         });
         let remains = plan
@@ -181,58 +195,6 @@ pub fn chain(error: &dyn Error) -> Vec<String> {
         next = cause.source();
     }
     lines
-}
-
-/// What has moved away from the config.
-#[derive(Debug, Clone, Serialize)]
-pub struct DriftDocument {
-    pub format: u32,
-    pub deployment: String,
-    #[serde(flatten)]
-    pub place: Place,
-    pub findings: Vec<Finding>,
-    /// How many resources are as declared.
-    pub unchanged: usize,
-}
-
-#[derive(Debug, Clone, Serialize)]
-pub struct Finding {
-    pub address: Address,
-    /// What is wrong, in a few words.
-    pub what: String,
-    pub attributes: Vec<Attribute>,
-    /// The command, or the act, that mends it.
-    pub fix: String,
-}
-
-impl DriftDocument {
-    /// `apply` is the command that carries the plan out.
-    pub fn of(plan: &PlanDocument, apply: &str) -> Self {
-        let of_action = |action: &ActionDocument| Finding {
-            address: action.address.clone(),
-            what: match (&action.because, action.verb) {
-                (Some(why), _) => why.clone(),
-                (None, Verb::Create) => "it is missing".to_owned(),
-                (None, _) => "it has changed".to_owned(),
-            },
-            attributes: action.attributes.clone(),
-            fix: apply.to_owned(),
-        };
-        let of_note = |note: &Note| {
-            let fix = note.fix.clone()?;
-            Some(Finding { address: note.address.clone(), what: note.text.clone(), attributes: Vec::new(), fix })
-        };
-        let mut findings: Vec<_> = plan.actions.iter().map(of_action).collect();
-        findings.extend(plan.notes.iter().filter_map(of_note));
-        findings.sort_by(|a, b| a.address.cmp(&b.address));
-        Self {
-            format: FORMAT,
-            deployment: plan.deployment.clone(),
-            place: plan.place.clone(),
-            findings,
-            unchanged: plan.unchanged.len(),
-        }
-    }
 }
 
 /// How every login stands.

@@ -1,6 +1,7 @@
 //! Plans and reports for people, as plain lines.
 
-use super::document::{ActionDocument, DriftDocument, PlanDocument, ReportDocument, StatusDocument};
+use super::document::{ActionDocument, PlanDocument, ReportDocument, StatusDocument};
+use super::drift::{DriftDocument, Moved};
 use crate::model::Shown;
 use crate::resource::{Attribute, Risk, Verb};
 use std::fmt::Write;
@@ -96,8 +97,12 @@ pub fn report(report: &ReportDocument) -> String {
         let took = outcome.took.map(|took| format!(" ({})", seconds(took))).unwrap_or_default();
         let which = if outcome.change == "create" { String::new() } else { format!(" {}", outcome.change) };
         line(&mut out, format_args!("  {:width$}  {}{which}{took}", outcome.outcome, outcome.address));
+        let mut heading = outcome.code.map(|code| format!("{}: ", code.heading())).unwrap_or_default();
         for cause in &outcome.because {
-            line(&mut out, format_args!("  {:width$}    {cause}", ""));
+            line(&mut out, format_args!("  {:width$}    {}{cause}", "", std::mem::take(&mut heading)));
+        }
+        if let Some(hint) = &outcome.hint {
+            line(&mut out, format_args!("  {:width$}    hint: {hint}", ""));
         }
     }
     section(&mut out, "What remains", report.remains.iter().cloned());
@@ -119,7 +124,7 @@ pub fn drift(drift: &DriftDocument) -> String {
     line(&mut out, format_args!("Drift of deployment {deployment} in account {}, {}", place.account, place.region));
     for finding in findings {
         line(&mut out, format_args!("\n! {}: {}", finding.address, finding.what));
-        attributes(&mut out, &finding.attributes);
+        moved(&mut out, &finding.moved);
         line(&mut out, format_args!("      fix: {}", finding.fix));
     }
     if findings.is_empty() {
@@ -128,6 +133,25 @@ pub fn drift(drift: &DriftDocument) -> String {
         line(&mut out, format_args!("\n{} found, {unchanged} resources as declared.", findings.len()));
     }
     out
+}
+
+fn moved(out: &mut String, moved: &[Moved]) {
+    let width = moved.iter().map(|moved| moved.name.len()).max().unwrap_or(0);
+    for Moved { name, declared, is } in moved {
+        match (declared, is) {
+            (Shown::Text(declared), Shown::Text(is)) if declared.contains('\n') || is.contains('\n') => {
+                line(out, format_args!("      {name} (- as declared, + as it is):"));
+                text_diff(out, declared, is);
+            }
+            (Shown::Unset, is) => line(out, format_args!("      {name:width$}  not declared: {}", shown(is))),
+            (declared, Shown::Unset) => {
+                line(out, format_args!("      {name:width$}  declared {}, is missing", shown(declared)));
+            }
+            (declared, is) => {
+                line(out, format_args!("      {name:width$}  declared {}, is {}", shown(declared), shown(is)));
+            }
+        }
+    }
 }
 
 /// A paragraph a login.

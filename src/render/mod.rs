@@ -2,7 +2,9 @@
 //! itself.
 
 pub mod document;
+pub mod drift;
 pub mod graph;
 pub mod human;
 
-pub use document::{DriftDocument, GraphDocument, LoginStatus, PlanDocument, ReportDocument, StatusDocument};
+pub use document::{GraphDocument, LoginStatus, PlanDocument, ReportDocument, StatusDocument};
+pub use drift::{DriftDocument, Finding, Moved};

@@ -2,6 +2,7 @@
 
 use super::{Live, LiveError, missing_tags};
 use crate::aws::{Aws, Look, absent, call};
+use crate::code::Code;
 use crate::execute::Applied;
 use crate::model::{Address, Kind, Mark, Ref, Seen, Shown, Tags};
 use crate::resource::{Diff, Known, NotProduced, Refusal, Resource, Settled, Step, Verb, require_ours, unobservable};
@@ -61,6 +62,7 @@ impl Resource for DbSubnetGroup {
         let live = match live {
             Seen::Absent if want.existing => {
                 return Err(Refusal::new(
+                    Code::NoSuchResource,
                     format!("there is no DB subnet group `{}`", want.name),
                     "correct its name; or write `subnet_group = \"NAME\"` to have it made",
                 ));

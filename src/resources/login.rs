@@ -8,6 +8,7 @@ use super::secret::{Secret, SecretArn};
 use super::stack::Stack;
 use super::{Live, LiveError};
 use crate::aws::{Aws, Look};
+use crate::code::Code;
 use crate::execute::Applied;
 use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown, Val};
 use crate::resource::{Diff, Known, NotProduced, Refusal, Resource, Risk, Settled, Step, Verb};
@@ -218,6 +219,7 @@ fn lacks(want: &Desired, live: &Observed) -> Result<Option<String>, Refusal> {
     let (login, role) = (&want.login, &live.role);
     if !want.comment().marks(role.comment.as_deref()) {
         return Err(Refusal::new(
+            Code::NotOurs,
             format!("the role `{login}` exists and was not made by this deployment"),
             format!(
                 "to hand it over: COMMENT ON ROLE \"{}\" IS '{}'; or declare another login",

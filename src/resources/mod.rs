@@ -1,6 +1,6 @@
 //! The kinds of resources: one file each, and one line in the list below.
 
-use crate::aws::{Aws, AwsError, Look};
+use crate::aws::{Aws, Look};
 use crate::execute::{Applied, World};
 use crate::model::{Address, Seen, Tags};
 use crate::resource::{Diff, Family, Known, NotProduced, Outputs, Refusal, Resource, Settled, Step};
@@ -189,11 +189,13 @@ kinds! {
     VpcEndpoint in vpc_endpoint,
 }
 
+mod error;
 pub mod function_log;
 mod functions;
 mod postgres_version;
 pub mod tagged;
 mod template;
+pub use error::LiveError;
 pub use functions::{FunctionError, FunctionNames};
 pub use template::Inputs as TemplateInputs;
 
@@ -208,17 +210,6 @@ pub trait Live: Resource {
     /// Makes one change. Calling it again after a failure at any point is safe.
     async fn apply(aws: &Aws, want: &Self::Desired, change: &Self::Change, known: &Known)
     -> Result<Applied, LiveError>;
-}
-
-/// Why observing or changing failed.
-#[derive(Debug, thiserror::Error)]
-pub enum LiveError {
-    #[error(transparent)]
-    Aws(#[from] AwsError),
-    #[error(transparent)]
-    Function(#[from] FunctionError),
-    #[error(transparent)]
-    NotProduced(#[from] NotProduced),
 }
 
 /// The wanted tags that are missing or different; what others added is left alone.

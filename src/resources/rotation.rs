@@ -287,10 +287,15 @@ impl Live for Rotation {
         match request.send().await.map_err(|error| rotate.failed(error)) {
             Ok(_) => Ok(Applied::Accepted),
             // The function's permission takes a moment to settle after the stack is complete
-            // (aws-cdk issue 26481: 2 of 18 deployments lost that race).
-            Err(error) if error.is(&["AccessDeniedException"]) => {
-                Ok(Applied::NotYet { saying: format!("Secrets Manager may not invoke the function yet: {error}") })
-            }
+            // (aws-cdk issue 26481: 2 of 18 deployments lost that race). AWS answers the same where it is the
+            // caller who may not invoke the function, and that does not pass by waiting.
+            Err(error) if error.is(&["AccessDeniedException"]) => Ok(Applied::NotYet {
+                saying: format!(
+                    "the function's permission has not settled yet, or these credentials lack \
+                     lambda:InvokeFunction on {}: {error}",
+                    want.functions.rotation
+                ),
+            }),
             // Another rotation is under way: one that the schedule, another apply or a person began.
             Err(error) if error.is(&["InvalidRequestException"]) => {
                 match Look::new(aws).secret(&want.secret_name).await? {

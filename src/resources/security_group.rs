@@ -3,6 +3,7 @@
 
 use super::{Live, LiveError, missing_tags};
 use crate::aws::{Aws, GroupLook, Look, absent, call, ec2_tags};
+use crate::code::Code;
 use crate::execute::Applied;
 use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown, Tags};
 use crate::resource::{Diff, Known, NotProduced, made_up_id, OutputOf, Refusal, Resource, Risk, Settled, Step, Verb, require_ours, unobservable};
@@ -94,6 +95,7 @@ impl Resource for SecurityGroup {
         let live = match live {
             Seen::Absent if want.existing => {
                 return Err(Refusal::new(
+                    Code::NoSuchResource,
                     format!("there is no security group `{}` in {}", want.name, want.vpc),
                     "correct its name in the config, or leave `security_group` out to have one made",
                 ));

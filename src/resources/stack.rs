@@ -10,6 +10,7 @@ use super::security_group::{GroupId, SecurityGroup};
 use super::template::{self, Inputs};
 use super::{Live, LiveError, missing_tags};
 use crate::aws::{Aws, AwsError, Look, absent, call};
+use crate::code::Code;
 use crate::execute::Applied;
 use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown, Tags, Val, address_of};
 use crate::resource::{AWAIT, Diff, Known, NotProduced, Refusal, Resource, Risk, Settled, Step, Verb, require_ours, unobservable};
@@ -134,6 +135,7 @@ impl Resource for Stack {
             }
             "UPDATE_ROLLBACK_FAILED" => {
                 return Err(Refusal::new(
+                    Code::StackStuck,
                     format!("the stack `{}` is UPDATE_ROLLBACK_FAILED: {}", want.name, reason(live)),
                     format!("aws cloudformation continue-update-rollback --stack-name {}", want.name),
                 ));

@@ -4,6 +4,7 @@
 use super::security_group::{GroupId, SecurityGroup, create_tags, named, tagged};
 use super::{Live, LiveError, missing_tags};
 use crate::aws::{Aws, Look, absent, call, ec2_tags};
+use crate::code::Code;
 use crate::execute::Applied;
 use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown, Tags, Val};
 use crate::resource::{AWAIT, Diff, Known, NotProduced, made_up_id, Refusal, Resource, Risk, Settled, Step, Verb, unobservable};
@@ -93,6 +94,7 @@ impl Resource for VpcEndpoint {
         };
         if want.mark.owner(&live.tags) != Owner::Us {
             return Err(Refusal::new(
+                Code::EndpointExists,
                 format!("the VPC has an endpoint for {} already ({}), and AWS allows one with private DNS", want.service, live.id),
                 "set `secrets_manager = \"existing-endpoint\"` in [network] to use it",
             ));

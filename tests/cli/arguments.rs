@@ -14,10 +14,10 @@ fn run(arguments: &[&str], name: &str) {
 fn help_of_every_command() {
     let folder = tempfile::tempdir().unwrap();
     let mut all = String::new();
-    for arguments in
-        [&["--help"][..], &["plan", "--help"], &["apply", "--help"], &["destroy", "--help"], &["rotate", "--help"]]
-    {
-        let done = bare(folder.path(), arguments).output().unwrap();
+    let commands = ["plan", "apply", "destroy", "rotate", "status", "drift", "logs", "graph", "validate"];
+    let all_arguments = std::iter::once(vec!["--help"]).chain(commands.map(|command| vec![command, "--help"]));
+    for arguments in all_arguments {
+        let done = bare(folder.path(), &arguments).output().unwrap();
         assert_eq!(done.status.code(), Some(0));
         assert!(done.stderr.is_empty());
         all.push_str(&format!("$ pgrotate {}\n{}\n", arguments.join(" "), String::from_utf8(done.stdout).unwrap()));
@@ -111,4 +111,11 @@ fn json_is_json() {
     let document: serde_json::Value = serde_json::from_str(&plan.exits(0).stdout).unwrap();
     assert_eq!(document["account"], account.number.as_str());
     assert_eq!(document["actions"].as_array().unwrap().len(), 22);
+}
+
+#[test]
+fn a_config_that_is_valid() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("article.toml"), ARTICLE).unwrap();
+    check(&bare(folder.path(), &["validate", "article.toml"]).output().unwrap(), &[], "a-config-that-is-valid");
 }

@@ -71,3 +71,24 @@ fn a_ca_bundle_without_certificates() {
         .unwrap();
     check(&done, &[], "a-ca-bundle-without-certificates");
 }
+
+#[test]
+fn a_function_zip_that_is_none() {
+    let folder = folder_with_article();
+    std::fs::write(folder.path().join("function.zip"), "not a zip").unwrap();
+    let done = bare(folder.path(), &["plan", "article.toml", "--function-zip", "function.zip"]).output().unwrap();
+    check(&done, &[], "a-function-zip-that-is-none");
+}
+
+/// A development build that stands where no function was built.
+#[test]
+fn no_function_zip() {
+    let folder = folder_with_article();
+    let program = folder.path().join("pgrotate");
+    // A copy where the test's folder is on another disk.
+    let from = env!("CARGO_BIN_EXE_pgrotate");
+    std::fs::hard_link(from, &program).or_else(|_| std::fs::copy(from, &program).map(|_| ())).unwrap();
+    let mut elsewhere = std::process::Command::new(&program);
+    elsewhere.args(["plan", "article.toml"]).env_clear().env("HOME", folder.path()).current_dir(folder.path());
+    check(&elsewhere.output().unwrap(), &[], "no-function-zip");
+}

@@ -6,12 +6,15 @@
 #[path = "../sandbox/support.rs"]
 mod support;
 
+mod answers;
 mod arguments;
+mod codes;
 mod config;
 mod credentials;
 mod network;
 mod not_ours;
 mod snapshot;
+mod surroundings;
 
 impl support::Account {
     /// Those of the requests since the one of number `before` that change something.

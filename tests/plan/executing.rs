@@ -2,11 +2,12 @@
 
 use crate::scenario::{SECOND_USER, Scenario, at, change, golden};
 use crate::simulation::{AT_ONCE, Simulation};
+use pgrotate::code::Code;
 use pgrotate::execute::{ActionError, Event, Limits, Outcome, Report, execute};
 use pgrotate::model::Seen;
 use pgrotate::plan::{Goal, Plan};
 use pgrotate::render::{ReportDocument, human};
-use pgrotate::resource::Family;
+use pgrotate::resource::{Family, Known, NotProduced, Refusal};
 use pgrotate::resources::{Kinds, Want};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -85,7 +86,7 @@ async fn whatever_fails_the_rest_goes_on() {
                     assert!(waiting[number], "{} does not wait for {}", plan.actions[number].label(), action.address);
                     assert_eq!(*after, action.address);
                 }
-                Outcome::Failed(ActionError::World(_)) => assert!(denied && !waiting[number]),
+                Outcome::Failed(ActionError::World { .. }) => assert!(denied && !waiting[number]),
                 Outcome::Done(_) => assert!(!waiting[number] && !denied),
                 other => panic!("{failing}: {other:?}"),
             }
@@ -230,4 +231,25 @@ async fn the_report_names_all() {
         plan.order.sorted().iter().map(|&n| (plan.actions[n].address.clone(), plan.actions[n].key)).collect();
     assert_eq!(named, planned);
     golden("report-destroyed", &told(&plan, &report));
+}
+
+/// Every way to fail, as people and as programs read it.
+#[test]
+fn failures_are_told_with_code_and_hint() {
+    let article = Scenario::article();
+    let plan = article.plan(Goal::Converge, &article.nothing()).unwrap();
+    let saying = || "the stack is CREATE_IN_PROGRESS".to_owned();
+    let failures = [
+        ActionError::Never("the stack is ROLLBACK_COMPLETE: no such subnet".to_owned()),
+        ActionError::TimedOut { after: Duration::from_secs(600), saying: saying() },
+        ActionError::Refused(Refusal::new(Code::NotOurs, "somebody else has made it", "choose another name")),
+        ActionError::NotProduced(NotProduced(at("secret.test_user1"))),
+    ];
+    let mut outcomes: Vec<_> = failures.into_iter().map(Outcome::Failed).collect();
+    outcomes.resize_with(plan.actions.len(), || Outcome::AlreadyDone);
+    let report = Report { outcomes, took: Duration::ZERO, known: Known::default() };
+    golden("report-failures", &told(&plan, &report));
+    let mut document = ReportDocument::of(&plan, &report, "article");
+    document.outcomes.retain(|outcome| outcome.code.is_some());
+    golden("report-failures-json", &(serde_json::to_string_pretty(&document).unwrap() + "\n"));
 }

@@ -12,3 +12,4 @@ mod scenario;
 mod scenarios;
 mod simulation;
 mod stopping;
+mod telling;

@@ -1,11 +1,15 @@
 //! What is there and not ours is refused, whatever its kind, and nothing is planned beside it.
 
-use crate::scenario::{Scenario, State, at, change, set};
+use crate::lives::Life;
+use crate::scenario::{Scenario, State, at, change, place, refused, set};
 use function_contract::RoleComment;
+use pgrotate::desired;
 use pgrotate::model::{Mark, Seen, Tags};
-use pgrotate::plan::Goal;
-use pgrotate::resources::AnyLive;
+use pgrotate::plan::{Goal, PlanError, plan};
 use pgrotate::resources::db_instance::{Observed, Version};
+use pgrotate::resources::secret::Tagged;
+use pgrotate::resources::tagged::Found;
+use pgrotate::resources::{AnyLive, Kinds};
 
 /// Gives everything that has a mark to the deployment `other`, or to nobody.
 pub fn give_away(state: &mut State, other: Option<&str>) {
@@ -110,4 +114,44 @@ fn a_stack_that_cannot_be_updated() {
         live.reason = Some("RotationFunction could not be restored".to_owned());
     });
     article.refuses("refuse-stack-stuck", Goal::Converge, &live);
+}
+
+/// Two secrets would hold two passwords of one role.
+#[test]
+fn a_secret_of_another_name() {
+    let renamed = Scenario::article().with("secret = \"test_user1_secret\"", "secret = \"app/test_user1\"");
+    let secrets = vec![Tagged { name: "test_user1_secret".to_owned(), login: "test_user1".to_owned() }];
+    let found = Found { secrets, ..Found::default() };
+    let refusals = desired::leavers(&renamed.config(), &place(), &mut renamed.wants(), found, true).unwrap_err();
+    refused("refuse-renamed-secret", &refusals);
+}
+
+/// What the config only refers to must be there, and such that logins can rotate in it.
+#[test]
+fn an_instance_of_others_that_does_not_do() {
+    let refers = crate::scenarios::all().into_iter().find(|life| life.name == "new-with-existing-database").unwrap();
+    let life = Life::of(&refers);
+    let refuses = |name: &str, spoil: &dyn Fn(&mut State)| {
+        let mut live = life.live.clone();
+        spoil(&mut live);
+        match plan::<Kinds>(Goal::Converge, &life.wants, &life.leavers, &live) {
+            Err(PlanError::Refused(refusals)) => refused(name, &refusals),
+            other => panic!("{name}: {other:?}"),
+        }
+    };
+    let instance = "db_instance.legacy-db";
+    refuses("refuse-no-such-instance", &|live| set(live, instance, Seen::Absent));
+    refuses("refuse-another-engine", &|live| {
+        change!(live, DbInstance, instance, |live| live.engine = "mysql".to_owned());
+    });
+    refuses("refuse-no-master-secret", &|live| {
+        change!(live, DbInstance, instance, |live| live.master_secret = None);
+    });
+}
+
+/// Told before anything is made, not by RDS after ten minutes.
+#[test]
+fn a_version_that_is_not_offered() {
+    let article = Scenario::article().with("engine_version = \"16\"", "engine_version = \"16.99\"");
+    article.refuses("refuse-version-not-offered", Goal::Converge, &article.nothing());
 }

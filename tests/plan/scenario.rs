@@ -3,12 +3,12 @@
 
 use expect_test::expect_file;
 use pgrotate::aws::{NetworkLook, ServiceEndpoint, SubnetLook, VpcLook, WayOut};
-use pgrotate::config;
+use pgrotate::config::{self, Config};
 use pgrotate::desired::{self, Around};
 use pgrotate::model::{Address, Kind, Place, Seen};
 use pgrotate::plan::{Goal, Plan, PlanError, plan};
 use pgrotate::render::{PlanDocument, human};
-use pgrotate::resource::{Family, Known, Settled};
+use pgrotate::resource::{Family, Known, Refusal, Settled};
 use pgrotate::resources::artifact::Zip;
 use pgrotate::resources::db_instance::Version;
 use pgrotate::resources::{AnyLive, Kinds, Want};
@@ -47,7 +47,7 @@ impl Scenario {
         Self { code, ..self.clone() }
     }
 
-    pub fn config(&self) -> config::Config {
+    pub fn config(&self) -> Config {
         config::parse("article.toml", &self.text).unwrap_or_else(|errors| panic!("{errors}"))
     }
 
@@ -88,17 +88,21 @@ impl Scenario {
 
     /// Plans in vain, and compares what is refused and advised with the golden file.
     pub fn refuses(&self, name: &str, goal: Goal, live: &State) {
-        let refusals = match self.plan(goal, live) {
-            Err(PlanError::Refused(refusals)) => refusals,
+        match self.plan(goal, live) {
+            Err(PlanError::Refused(refusals)) => refused(name, &refusals),
             Err(error) => panic!("{error}"),
             Ok(plan) => panic!("planned:\n{}", human::plan(&document(&plan))),
-        };
-        let lines = refusals.iter().map(|(address, refusal)| {
-            assert!(!refusal.hint.is_empty(), "{address} is refused without advice");
-            format!("refused: {address}: {}\nhint: {}\n", refusal.cause, refusal.hint)
-        });
-        golden(name, &lines.collect::<String>());
+        }
     }
+}
+
+/// Compares what is refused and advised with the golden file.
+pub fn refused(name: &str, refusals: &[(Address, Refusal)]) {
+    let lines = refusals.iter().map(|(address, refusal)| {
+        assert!(!refusal.hint.is_empty(), "{address} is refused without advice");
+        format!("{}: {address}: {}\nhint: {}\n", refusal.code.heading(), refusal.cause, refusal.hint)
+    });
+    golden(name, &lines.collect::<String>());
 }
 
 pub fn golden(name: &str, text: &str) {

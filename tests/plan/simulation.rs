@@ -2,10 +2,11 @@
 //! counts, fails, delays and stops where a test wants it to.
 
 use crate::scenario::State;
+use pgrotate::code::{Code, Coded};
 use pgrotate::execute::{Applied, Limits, World};
 use pgrotate::model::{Address, Seen};
 use pgrotate::plan::Goal;
-use pgrotate::resource::{Family, Leaver, Known, NotProduced};
+use pgrotate::resource::{Family, Known, Leaver, NotProduced};
 use pgrotate::resources::{AnyChange, AnyLive, Kinds, Want, db_instance, stack};
 use pgrotate::resources::{security_group, security_group_rule, vpc_endpoint};
 use std::cell::{Cell, RefCell};
@@ -23,6 +24,20 @@ pub enum SimulationError {
     Duplicate(Address),
     #[error(transparent)]
     NotProduced(#[from] NotProduced),
+}
+
+impl Coded for SimulationError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Denied(_) => Code::AccessDenied,
+            Self::Duplicate(_) => Code::AwsRefused,
+            Self::NotProduced(_) => Code::Internal,
+        }
+    }
+
+    fn hint(&self) -> String {
+        "allow it to these credentials".to_owned()
+    }
 }
 
 #[derive(Default)]
@@ -85,9 +100,7 @@ impl Simulation {
     /// Logins are found by their secrets: once those are gone, nothing is looked for any more.
     pub fn still_found(&self, leavers: &[Leaver<Want>]) -> Vec<Leaver<Want>> {
         let state = self.state.borrow();
-        let is_there = |secret: &Address| {
-            matches!(state.get(secret), Some(Seen::Present(AnyLive::Secret(secret))) if !secret.deleted)
-        };
+        let is_there = |secret: &Address| matches!(state.get(secret), Some(Seen::Present(AnyLive::Secret(secret))) if !secret.deleted);
         leavers
             .iter()
             .filter(|leaver| match &leaver.want {

@@ -34,7 +34,10 @@ fn of_the_config() {
     declared(
         &account,
         &moved,
-        &["update security_group.database", "create security_group_rule.database-from-198.51.100.0/24"],
+        &[
+            "create security_group_rule.database-from-198.51.100.0/24",
+            "delete security_group_rule.database-from-203.0.113.7/32",
+        ],
     );
     assert_eq!(cidrs(&account, "pgrotate-article-database"), ["198.51.100.0/24"]);
 

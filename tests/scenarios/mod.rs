@@ -46,8 +46,7 @@ const MANY_USERS: &str = include_str!("../../configs/scenarios/many-users.toml")
 const ALLOW: &str = r#"allow = [{ cidr = "203.0.113.7/32", description = "office" }]"#;
 
 /// A second user, to be put at the end of a file.
-pub const SECOND_USER: &str =
-    "\n[[user]]\nlogin = \"reporting\"\nsecret = \"reporting_secret\"\nevery = \"30 days\"\n";
+pub const SECOND_USER: &str = "\n[[user]]\nlogin = \"reporting\"\nsecret = \"reporting_secret\"\nevery = \"30 days\"\n";
 
 /// `text` with one text of it replaced, which must stand in it once.
 pub fn with(text: &str, old: &str, new: &str) -> String {
@@ -144,12 +143,8 @@ fn network() -> Vec<Scenario> {
         change("existing-group-instead-of-own", ARTICLE, own_group.clone()).among(&[There::SecurityGroup]),
         change("own-group-instead-of-existing", own_group, ARTICLE).among(&[There::SecurityGroup]),
         change("function-renamed", ARTICLE, article("name = \"pgpasslambda\"", "name = \"rotation\"")),
-        change(
-            "bucket-named",
-            ARTICLE,
-            article("# bucket = \"my-bucket\"", "bucket = \"my-bucket-of-zips\" #"),
-        )
-        .among(&[There::Bucket]),
+        change("bucket-named", ARTICLE, article("# bucket = \"my-bucket\"", "bucket = \"my-bucket-of-zips\" #"))
+            .among(&[There::Bucket]),
     ]
 }
 
@@ -160,11 +155,7 @@ fn database() -> Vec<Scenario> {
         change("storage-grown", ARTICLE, article("gib = 20, type = \"gp2\"", "gib = 50, type = \"gp3\"")),
         change("backup-days-changed", ARTICLE, article("backup_days = 7", "backup_days = 14")),
         change("made-private", ARTICLE, article("public = true", "public = false")),
-        change(
-            "protected",
-            ARTICLE,
-            article("deletion_protection = false", "deletion_protection = true"),
-        ),
+        change("protected", ARTICLE, article("deletion_protection = false", "deletion_protection = true")),
         change("engine-minor-raised", article("engine_version = \"16\"", "engine_version = \"16.8\""), {
             article("engine_version = \"16\"", "engine_version = \"16.10\"")
         }),

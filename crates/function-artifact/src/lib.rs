@@ -6,7 +6,7 @@
 
 mod pack;
 
-pub use pack::{PackError, add_ca_bundle, pack};
+pub use pack::{PackError, add_ca_bundle, check, pack};
 
 use sha2::{Digest, Sha256};
 use std::ffi::OsString;

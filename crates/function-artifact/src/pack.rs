@@ -30,6 +30,12 @@ pub fn pack(bootstrap: &[u8]) -> Result<Vec<u8>, PackError> {
     Ok(zip.finish()?.into_inner())
 }
 
+/// Refuses what is no zip of the function: told here, it costs no half-made deployment.
+pub fn check(zip: &[u8]) -> Result<(), PackError> {
+    let archive = ZipArchive::new(Cursor::new(zip))?;
+    archive.index_for_name(BOOTSTRAP).map(|_| ()).ok_or(PackError::NotTheFunction)
+}
+
 /// The same zip with the user's certificate authorities beside the function, at [`CA_BUNDLE_FILE`]. One
 /// that it already holds is replaced. The same two inputs give the same bytes.
 pub fn add_ca_bundle(zip: &[u8], pem: &[u8]) -> Result<Vec<u8>, PackError> {
@@ -106,5 +112,8 @@ mod tests {
         assert!(matches!(add_ca_bundle(b"PK", PEM).unwrap_err(), PackError::Zip(_)));
         let empty = ZipWriter::new(Cursor::new(Vec::new())).finish().unwrap().into_inner();
         assert!(matches!(add_ca_bundle(&empty, PEM).unwrap_err(), PackError::NotTheFunction));
+        assert!(matches!(check(&empty).unwrap_err(), PackError::NotTheFunction));
+        assert!(matches!(check(b"PK").unwrap_err(), PackError::Zip(_)));
+        check(&zip).unwrap();
     }
 }

@@ -246,6 +246,8 @@ pub enum LoginAttempt {
 
 /// `errorType` of a failed invocation. The CLI matches on these, never on a message.
 pub mod error_type {
+    /// The request is not of a kind that this version of the function knows.
+    pub const NOT_UNDERSTOOD: &str = "RequestNotUnderstood";
     /// The event is malformed or names something the function never touches.
     pub const BAD_EVENT: &str = "BadEvent";
     /// The secret is not this deployment's, or names another host, user or engine than it may.
@@ -262,4 +264,17 @@ pub mod error_type {
     pub const CONFIGURATION: &str = "BadConfiguration";
     /// Another run holds the login's lock.
     pub const BUSY: &str = "LoginBusy";
+
+    /// All of them, for tests that none is forgotten.
+    pub const ALL: &[&str] = &[
+        NOT_UNDERSTOOD,
+        BAD_EVENT,
+        SECRET_REFUSED,
+        ROLE_NOT_OURS,
+        UNREACHABLE,
+        DATABASE_REFUSED,
+        SECRETS_MANAGER,
+        CONFIGURATION,
+        BUSY,
+    ];
 }

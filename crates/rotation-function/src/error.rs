@@ -16,6 +16,11 @@ pub enum FunctionError {
     /// The event is malformed, out of turn, or names something the function never touches.
     #[error("{0}")]
     BadEvent(String),
+    /// The CLI is of another version.
+    #[error(
+        "this function does not understand the request ({0}): it is of another version than the pgrotate that sent it"
+    )]
+    NotUnderstood(serde_json::Error),
     /// The secret is not this deployment's, or names another host, user or engine than it may.
     #[error("secret {secret} is refused: {because}")]
     SecretRefused { secret: String, because: String },
@@ -32,6 +37,13 @@ pub enum FunctionError {
     /// The login that does the work lacks ADMIN OPTION, without which it reaches no role since PostgreSQL 16.
     #[error("{source}; what is missing, on PostgreSQL 16 or later: {grant}")]
     MissingGrant { source: DatabaseError, grant: String },
+    /// A setting that only a superuser gives: since PostgreSQL 15, also those of extensions that are not loaded,
+    /// which any name with a dot may become.
+    #[error(
+        "{source}; since PostgreSQL 15 only a superuser gives a role this setting, or who was granted it: \
+         {grant}. Where nobody can grant that, take it out of the login's settings"
+    )]
+    SettingDenied { source: DatabaseError, grant: String },
     /// The invocation's time is nearly up.
     #[error("the time of this invocation ran out: nothing is broken by it, and the same again goes on from here")]
     OutOfTime,
@@ -71,11 +83,12 @@ impl FunctionError {
         match self {
             Self::Config(_) | Self::Random(_) => error_type::CONFIGURATION,
             Self::BadEvent(_) => error_type::BAD_EVENT,
+            Self::NotUnderstood(_) => error_type::NOT_UNDERSTOOD,
             Self::SecretRefused { .. } | Self::SecretValue { .. } => error_type::SECRET_REFUSED,
             Self::RoleNotOurs { .. } => error_type::ROLE_NOT_OURS,
             Self::Busy { .. } => error_type::BUSY,
             Self::OutOfTime | Self::Database(DatabaseError::Unreachable { .. }) => error_type::UNREACHABLE,
-            Self::MissingGrant { .. } => error_type::DATABASE_REFUSED,
+            Self::MissingGrant { .. } | Self::SettingDenied { .. } => error_type::DATABASE_REFUSED,
             Self::Database(DatabaseError::Refused { .. } | DatabaseError::Unexpected { .. }) => {
                 error_type::DATABASE_REFUSED
             }
@@ -86,7 +99,9 @@ impl FunctionError {
     /// The SQLSTATE, where a server answered.
     pub fn sqlstate(&self) -> Option<&str> {
         match self {
-            Self::Database(error) | Self::MissingGrant { source: error, .. } => error.sqlstate(),
+            Self::Database(error)
+            | Self::MissingGrant { source: error, .. }
+            | Self::SettingDenied { source: error, .. } => error.sqlstate(),
             _ => None,
         }
     }

@@ -88,8 +88,7 @@ fn logged<T>(config: &Config, began: Instant, result: Result<T, FunctionError>) 
 
 fn read<T: serde::de::DeserializeOwned>(payload: Value) -> Result<T, FunctionError> {
     // Requests of the CLI hold no secret, so the parser's own words may be passed on.
-    serde_json::from_value(payload)
-        .map_err(|error| FunctionError::BadEvent(format!("the request is not understood: {error}")))
+    serde_json::from_value(payload).map_err(FunctionError::NotUnderstood)
 }
 
 fn answer<T: serde::Serialize>(answer: T) -> Result<Value, FunctionError> {

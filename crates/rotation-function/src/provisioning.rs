@@ -7,7 +7,7 @@ use crate::context::{Context, Version, candidates};
 use crate::database::{Database, DatabaseError, Login, Session, column, identifier, literal};
 use crate::error::FunctionError;
 use crate::password::Password;
-use crate::roles::{self, Role, ServerFacts};
+use crate::roles::{self, Declared, Role, ServerFacts};
 use crate::scram::Verifier;
 use crate::secret::{Credentials, NewSecret, SecretValue, Statement};
 use crate::store::{Put, SecretStore, Which, label};
@@ -96,7 +96,8 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         }
         let mut notes = Vec::new();
         let (version, value_stored) = self.ensure_value(ensure, &mut notes).await?;
-        let mut work = Work { session, server: ServerFacts::read(session).await?, ensure, mark, admin, notes };
+        let server = ServerFacts::read(session).await?;
+        let mut work = Work { session, server, ensure, mark, admin, master: &master.username, notes };
         let made = self.ensure_roles(&mut work, &version, &found).await;
         // On PostgreSQL 16 the master reaches roles that it made; one it is to take over must be given to it.
         let role_created = made.map_err(|error| error.or_missing_grant(&version.value.username, &master.username))?;
@@ -368,6 +369,8 @@ struct Work<'a, T> {
     mark: RoleComment,
     /// The admin login that is to rotate this one; None for itself.
     admin: Option<&'a str>,
+    /// Whose session it is.
+    master: &'a str,
     notes: Vec<String>,
 }
 
@@ -417,8 +420,21 @@ impl<T: Session> Work<'_, T> {
 
     /// Gives the login what the deployment declares of it. The clone gets it at the next rotation.
     async fn declare(&self, role: &str, before: Option<&Role>) -> Result<(), FunctionError> {
-        for sql in roles::declared_changes(role, before.map(|role| &role.facts), &self.ensure.attributes) {
-            self.session.change("what is declared of the login", &sql).await?;
+        // Without ADMIN OPTION the role itself is out of reach, and that is what to say first.
+        let reaches = !self.server.admin_option_counts()
+            || before.is_none_or(|role| role.facts.administered_by.iter().any(|name| name == self.master));
+        for Declared { sql, setting } in
+            roles::declared_changes(role, before.map(|role| &role.facts), &self.ensure.attributes)
+        {
+            match (self.session.change("what is declared of the login", &sql).await, setting) {
+                (Ok(()), _) => {}
+                (Err(source), Some(setting)) if reaches && source.is_not_permitted() => {
+                    let grant =
+                        format!("GRANT SET ON PARAMETER {} TO {}", identifier(setting), identifier(self.master));
+                    return Err(FunctionError::SettingDenied { source, grant });
+                }
+                (Err(error), _) => return Err(error.into()),
+            }
         }
         Ok(())
     }

@@ -215,27 +215,36 @@ fn setting_changes(base: &Role, clone: &Role) -> Vec<String> {
     changes.collect()
 }
 
+/// One statement towards what a deployment declares of a role.
+pub struct Declared<'a> {
+    pub sql: String,
+    /// The setting that it gives, if it gives one.
+    pub setting: Option<&'a str>,
+}
+
 /// Statements that give `role` what a deployment declares of it and it lacks.
-pub fn declared_changes(role: &str, have: Option<&RoleFacts>, want: &RoleAttributes) -> Vec<String> {
+pub fn declared_changes<'a>(role: &str, have: Option<&RoleFacts>, want: &'a RoleAttributes) -> Vec<Declared<'a>> {
     let quoted = identifier(role);
     let mut changes = Vec::new();
+    let plain = |sql| Declared { sql, setting: None };
     for group in &want.member_of {
         if have.is_none_or(|have| !have.member_of.contains(group)) {
-            changes.push(format!("GRANT {} TO {quoted}", identifier(group)));
+            changes.push(plain(format!("GRANT {} TO {quoted}", identifier(group))));
         }
     }
     for (name, value) in &want.settings {
         let is = have.and_then(|have| setting(&have.settings, name));
         if is.is_none_or(|is| !same_setting(name, is, value)) {
-            changes.push(format!("ALTER ROLE {quoted} SET {} TO {}", identifier(name), setting_value(name, value)));
+            let sql = format!("ALTER ROLE {quoted} SET {} TO {}", identifier(name), setting_value(name, value));
+            changes.push(Declared { sql, setting: Some(name) });
         }
     }
     if let Some(limit) = want.connection_limit.filter(|limit| have.is_none_or(|have| have.connection_limit != *limit)) {
-        changes.push(format!("ALTER ROLE {quoted} CONNECTION LIMIT {limit}"));
+        changes.push(plain(format!("ALTER ROLE {quoted} CONNECTION LIMIT {limit}")));
     }
     if let Some(until) = &want.valid_until {
         // Which moment a text means only the server can say; setting it again to the same changes nothing.
-        changes.push(format!("ALTER ROLE {quoted} VALID UNTIL {}", literal(until)));
+        changes.push(plain(format!("ALTER ROLE {quoted} VALID UNTIL {}", literal(until))));
     }
     changes
 }

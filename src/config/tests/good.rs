@@ -213,20 +213,20 @@ fn files_that_cannot_be_read() {
         error.to_string().replace(&folder.path().display().to_string(), "FOLDER")
     };
     expect![[r#"
-        error: the config cannot be read: No such file or directory (os error 2)
+        error[config-unreadable]: the config cannot be read: No such file or directory (os error 2)
          --> FOLDER/missing.toml
         hint: check the path; configs/article.toml of this project is a file to start from
     "#]]
     .assert_eq(&error("missing.toml"));
     expect![[r#"
-        error: the config cannot be read: Is a directory (os error 21)
+        error[config-unreadable]: the config cannot be read: Is a directory (os error 21)
          --> FOLDER/
         hint: name a file in it
     "#]]
     .assert_eq(&error(""));
     std::fs::write(folder.path().join("latin.toml"), b"deployment = \"demo\"\n# b\xfcro\n").expect("written");
     expect![[r#"
-        error: this byte is not UTF-8
+        error[not-utf-8]: this byte is not UTF-8
          --> FOLDER/latin.toml:2:4
           |
         2 | # b�ro
@@ -243,9 +243,11 @@ fn a_loaded_file_can_be_shown_later() {
     std::fs::write(&path, ARTICLE).expect("written");
     let (config, source) = load(&path).unwrap_or_else(|errors| panic!("{errors}"));
     let source = Source { name: "article.toml".into(), ..source };
-    let error = ConfigError::at(&config.network.vpc.span, "there is no such VPC in eu-north-1").hint("list them: …");
+    let error =
+        ConfigError::at(crate::code::Code::NotThere, &config.network.vpc.span, "there is no such VPC in eu-north-1")
+            .hint("list them: …");
     expect![[r#"
-        error: there is no such VPC in eu-north-1
+        error[not-there]: there is no such VPC in eu-north-1
           --> article.toml:21:7
            |
         21 | vpc = "vpc-02294c945121da772"

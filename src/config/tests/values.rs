@@ -10,34 +10,34 @@ fn duplicate_subnets_and_cidrs() {
     bad(
         &text,
         expect![[r#"
-        error: "subnet-05a8a2c78756260ed" is listed twice
-         --> demo.toml:6:40
-          |
-        6 | subnets = ["subnet-05a8a2c78756260ed", "subnet-05a8a2c78756260ed"]
-          |                                        ^^^^^^^^^^^^^^^^^^^^^^^^^^
-        hint: list each subnet once
+            error[duplicate]: "subnet-05a8a2c78756260ed" is listed twice
+             --> demo.toml:6:40
+              |
+            6 | subnets = ["subnet-05a8a2c78756260ed", "subnet-05a8a2c78756260ed"]
+              |                                        ^^^^^^^^^^^^^^^^^^^^^^^^^^
+            hint: list each subnet once
 
-        error: "10.0.0.0/8" is listed twice
-         --> demo.toml:7:35
-          |
-        7 | endpoint_clients = ["10.0.0.0/8", "10.0.0.0/8", "x"]
-          |                                   ^^^^^^^^^^^^
-        hint: list each CIDR once
+            error[duplicate]: "10.0.0.0/8" is listed twice
+             --> demo.toml:7:35
+              |
+            7 | endpoint_clients = ["10.0.0.0/8", "10.0.0.0/8", "x"]
+              |                                   ^^^^^^^^^^^^
+            hint: list each CIDR once
 
-        error: "x" is no CIDR: "x" is no IPv4 or IPv6 address
-         --> demo.toml:7:49
-          |
-        7 | endpoint_clients = ["10.0.0.0/8", "10.0.0.0/8", "x"]
-          |                                                 ^^^
-        hint: write an address and the length of its network, such as "203.0.113.7/32"
+            error[bad-value]: "x" is no CIDR: "x" is no IPv4 or IPv6 address
+             --> demo.toml:7:49
+              |
+            7 | endpoint_clients = ["10.0.0.0/8", "10.0.0.0/8", "x"]
+              |                                                 ^^^
+            hint: write an address and the length of its network, such as "203.0.113.7/32"
 
-        error: "2001:db8::/32" is allowed twice
-         --> demo.toml:8:66
-          |
-        8 | allow = [{ cidr = "2001:DB8::/32", description = "a" }, { cidr = "2001:db8:0::/32", description = "b" }]
-          |                                                                  ^^^^^^^^^^^^^^^^^
-        hint: keep one entry for each CIDR
-    "#]],
+            error[duplicate]: "2001:db8::/32" is allowed twice
+             --> demo.toml:8:66
+              |
+            8 | allow = [{ cidr = "2001:DB8::/32", description = "a" }, { cidr = "2001:db8:0::/32", description = "b" }]
+              |                                                                  ^^^^^^^^^^^^^^^^^
+            hint: keep one entry for each CIDR
+        "#]],
     );
 }
 
@@ -47,24 +47,24 @@ fn endpoint_clients_without_an_endpoint_or_without_clients() {
     bad(
         &text,
         expect![[r#"
-        error: `endpoint_clients` narrows the endpoint that this deployment makes, and it makes none
-         --> demo.toml:8:20
-          |
-        8 | endpoint_clients = ["10.0.0.0/8"]
-          |                    ^^^^^^^^^^^^^^
-        hint: remove it, or write: secrets_manager = "endpoint"
-    "#]],
+            error[conflicting-keys]: `endpoint_clients` narrows the endpoint that this deployment makes, and it makes none
+             --> demo.toml:8:20
+              |
+            8 | endpoint_clients = ["10.0.0.0/8"]
+              |                    ^^^^^^^^^^^^^^
+            hint: remove it, or write: secrets_manager = "endpoint"
+        "#]],
     );
     bad(
         &with("[database]", "endpoint_clients = []\n[database]"),
         expect![[r#"
-        error: `endpoint_clients` is empty: no client in the VPC could reach Secrets Manager any more
-         --> demo.toml:7:20
-          |
-        7 | endpoint_clients = []
-          |                    ^^
-        hint: list CIDRs, or remove it to admit the whole VPC
-    "#]],
+            error[bad-value]: `endpoint_clients` is empty: no client in the VPC could reach Secrets Manager any more
+             --> demo.toml:7:20
+              |
+            7 | endpoint_clients = []
+              |                    ^^
+            hint: list CIDRs, or remove it to admit the whole VPC
+        "#]],
     );
 }
 
@@ -74,20 +74,20 @@ fn a_schedule_is_one_schedule() {
     bad(
         &text,
         expect![[r#"
-        error: `every` and `cron` are both given: a secret has one schedule
-          --> demo.toml:15:8
-           |
-        15 | cron = "cron(0 4 ? * SUN *)"
-           |        ^^^^^^^^^^^^^^^^^^^^^
-        hint: keep one of the two
+            error[conflicting-keys]: `every` and `cron` are both given: a secret has one schedule
+              --> demo.toml:15:8
+               |
+            15 | cron = "cron(0 4 ? * SUN *)"
+               |        ^^^^^^^^^^^^^^^^^^^^^
+            hint: keep one of the two
 
-        error: "120m" is no window: it must be a whole number of hours and an h
-          --> demo.toml:16:10
-           |
-        16 | window = "120m"
-           |          ^^^^^^
-        hint: write: window = "2h"
-    "#]],
+            error[bad-schedule]: "120m" is no window: it must be a whole number of hours and an h
+              --> demo.toml:16:10
+               |
+            16 | window = "120m"
+               |          ^^^^^^
+            hint: write: window = "2h"
+        "#]],
     );
 }
 
@@ -96,13 +96,13 @@ fn a_login_without_a_schedule() {
     bad(
         &with("[rotation]\nevery = \"10 days\"\n", ""),
         expect![[r#"
-        error: login "app" has no schedule
-          --> demo.toml:17:9
-           |
-        17 | login = "app"
-           |         ^^^^^
-        hint: add: every = "10 days", here or in [rotation] for all users
-    "#]],
+            error[missing-key]: login "app" has no schedule
+              --> demo.toml:17:9
+               |
+            17 | login = "app"
+               |         ^^^^^
+            hint: add: every = "10 days", here or in [rotation] for all users
+        "#]],
     );
 }
 
@@ -112,21 +112,21 @@ fn an_unusable_default_is_told_once_and_not_missed_as_well() {
     bad(
         &text,
         expect![[r#"
-            error: "ten days" is no period
+            error[bad-schedule]: "ten days" is no period
               --> demo.toml:14:9
                |
             14 | every = "ten days"
                |         ^^^^^^^^^^
             hint: write a number and a unit: every = "10 days", or every = "6 hours"
 
-            error: `strategy` cannot be "alternating"
+            error[bad-value]: `strategy` cannot be "alternating"
               --> demo.toml:15:12
                |
             15 | strategy = "alternating"
                |            ^^^^^^^^^^^^^
             hint: write one of "alternating-users", "single-user"
 
-            error: `recovery_days` is 3, outside 7 to 30 days
+            error[bad-value]: `recovery_days` is 3, outside 7 to 30 days
               --> demo.toml:16:17
                |
             16 | recovery_days = 3
@@ -143,20 +143,20 @@ fn windows_that_reach_too_far() {
     bad(
         &text,
         expect![[r#"
-        error: a window of 5h is too long for cron(0 20 ? * SUN *): it reaches the next UTC day, which AWS does not allow
-          --> demo.toml:15:10
-           |
-        15 | window = "5h"
-           |          ^^^^
-        hint: write: window = "4h", or shorter
+            error[bad-schedule]: a window of 5h is too long for cron(0 20 ? * SUN *): it reaches the next UTC day, which AWS does not allow
+              --> demo.toml:15:10
+               |
+            15 | window = "5h"
+               |          ^^^^
+            hint: write: window = "4h", or shorter
 
-        error: a window of 5h is too long for "4 hours": it reaches the next window
-          --> demo.toml:25:9
-           |
-        25 | every = "4 hours"
-           |         ^^^^^^^^^
-        hint: write: window = "4h", or shorter
-    "#]],
+            error[bad-schedule]: a window of 5h is too long for "4 hours": it reaches the next window
+              --> demo.toml:25:9
+               |
+            25 | every = "4 hours"
+               |         ^^^^^^^^^
+            hint: write: window = "4h", or shorter
+        "#]],
     );
 }
 
@@ -165,35 +165,35 @@ fn cron_expressions() {
     bad(
         &with("every = \"10 days\"", "cron = \"0 4 ? * SUN *\""),
         expect![[r#"
-        error: "0 4 ? * SUN *" is no cron expression of AWS
-          --> demo.toml:14:8
-           |
-        14 | cron = "0 4 ? * SUN *"
-           |        ^^^^^^^^^^^^^^^
-        hint: write: cron = "cron(0 4 ? * SUN *)"
-    "#]],
+            error[bad-schedule]: "0 4 ? * SUN *" is no cron expression of AWS
+              --> demo.toml:14:8
+               |
+            14 | cron = "0 4 ? * SUN *"
+               |        ^^^^^^^^^^^^^^^
+            hint: write: cron = "cron(0 4 ? * SUN *)"
+        "#]],
     );
     bad(
         &with("every = \"10 days\"", "cron = \"cron(0/15 * * * ? *)\""),
         expect![[r#"
-        error: the minutes field is "0/15", but windows of Secrets Manager open on the hour
-          --> demo.toml:14:8
-           |
-        14 | cron = "cron(0/15 * * * ? *)"
-           |        ^^^^^^^^^^^^^^^^^^^^^^
-        hint: write 0 as the first field
-    "#]],
+            error[bad-schedule]: the minutes field is "0/15", but windows of Secrets Manager open on the hour
+              --> demo.toml:14:8
+               |
+            14 | cron = "cron(0/15 * * * ? *)"
+               |        ^^^^^^^^^^^^^^^^^^^^^^
+            hint: write 0 as the first field
+        "#]],
     );
     bad(
         &with("every = \"10 days\"", "cron = \"cron(0 4 * * SUN *)\""),
         expect![[r#"
-        error: day-of-month and day-of-week are both given, and AWS takes only one of them
-          --> demo.toml:14:8
-           |
-        14 | cron = "cron(0 4 * * SUN *)"
-           |        ^^^^^^^^^^^^^^^^^^^^^
-        hint: write ? in the field that does not matter, such as cron(0 4 * * ? *)
-    "#]],
+            error[bad-schedule]: day-of-month and day-of-week are both given, and AWS takes only one of them
+              --> demo.toml:14:8
+               |
+            14 | cron = "cron(0 4 * * SUN *)"
+               |        ^^^^^^^^^^^^^^^^^^^^^
+            hint: write ? in the field that does not matter, such as cron(0 4 * * ? *)
+        "#]],
     );
 }
 
@@ -214,41 +214,41 @@ fn logins_that_are_one_role() {
     bad(
         &text,
         expect![[r#"
-        error: login "app_clone" is also the clone of login "app"
-          --> demo.toml:23:17
-           |
-        23 |         login = "app_clone"
-           |                 ^^^^^^^^^^^
-        hint: rename it, or give "app" strategy = "single-user"
+            error[duplicate]: login "app_clone" is also the clone of login "app"
+              --> demo.toml:23:17
+               |
+            23 |         login = "app_clone"
+               |                 ^^^^^^^^^^^
+            hint: rename it, or give "app" strategy = "single-user"
 
-        error: login "app" is declared twice
-          --> demo.toml:26:17
-           |
-        26 |         login = "app"
-           |                 ^^^^^
-        hint: remove one of the two [[user]] tables
+            error[duplicate]: login "app" is declared twice
+              --> demo.toml:26:17
+               |
+            26 |         login = "app"
+               |                 ^^^^^
+            hint: remove one of the two [[user]] tables
 
-        error: the secret "app_secret" belongs to another login already
-          --> demo.toml:27:18
-           |
-        27 |         secret = "app_secret"
-           |                  ^^^^^^^^^^^^
-        hint: give each login a secret of its own
+            error[duplicate]: the secret "app_secret" belongs to another login already
+              --> demo.toml:27:18
+               |
+            27 |         secret = "app_secret"
+               |                  ^^^^^^^^^^^^
+            hint: give each login a secret of its own
 
-        error: "rotator" is the admin login and a user
-          --> demo.toml:29:17
-           |
-        29 |         login = "rotator"
-           |                 ^^^^^^^^^
-        hint: give the admin a role of its own: it rotates itself, and is used by nobody else
+            error[duplicate]: "rotator" is the admin login and a user
+              --> demo.toml:29:17
+               |
+            29 |         login = "rotator"
+               |                 ^^^^^^^^^
+            hint: give the admin a role of its own: it rotates itself, and is used by nobody else
 
-        error: the secret "rotator_secret" belongs to another login already
-          --> demo.toml:30:18
-           |
-        30 |         secret = "rotator_secret"
-           |                  ^^^^^^^^^^^^^^^^
-        hint: give each login a secret of its own
-    "#]],
+            error[duplicate]: the secret "rotator_secret" belongs to another login already
+              --> demo.toml:30:18
+               |
+            30 |         secret = "rotator_secret"
+               |                  ^^^^^^^^^^^^^^^^
+            hint: give each login a secret of its own
+        "#]],
     );
 }
 
@@ -260,20 +260,20 @@ fn logins_that_are_not_ours() {
     bad(
         &text,
         expect![[r#"
-        error: "rdsadmin" cannot rotate: names that start with rds are those of RDS
-          --> demo.toml:17:9
-           |
-        17 | login = "rdsadmin"
-           |         ^^^^^^^^^^
-        hint: declare a login of your own, such as login = "app"
+            error[reserved-name]: "rdsadmin" cannot rotate: names that start with rds are those of RDS
+              --> demo.toml:17:9
+               |
+            17 | login = "rdsadmin"
+               |         ^^^^^^^^^^
+            hint: declare a login of your own, such as login = "app"
 
-        error: the clone of "boss" cannot rotate: it is the master user, whose password RDS keeps
-          --> demo.toml:20:9
-           |
-        20 | login = "boss"
-           |         ^^^^^^
-        hint: choose another login, or write strategy = "single-user"
-    "#]],
+            error[reserved-name]: the clone of "boss" cannot rotate: it is the master user, whose password RDS keeps
+              --> demo.toml:20:9
+               |
+            20 | login = "boss"
+               |         ^^^^^^
+            hint: choose another login, or write strategy = "single-user"
+        "#]],
     );
 }
 
@@ -284,20 +284,20 @@ fn names_are_counted_in_bytes() {
     bad(
         &text,
         expect![[r#"
-        error: "üüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüü" has 80 bytes; PostgreSQL takes 63
-          --> demo.toml:16:9
-           |
-        16 | login = "üüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüü"
-           |         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-        hint: shorten it to 63 bytes
+            error[bad-name]: "üüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüü" has 80 bytes; PostgreSQL takes 63
+              --> demo.toml:16:9
+               |
+            16 | login = "üüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüü"
+               |         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+            hint: shorten it to 63 bytes
 
-        error: the clone of "üüüüüüüüüüüüüüüüüüüüüüüüüüüüüü" would have 66 bytes; PostgreSQL takes 63
-          --> demo.toml:19:9
-           |
-        19 | login = "üüüüüüüüüüüüüüüüüüüüüüüüüüüüüü"
-           |         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-        hint: shorten it to 57 bytes, or write strategy = "single-user"
-    "#]],
+            error[bad-name]: the clone of "üüüüüüüüüüüüüüüüüüüüüüüüüüüüüü" would have 66 bytes; PostgreSQL takes 63
+              --> demo.toml:19:9
+               |
+            19 | login = "üüüüüüüüüüüüüüüüüüüüüüüüüüüüüü"
+               |         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+            hint: shorten it to 57 bytes, or write strategy = "single-user"
+        "#]],
     );
 }
 
@@ -310,27 +310,27 @@ fn names_of_functions_and_secrets() {
     bad(
         &text,
         expect![[r#"
-        error: "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff" cannot name the function
-          --> demo.toml:14:8
-           |
-        14 | name = "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"
-           |        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-        hint: write 1-51 letters, digits, - and _: the other functions append to it, and AWS takes 64
+            error[bad-name]: "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff" cannot name the function
+              --> demo.toml:14:8
+               |
+            14 | name = "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"
+               |        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+            hint: write 1-51 letters, digits, - and _: the other functions append to it, and AWS takes 64
 
-        error: "s3://mine/x" is no name of a bucket
-          --> demo.toml:15:10
-           |
-        15 | bucket = "s3://mine/x"
-           |          ^^^^^^^^^^^^^
-        hint: write the bucket's bare name (3-63 of a-z, 0-9, - and period), or leave the line out to have one made
+            error[bad-name]: "s3://mine/x" is no name of a bucket
+              --> demo.toml:15:10
+               |
+            15 | bucket = "s3://mine/x"
+               |          ^^^^^^^^^^^^^
+            hint: write the bucket's bare name (3-63 of a-z, 0-9, - and period), or leave the line out to have one made
 
-        error: "app-secret" ends with a hyphen and six characters, as the ARN of a secret does
-          --> demo.toml:23:10
-           |
-        23 | secret = "app-secret"
-           |          ^^^^^^^^^^^^
-        hint: AWS warns against such names. Write for example: secret = "app_secret"
-    "#]],
+            error[bad-name]: "app-secret" ends with a hyphen and six characters, as the ARN of a secret does
+              --> demo.toml:23:10
+               |
+            23 | secret = "app-secret"
+               |          ^^^^^^^^^^^^
+            hint: AWS warns against such names. Write for example: secret = "app_secret"
+        "#]],
     );
 }
 
@@ -342,27 +342,27 @@ fn what_rds_would_store_otherwise() {
     bad(
         &text,
         expect![[r#"
-        error: "My-DB" has capitals, which RDS does not keep
-         --> demo.toml:8:14
-          |
-        8 | identifier = "My-DB"
-          |              ^^^^^^^
-        hint: write: identifier = "my-db"
+            error[bad-name]: "My-DB" has capitals, which RDS does not keep
+             --> demo.toml:8:14
+              |
+            8 | identifier = "My-DB"
+              |              ^^^^^^^
+            hint: write: identifier = "my-db"
 
-        error: the subnet group `default` is AWS's own
-         --> demo.toml:9:16
-          |
-        9 | subnet_group = "default"
-          |                ^^^^^^^^^
-        hint: choose another name: this deployment makes the group
+            error[reserved-name]: the subnet group `default` is AWS's own
+             --> demo.toml:9:16
+              |
+            9 | subnet_group = "default"
+              |                ^^^^^^^^^
+            hint: choose another name: this deployment makes the group
 
-        error: PostgreSQL 14 is not supported
-          --> demo.toml:10:18
-           |
-        10 | engine_version = "14"
-           |                  ^^^^
-        hint: write a version from 15 to 18, such as engine_version = "18"
-    "#]],
+            error[not-supported]: PostgreSQL 14 is not supported
+              --> demo.toml:10:18
+               |
+            10 | engine_version = "14"
+               |                  ^^^^
+            hint: write a version from 15 to 18, such as engine_version = "18"
+        "#]],
     );
 }
 
@@ -372,23 +372,23 @@ fn no_user() {
     bad(
         &none,
         expect![[r#"
-        error: no [[user]] is declared: there is nothing to rotate
-         --> demo.toml
-        hint: add:
-          [[user]]
-          login = "app"
-          secret = "app_secret"
-    "#]],
+            error[missing-key]: no [[user]] is declared: there is nothing to rotate
+             --> demo.toml
+            hint: add:
+              [[user]]
+              login = "app"
+              secret = "app_secret"
+        "#]],
     );
     bad(
         &format!("user = []\n{none}"),
         expect![[r#"
-        error: no [[user]] is declared: there is nothing to rotate
-         --> demo.toml
-        hint: add:
-          [[user]]
-          login = "app"
-          secret = "app_secret"
-    "#]],
+            error[missing-key]: no [[user]] is declared: there is nothing to rotate
+             --> demo.toml
+            hint: add:
+              [[user]]
+              login = "app"
+              secret = "app_secret"
+        "#]],
     );
 }

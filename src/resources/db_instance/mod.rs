@@ -8,6 +8,7 @@ pub use super::postgres_version::Version;
 use super::db_subnet_group::DbSubnetGroup;
 use super::missing_tags;
 use super::security_group::{GroupId, SecurityGroup};
+use crate::code::Code;
 use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown, Tags, Val};
 use crate::resource::{AWAIT, 
     Diff, Known, NotProduced, made_up_id, OutputOf, Refusal, Resource, Risk, Settled, Step, Verb, require_ours, unobservable,
@@ -202,6 +203,7 @@ impl Resource for DbInstance {
         };
         if spec.deletion_protection {
             return Err(Refusal::new(
+                Code::Protected,
                 format!("the DB instance `{}` is declared with deletion protection", want.identifier),
                 "set `deletion_protection = false` in [database], and destroy again",
             ));
@@ -308,6 +310,7 @@ fn referred(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<
     let live = match live {
         Seen::Absent => {
             return Err(Refusal::new(
+                Code::NoSuchResource,
                 format!("there is no DB instance `{what}`"),
                 "correct `identifier`; or set `manage = true` in [database] to have it made",
             ));
@@ -317,18 +320,21 @@ fn referred(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<
     };
     if live.engine != ENGINE {
         return Err(Refusal::new(
+            Code::UnfitInstance,
             format!("`{what}` runs {}, not PostgreSQL", live.engine),
             "name an instance whose engine is postgres",
         ));
     }
     if live.port != want.port {
         return Err(Refusal::new(
+            Code::UnfitInstance,
             format!("`{what}` listens on port {}, the config says {}", live.port, want.port),
             format!("set `port = {}` in [database]", live.port),
         ));
     }
     if live.master_secret.is_none() {
         return Err(Refusal::new(
+            Code::UnfitInstance,
             format!("RDS does not keep the master password of `{what}`, and nothing else may make logins in it"),
             format!("aws rds modify-db-instance --db-instance-identifier {what} --manage-master-user-password --apply-immediately"),
         ));
@@ -337,6 +343,7 @@ fn referred(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<
         && !live.groups.contains(&group)
     {
         return Err(Refusal::new(
+            Code::UnfitInstance,
             format!("`{what}` is not in the security group `{}` ({group})", want.group.address().name),
             format!("declare one of its groups: {}", live.groups.iter().map(|id| id.0.as_str()).collect::<Vec<_>>().join(", ")),
         ));
@@ -344,7 +351,7 @@ fn referred(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<
     match standing(live) {
         Settled::Yes(_) => Ok(Vec::new()),
         Settled::NotYet { saying } => Ok(vec![cx.step(AWAIT, Verb::Ensure, Change::Await).because(saying)]),
-        Settled::Never { because } => Err(Refusal::new(because, "mend the instance, and plan again")),
+        Settled::Never { because } => Err(Refusal::new(Code::UnfitInstance, because, "mend the instance, and plan again")),
     }
 }
 
@@ -359,6 +366,7 @@ fn target(spec: &Spec) -> Result<Version, Refusal> {
         let offered: Vec<_> = spec.offered.iter().map(ToString::to_string).collect();
         let offered = if offered.is_empty() { "none".to_owned() } else { offered.join(", ") };
         Refusal::new(
+            Code::NotOffered,
             format!("RDS offers no PostgreSQL {} or later of that major here; it offers {offered}", spec.version),
             format!("set `engine_version = \"{}\"` in [database], or one of those", spec.version.major),
         )
@@ -389,12 +397,14 @@ fn refuse_the_impossible(want: &Desired, spec: &Spec, live: &Observed) -> Result
     let what = &want.identifier;
     if live.version.major != spec.version.major {
         return Err(Refusal::new(
+            Code::CannotChange,
             format!("`{what}` runs PostgreSQL {}, the config wants {}", live.version, spec.version),
             "upgrade the major version yourself, then declare it; pgrotate plans no major upgrade",
         ));
     }
     if live.storage > spec.storage {
         return Err(Refusal::new(
+            Code::CannotChange,
             format!("`{what}` has {} GiB, the config wants {}: RDS never shrinks storage", live.storage, spec.storage),
             format!("set `storage.gib` to at least {}", live.storage),
         ));
@@ -407,6 +417,7 @@ fn refuse_the_impossible(want: &Desired, spec: &Spec, live: &Observed) -> Result
     ] {
         if is != should {
             return Err(Refusal::new(
+                Code::CannotChange,
                 format!("the {name} of `{what}` is {is}, the config wants {should}; that cannot be changed in place"),
                 format!("declare {is}, or use another identifier for a new instance"),
             ));

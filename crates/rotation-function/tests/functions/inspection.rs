@@ -103,7 +103,7 @@ async fn one_binary_answers_as_the_function_it_is_told_to_be() {
         let event = serde_json::json!({"Step": step, "SecretId": world.user_arn, "ClientRequestToken": pending});
         assert_eq!(invoke(Function::Rotation, event.clone()).await.unwrap(), serde_json::Value::Null);
         for other in [Function::Provisioning, Function::Inspection] {
-            assert_eq!(invoke(other, event.clone()).await.unwrap_err().error_type(), error_type::BAD_EVENT);
+            assert_eq!(invoke(other, event.clone()).await.unwrap_err().error_type(), error_type::NOT_UNDERSTOOD);
         }
     }
     let login = InspectLogin { login: world.user.clone(), secret_arn: world.user_arn.clone() };
@@ -112,7 +112,7 @@ async fn one_binary_answers_as_the_function_it_is_told_to_be() {
         serde_json::from_value(invoke(Function::Inspection, request).await.unwrap()).unwrap();
     assert_eq!(report.logins[0].versions[0].username, Some(world.clone_name()));
     let sql = serde_json::json!({"operation": "ensure_login", "sql": "DROP TABLE x"});
-    assert_eq!(invoke(Function::Provisioning, sql).await.unwrap_err().error_type(), error_type::BAD_EVENT);
+    assert_eq!(invoke(Function::Provisioning, sql).await.unwrap_err().error_type(), error_type::NOT_UNDERSTOOD);
 }
 
 #[tokio::test]

@@ -118,6 +118,25 @@ async fn a_role_that_is_not_ours_is_refused_with_the_way_to_adopt_it() {
     assert!(world.current_works(&world.user_arn).await);
 }
 
+/// Not of ADMIN OPTION, which the master has on a role that it made.
+#[tokio::test]
+async fn a_setting_that_only_a_superuser_gives_is_refused_with_the_way_to_have_it() {
+    let world = World::unprovisioned(Strategy::AlternatingUsers);
+    world.ensure(world.request(Duty::Admin)).await.unwrap();
+    for setting in ["app.tenant", "log_statement"] {
+        let mut request = world.request(Duty::User);
+        request.attributes.settings.insert(setting.to_owned(), "none".to_owned());
+        let error = world.ensure(request.clone()).await.unwrap_err();
+        assert_eq!((error.error_type(), error.sqlstate()), (error_type::DATABASE_REFUSED, Some("42501")));
+        let hint = error.to_string();
+        assert!(!hint.contains("ADMIN"), "{hint}");
+        let grant = hint.split("granted it: ").nth(1).unwrap().split(". Where").next().unwrap();
+        // The hint works.
+        world.server.sql(grant).await;
+        world.ensure(request).await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn what_the_event_may_not_name_is_refused() {
     let world = World::new(Strategy::AlternatingUsers).await;

@@ -1,0 +1,77 @@
+//! Every code has its row in `docs/errors.md`, and a test that makes pgrotate say it.
+
+use pgrotate::code::{Code, exit};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+const DOCS: &str = include_str!("../../docs/errors.md");
+
+/// Code, exit code, cause, next command.
+fn rows() -> Vec<[&'static str; 4]> {
+    DOCS.lines()
+        .filter(|line| line.starts_with("| `"))
+        .map(|line| {
+            let cells: Vec<_> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+            cells.try_into().unwrap_or_else(|cells| panic!("a row of four cells: {cells:?}"))
+        })
+        .collect()
+}
+
+#[test]
+fn every_code_has_its_row() {
+    let documented: Vec<_> = rows().iter().map(|[code, ..]| code.trim_matches('`').to_owned()).collect();
+    let mut known: Vec<_> = Code::ALL.iter().map(|code| code.text().to_owned()).collect();
+    known.sort();
+    assert_eq!(documented, known, "docs/errors.md, sorted by code");
+    for [code, exits, cause, next] in rows() {
+        let of = Code::ALL.iter().find(|known| known.text() == code.trim_matches('`')).unwrap();
+        assert_eq!(exits, of.exit().to_string(), "{code}");
+        assert!(cause.len() > 10 && next.len() > 5, "{code} has no cause or next command");
+    }
+}
+
+/// What a test expects to be printed: golden files, and the blocks of `expect!` in the sources. A code counts as
+/// tested only where one of them holds it, and those are compared with what is really printed.
+fn expected() -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut all = String::new();
+    for folder in ["src", "tests"] {
+        for file in files(&root.join(folder)) {
+            let text = std::fs::read_to_string(&file).unwrap();
+            match file.extension().and_then(|ending| ending.to_str()) {
+                Some("txt") if file.parent().is_some_and(|folder| folder.ends_with("golden")) => all.push_str(&text),
+                Some("rs") => {
+                    let blocks = text.split("expect![[").skip(1).filter_map(|rest| rest.split_once("]]"));
+                    blocks.for_each(|(block, _)| all.push_str(block));
+                }
+                _ => {}
+            }
+        }
+    }
+    all
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+#[test]
+fn every_code_is_said_in_a_test() {
+    let expected = expected();
+    let untested: BTreeSet<_> = Code::ALL
+        .iter()
+        .filter(|code| !expected.contains(&format!("{}: ", code.heading())))
+        .map(|c| c.text())
+        .collect();
+    assert!(untested.is_empty(), "no test expects {untested:?}");
+}
+
+/// Scripts tell the two apart by the exit code, people by the word.
+#[test]
+fn what_is_refused_says_so() {
+    for code in Code::ALL {
+        let refused = code.heading().to_string().starts_with("refused[");
+        assert_eq!(refused, code.exit() == exit::REFUSED, "{code}");
+    }
+}
