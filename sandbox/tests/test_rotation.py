@@ -69,7 +69,7 @@ class Rotation(Case):
         self.secret()
         self.refused("InvalidRequestException", self.rotate)
         nowhere = f"arn:aws:lambda:eu-north-1:{self.account}:function:none"
-        self.refused("ResourceNotFoundException", self.rotate, RotationLambdaARN=nowhere, RotationRules=DAYS)
+        self.refused("AccessDeniedException", self.rotate, RotationLambdaARN=nowhere, RotationRules=DAYS)
         function = self.function("f", NO_DATABASE, permission=False)
         self.refused("AccessDeniedException", self.rotate, RotationLambdaARN=function, RotationRules=DAYS)
         self.aws("lambda").add_permission(FunctionName="f", StatementId="other", Action="lambda:InvokeFunction",
