@@ -140,7 +140,7 @@ class Endpoints(Case):
         until(lambda: not self.shown(), "gone")
         self.refused("InvalidVpcEndpointId.NotFound", self.shown, VpcEndpointIds=[endpoint])
         failed, = self.ec2.delete_vpc_endpoints(VpcEndpointIds=[endpoint])["Unsuccessful"]
-        self.assertEqual(failed["Error"]["Code"], "InvalidVpcEndpointId.NotFound")
+        self.assertEqual(failed["Error"]["Code"], "InvalidVpcEndpoint.NotFound")
 
     def test_private_dns_is_had_once_and_needs_the_vpc_s(self):
         self.ec2.create_vpc_endpoint(**self.asked)
