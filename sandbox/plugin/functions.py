@@ -188,6 +188,8 @@ def check_configuration(place: Place, data: dict) -> None:
     except Fault as fault:
         raise Fault("InvalidParameterValueException", f"Error occurred while DescribeSecurityGroups or DescribeSubnets. "
                     f"EC2 Error Code: {fault.code}. EC2 Error Message: {fault.message}") from fault
+    if bool((data.get("VpcConfig") or {}).get("SubnetIds")) != bool((data.get("VpcConfig") or {}).get("SecurityGroupIds")):
+        raise Fault("InvalidParameterValueException", "SubnetIds and SecurityIds must coexist or be both empty list.")
     if len(vpcs) > 1:
         raise Fault("InvalidParameterValueException", "Security Groups are required to be in the same VPC as the subnets.")
     variables = (data.get("Environment") or {}).get("Variables") or {}
