@@ -168,6 +168,10 @@ class Stacks(StackCase):
         self.create()
         self.reached("ROLLBACK_COMPLETE")
         self.assertEqual(self.aws("iam").get_role(RoleName="stack-role")["Role"]["RoleName"], "stack-role")
+        self.aws("logs").create_log_group(logGroupName="/aws/lambda/f")
+        self.create(name="second", template=json.dumps(TEMPLATE).replace("failed-rotations", "others"))
+        self.reached("ROLLBACK_COMPLETE", "second")
+        self.assertEqual([each["logGroupName"] for each in self.aws("logs").describe_log_groups()["logGroups"]], ["/aws/lambda/f"])
 
     def test_deletion_is_real(self):
         self.create()

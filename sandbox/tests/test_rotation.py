@@ -104,6 +104,8 @@ class Rotation(Case):
         self.refused("ValidationException", self.rotate, RotationLambdaARN=function, RotationRules={"AutomaticallyAfterDays": 0})
         self.rotate(RotationLambdaARN=function, RotationRules={"ScheduleExpression": "cron(0 4 ? * SUN#1 *)", "Duration": "2h"})
         after = until(lambda: "LastRotatedDate" in self.look() and self.look()["NextRotationDate"], "rotated")
+        self.assertEqual(self.look()["RotationRules"]["ScheduleExpression"], "cron(0 4 ? * SUN#1 *)")
+        self.assertIn("AutomaticallyAfterDays", self.look()["RotationRules"])
         self.assertEqual((after.isoweekday(), after.astimezone(None).tzinfo is not None, after.day <= 7), (7, True, True))
 
     def test_a_pending_version_has_no_value_and_blocks_the_next_rotation(self):

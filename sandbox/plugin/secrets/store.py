@@ -60,6 +60,14 @@ class Secret:
         opening = self.due()
         return None if opening is None else Schedule(self.rules).closes(opening)
 
+    def shown_rules(self) -> dict | None:
+        """After a rotation by an expression, AWS tells in days too how far it is to the next ("this value is calculated
+        from the rotation schedule after every successful rotation")."""
+        if not self.rules or self.rotated is None or "ScheduleExpression" not in self.rules:
+            return self.rules
+        days = (Schedule(self.rules).opens(self.rotated) - self.rotated) / 86400
+        return {"AutomaticallyAfterDays": max(1, round(days)), **self.rules}
+
     # --- labels ---
 
     def label(self, label: str, key: str) -> None:
@@ -142,7 +150,7 @@ class Secret:
         managed = {"OwningService": self.owner} if self.owner else {}
         return {
             "ARN": self.arn, "Name": self.name, "Description": self.description, "KmsKeyId": self.kms_key,
-            "RotationEnabled": self.rotation_enabled, "RotationLambdaARN": self.function, "RotationRules": self.rules,
+            "RotationEnabled": self.rotation_enabled, "RotationLambdaARN": self.function, "RotationRules": self.shown_rules(),
             "LastRotatedDate": self.rotated, "LastChangedDate": self.changed,
             # Whole days, as AWS has it.
             "LastAccessedDate": None if self.accessed is None else self.accessed // 86400 * 86400,
