@@ -24,6 +24,7 @@ log = logging.getLogger("sandbox.functions")
 CALLERS: dict[str, tuple[str, str, Caller]] = {}
 # In a function that finds no way through, time passes; the sandbox only says that it did.
 TIMEOUT_TOLD_AFTER = 0.05
+_INTERFACE_ACTIONS = ("CreateNetworkInterface", "DescribeNetworkInterfaces", "DeleteNetworkInterface")
 
 
 class _Interfaces:
@@ -182,6 +183,10 @@ def check_configuration(place: Place, data: dict) -> None:
             record = iam._roles.get(role.rsplit("/", 1)[-1])
         if record is None or "lambda.amazonaws.com" not in json.dumps(record.get("AssumeRolePolicyDocument", "")):
             raise Fault("InvalidParameterValueException", "The role defined for the function cannot be assumed by Lambda.")
+    # Those that its refusals are known to name: https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html
+    for action in _INTERFACE_ACTIONS if role and (data.get("VpcConfig") or {}).get("SubnetIds") else ():
+        if not permissions.role_allows(place.account.number, place.region, role.rsplit("/", 1)[-1], f"ec2:{action}"):
+            raise Fault("InvalidParameterValueException", f"The provided execution role does not have permissions to call {action} on EC2")
     try:
         vpcs = {vpc.subnet(place, each)["VpcId"] for each in (data.get("VpcConfig") or {}).get("SubnetIds", [])}
         vpcs |= {place.of(security.Groups).get(each).vpc_id for each in (data.get("VpcConfig") or {}).get("SecurityGroupIds", [])}

@@ -14,7 +14,8 @@ TEMPLATE = {
             "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [
                 {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]},
             "Policies": [{"PolicyName": "p", "PolicyDocument": {"Version": "2012-10-17", "Statement": [
-                {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": "*"}]}}]}},
+                {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": "*"},
+                {"Effect": "Allow", "Action": "ec2:*NetworkInterface*", "Resource": "*"}]}}]}},
         "LogGroup": {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": {"Fn::Join": ["", ["/aws/lambda/", "f"]]}, "RetentionInDays": 30}},
         "Function": {"Type": "AWS::Lambda::Function", "DependsOn": ["LogGroup"], "Properties": {
             "FunctionName": "f", "Runtime": "provided.al2023", "Handler": "bootstrap", "Timeout": 20, "MemorySize": 256, "Architectures": ["x86_64"],

@@ -77,7 +77,7 @@ class Functions(Case):
     def test_what_creation_refuses(self):
         lambda_ = self.aws("lambda")
         common = {"FunctionName": "f", "Runtime": "provided.al2023", "Handler": "bootstrap", "Code": {"ZipFile": zipped(TELL)}}
-        role = self.role("r")
+        role = self.role("r", {"Effect": "Allow", "Action": "ec2:*", "Resource": "*"})
         nobody = f"arn:aws:iam::{self.account}:role/nobody"
         code = "InvalidParameterValueException"
         self.assertIn("cannot be assumed", self.refused(code, lambda_.create_function, Role=nobody, **common))

@@ -49,7 +49,8 @@ class Functions(Strict):
     def prepare(self):
         ec2, iam = self.aws("ec2"), self.aws("iam")
         self.ready = self.function("ready", "def handle(event): return 1")
-        self.good_role = self.role("good")
+        self.good_role = self.role("good", {"Effect": "Allow", "Action": "ec2:*", "Resource": "*"})
+        self.powerless_role = self.role("powerless", {"Effect": "Allow", "Action": "ec2:Describe*", "Resource": "*"})
         iam.create_role(RoleName="for-ec2", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [
             {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}]}))
         strange = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
@@ -97,6 +98,9 @@ class Functions(Strict):
                  VpcConfig=vpc(["subnet-00000000000000001"], ["group"])),
         creation("a security group that is not there", "InvalidParameterValueException", RECORDED,
                  VpcConfig=vpc(["a"], ["sg-00000000000000001"])),
+        creation("a role that may make no network interfaces", "InvalidParameterValueException",
+                 "https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html", VpcConfig=vpc(["a"], ["group"]),
+                 Role=lambda made: made.powerless_role),
         creation("a security group of another VPC", "InvalidParameterValueException", CODE_UNVERIFIED, VpcConfig=vpc(["a"], ["strange"])),
         creation("subnets without a security group", "InvalidParameterValueException", CODE_UNVERIFIED, VpcConfig=vpc(["a"], [])),
         Refusal("a timeout of 901 seconds later", "ValidationException", "update_function_configuration",
