@@ -4,10 +4,10 @@ import base64
 import json
 
 from ministack.core.responses import get_account_id, get_region, request_scope
-from ministack.services import cloudformation, iam, lambda_svc
-from ministack.services.cloudformation import changesets, handlers, provisioners, stacks
+from ministack.services import cloudformation, cloudwatch, cloudwatch_logs, eventbridge, iam, lambda_svc
+from ministack.services.cloudformation import changesets, engine, handlers, provisioners, stacks
 
-from . import drift, functions
+from . import drift, functions, roles, templates
 from .registry import Request, guard
 from .world import WORLD, Fault
 
@@ -31,6 +31,18 @@ def _name_taken(request: Request) -> None:
         existing = cloudformation._stacks.get(name)
     if existing and existing.get("StackStatus") != "DELETE_COMPLETE":
         raise Fault("AlreadyExistsException", f"Stack [{name}] already exists")
+
+
+@guard("cloudformation", "CreateChangeSet")
+def _change_set_of_a_new_stack(request: Request) -> None:
+    """MiniStack has another code for it: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateChangeSet.html
+    lists AlreadyExistsException, but AWS was recorded answering this (LocalStack, test_name_conflicts)."""
+    name = request.params["StackName"]
+    with request_scope(request.place.account.number, request.place.region):
+        existing = handlers._resolve_stack(name)
+    if request.params.get("ChangeSetType") == "CREATE" and existing and existing["StackStatus"] not in ("REVIEW_IN_PROGRESS", "DELETE_COMPLETE"):
+        raise Fault("ValidationError", f"Stack [{name}] already exists and cannot be created again with the changeSet "
+                    f"[{request.params['ChangeSetName']}].")
 
 
 @guard("cloudformation", "DeleteStack")
@@ -155,10 +167,20 @@ def _role_update(physical_id, old, new, stack_name, logical_id=None):
 
 
 def _check_policies(properties: dict) -> None:
-    """All of a role's inline policies together have 10,240 characters at most, white space aside."""
-    size = sum(len(json.dumps(policy["PolicyDocument"], separators=(",", ":"))) for policy in properties.get("Policies", []))
-    if size > 10240:
-        raise ValueError("Maximum policy size of 10240 bytes exceeded for the role (Service: Iam, Status Code: 409)")
+    if sum(roles.size(policy["PolicyDocument"]) for policy in properties.get("Policies", [])) > roles.INLINE_MAX:
+        raise ValueError(f"Maximum policy size of {roles.INLINE_MAX} bytes exceeded for the role (Service: Iam, Status Code: 409)")
+
+
+def _never_over(kind: str, property_name: str, exists) -> None:
+    """MiniStack's own creation of these replaces what has the name already."""
+    create = _handlers[kind]["create"]
+
+    def only_new(logical_id, properties, stack_name):
+        name = properties.get(property_name)
+        if name and exists(name, properties):
+            raise ValueError(f"Resource of type '{kind}' with identifier '{name}' already exists.")
+        return create(logical_id, properties, stack_name)
+    _handlers[kind]["create"] = only_new
 
 
 _handlers = provisioners._RESOURCE_HANDLERS
@@ -166,8 +188,23 @@ _update = _handlers["AWS::Lambda::Function"]["update"]
 _create_role, _update_role = _handlers["AWS::IAM::Role"]["create"], _handlers["AWS::IAM::Role"]["update"]
 
 
+def _support(template, conditions, params=None):
+    templates.check(template)
+    return _validate_template_support(template, conditions, params=params)
+
+
+def _values(template, provided_params, *args, **kwargs):
+    templates.check_values(template, provided_params)
+    return _resolve_parameters(template, provided_params, *args, **kwargs)
+
+
+_validate_template_support, _resolve_parameters = engine.validate_template_support, engine._resolve_parameters
+
+
 def install() -> None:
     handlers._capabilities_enforced = lambda: True
+    for module in (handlers, changesets):
+        module.validate_template_support, module._resolve_parameters = _support, _values
     drift.install()
     for module in (stacks, handlers, changesets):
         if hasattr(module, "_deploy_stack_async"):
@@ -176,6 +213,10 @@ def install() -> None:
             module._delete_stack_async = _delete
     _handlers["AWS::Lambda::Function"].update(create=_function_create, update=_function_update, delete=_function_delete)
     _handlers["AWS::IAM::Role"].update(create=_role_create, update=_role_update)
+    _never_over("AWS::Logs::LogGroup", "LogGroupName", lambda name, _: name in cloudwatch_logs._log_groups)
+    _never_over("AWS::CloudWatch::Alarm", "AlarmName", lambda name, _: name in cloudwatch._alarms)
+    _never_over("AWS::Events::Rule", "Name", lambda name, properties: eventbridge._rule_key(
+        name, provisioners._eb_rule_bus_name(properties)) in eventbridge._rules)
 
 
 _deploy = _slowly(stacks._deploy_stack_async)

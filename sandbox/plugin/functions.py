@@ -24,6 +24,7 @@ log = logging.getLogger("sandbox.functions")
 CALLERS: dict[str, tuple[str, str, Caller]] = {}
 # In a function that finds no way through, time passes; the sandbox only says that it did.
 TIMEOUT_TOLD_AFTER = 0.05
+_INTERFACE_ACTIONS = ("CreateNetworkInterface", "DescribeNetworkInterfaces", "DeleteNetworkInterface")
 
 
 class _Interfaces:
@@ -115,13 +116,13 @@ def invoke(place: Place, function_arn: str, event: dict, secret) -> tuple[bool, 
 
 
 def check_secrets_manager_may_invoke(place: Place, function_arn: str, secret_arn: str) -> None:
+    """Of a function that is not there, AWS says no more than of one that it may not invoke (as recorded of AWS in
+    LocalStack's tests: test_rotate_secret_invalid_lambda_arn)."""
     with request_scope(place.account.number, place.region):
         function, config, _ = lambda_svc._get_base_func_record_for_ref(function_arn)
-    if function is None:
-        raise Fault("ResourceNotFoundException", "Lambda does not exist or could not be accessed")
-    settled = function.get("_policy_settles")
-    allowed = permissions.service_may_invoke(function.get("policy") or {}, "secretsmanager.amazonaws.com",
-                                             place.account.number, secret_arn, config["FunctionArn"])
+    settled = (function or {}).get("_policy_settles")
+    allowed = function is not None and permissions.service_may_invoke(
+        function.get("policy") or {}, "secretsmanager.amazonaws.com", place.account.number, secret_arn, config["FunctionArn"])
     if not allowed or settled is not None and not settled:
         raise Fault("AccessDeniedException", "Secrets Manager cannot invoke the specified Lambda function. Ensure that the "
                     "function policy grants access to the principal secretsmanager.amazonaws.com.")
@@ -182,12 +183,18 @@ def check_configuration(place: Place, data: dict) -> None:
             record = iam._roles.get(role.rsplit("/", 1)[-1])
         if record is None or "lambda.amazonaws.com" not in json.dumps(record.get("AssumeRolePolicyDocument", "")):
             raise Fault("InvalidParameterValueException", "The role defined for the function cannot be assumed by Lambda.")
+    # Those that its refusals are known to name: https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html
+    for action in _INTERFACE_ACTIONS if role and (data.get("VpcConfig") or {}).get("SubnetIds") else ():
+        if not permissions.role_allows(place.account.number, place.region, role.rsplit("/", 1)[-1], f"ec2:{action}"):
+            raise Fault("InvalidParameterValueException", f"The provided execution role does not have permissions to call {action} on EC2")
     try:
         vpcs = {vpc.subnet(place, each)["VpcId"] for each in (data.get("VpcConfig") or {}).get("SubnetIds", [])}
         vpcs |= {place.of(security.Groups).get(each).vpc_id for each in (data.get("VpcConfig") or {}).get("SecurityGroupIds", [])}
     except Fault as fault:
         raise Fault("InvalidParameterValueException", f"Error occurred while DescribeSecurityGroups or DescribeSubnets. "
                     f"EC2 Error Code: {fault.code}. EC2 Error Message: {fault.message}") from fault
+    if bool((data.get("VpcConfig") or {}).get("SubnetIds")) != bool((data.get("VpcConfig") or {}).get("SecurityGroupIds")):
+        raise Fault("InvalidParameterValueException", "SubnetIds and SecurityIds must coexist or be both empty list.")
     if len(vpcs) > 1:
         raise Fault("InvalidParameterValueException", "Security Groups are required to be in the same VPC as the subnets.")
     variables = (data.get("Environment") or {}).get("Variables") or {}

@@ -149,6 +149,12 @@ class Gateway:
 
 
 def _validation_code(service_model, found) -> str:
+    """Services differ in how they call it. CloudWatch Logs' and a runtime's code are as recorded of AWS in LocalStack's
+    snapshots (test_filter_log_events_limit_validation, test_create_lambda_exceptions)."""
+    if service_model.service_name == "logs":
+        return "InvalidParameterException"
+    if service_model.service_name == "lambda" and all("at 'runtime'" in each for each in found):
+        return "InvalidParameterValueException"
     if service_model.metadata["protocol"] in ("json", "rest-json"):
         return "ValidationException"
     if any(each.startswith("Missing required") for each in found):

@@ -52,6 +52,7 @@ def _constraints(shape: Shape, value, path: str):
             yield from _constraints(shape.member, member, f"{path}.{index + 1}.member")
     elif kind == "map":
         for key, member in value.items():
+            yield from _constraints(shape.key, key, f"{path}.key")
             yield from _constraints(shape.value, member, f"{path}.{key}.member")
     size, what = (value, "value") if kind in ("integer", "long", "float", "double") else \
         (len(value), "length") if kind in ("string", "list", "map", "blob") else (None, "")

@@ -49,6 +49,13 @@ def _resource(request: Request) -> tuple[str, dict]:
     return secret.arn, keys
 
 
+def role_allows(account: str, region: str, role: str, action: str) -> bool:
+    """Whether a role may do something that takes no resource."""
+    context = iam_evaluator.EvalContext(f"arn:aws:sts::{account}:assumed-role/{role}/lambda", "AssumedRole", account, action, "*",
+                                        region, service_context={})
+    return iam_evaluator.evaluate(context, iam_evaluator._gather_role_policies(role, account)).decision == "Allow"
+
+
 def service_may_invoke(policy: dict, service: str, account: str, source_arn: str, function_arn: str) -> bool:
     """Whether a function's resource policy lets an AWS service invoke it, for this source."""
     context = iam_evaluator.EvalContext("", "Service", account, "lambda:InvokeFunction", function_arn, "",

@@ -222,12 +222,14 @@ def operation_name(model: ServiceModel | None, method: str, path: str, query: di
     if model.metadata["protocol"] in ("query", "ec2"):
         found = re.search(rb"(?:^|&)Action=(\w+)", body[:100_000])
         return found[1].decode() if found else "?"
-    return _rest_operation(model, method, path, query) or f"{method} {path}"
+    return _rest_operation(model, method, path, query, "x-amz-copy-source" in headers) or f"{method} {path}"
 
 
-def _rest_operation(model: ServiceModel, method: str, path: str, query: dict) -> str | None:
+def _rest_operation(model: ServiceModel, method: str, path: str, query: dict, copies: bool) -> str | None:
     best, rank = None, (-1, -1)
     for name in model.operation_names:
+        if name in ("CopyObject", "UploadPartCopy") and not copies:
+            continue  # but for a header, as PutObject and UploadPart
         http = model.operation_model(name).http
         uri, _, fixed = http["requestUri"].partition("?")
         needed = [part.split("=")[0] for part in fixed.split("&") if part]

@@ -70,6 +70,7 @@ TEMPLATE = {
         "Role": {"Type": "AWS::IAM::Role", "Properties": {
             "AssumeRolePolicyDocument": {"Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]},
             "Policies": [{"PolicyName": "p", "PolicyDocument": {"Statement": [{
+                "Effect": "Allow", "Resource": "*", "Action": "ec2:*NetworkInterface*"}, {
                 "Effect": "Allow", "Resource": "*", "Action": ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue",
                                                                "secretsmanager:PutSecretValue", "secretsmanager:UpdateSecretVersionStage"],
                 "Condition": {"StringEquals": {"secretsmanager:resource/AllowRotationLambdaArn":

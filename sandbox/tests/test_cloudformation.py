@@ -14,7 +14,8 @@ TEMPLATE = {
             "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [
                 {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]},
             "Policies": [{"PolicyName": "p", "PolicyDocument": {"Version": "2012-10-17", "Statement": [
-                {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": "*"}]}}]}},
+                {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": "*"},
+                {"Effect": "Allow", "Action": "ec2:*NetworkInterface*", "Resource": "*"}]}}]}},
         "LogGroup": {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": {"Fn::Join": ["", ["/aws/lambda/", "f"]]}, "RetentionInDays": 30}},
         "Function": {"Type": "AWS::Lambda::Function", "DependsOn": ["LogGroup"], "Properties": {
             "FunctionName": "f", "Runtime": "provided.al2023", "Handler": "bootstrap", "Timeout": 20, "MemorySize": 256, "Architectures": ["x86_64"],
@@ -168,6 +169,10 @@ class Stacks(StackCase):
         self.create()
         self.reached("ROLLBACK_COMPLETE")
         self.assertEqual(self.aws("iam").get_role(RoleName="stack-role")["Role"]["RoleName"], "stack-role")
+        self.aws("logs").create_log_group(logGroupName="/aws/lambda/f")
+        self.create(name="second", template=json.dumps(TEMPLATE).replace("failed-rotations", "others"))
+        self.reached("ROLLBACK_COMPLETE", "second")
+        self.assertEqual([each["logGroupName"] for each in self.aws("logs").describe_log_groups()["logGroups"]], ["/aws/lambda/f"])
 
     def test_deletion_is_real(self):
         self.create()

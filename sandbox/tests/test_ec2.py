@@ -53,6 +53,8 @@ class Groups(Case):
         rule, = made["SecurityGroupRules"]
         self.assertEqual((rule["CidrIpv4"], rule["Description"], rule["Tags"]), ("203.0.113.7/32", "office", [{"Key": "a", "Value": "b"}]))
         self.refused("InvalidPermission.Duplicate", self.allow, group=group, IpRanges=[{"CidrIp": "203.0.113.7/32"}])
+        canonical, = self.allow(other, IpRanges=[{"CidrIp": "10.1.2.3/8"}])["SecurityGroupRules"]
+        self.assertEqual(canonical["CidrIpv4"], "10.0.0.0/8")
         self.allow(group, UserIdGroupPairs=[{"GroupId": other}])
         self.assertEqual(self.rules(group)[1]["ReferencedGroupInfo"]["GroupId"], other)
         self.refused("InvalidPermission.Duplicate", self.allow, group=group, UserIdGroupPairs=[{"GroupId": other}])
@@ -140,7 +142,7 @@ class Endpoints(Case):
         until(lambda: not self.shown(), "gone")
         self.refused("InvalidVpcEndpointId.NotFound", self.shown, VpcEndpointIds=[endpoint])
         failed, = self.ec2.delete_vpc_endpoints(VpcEndpointIds=[endpoint])["Unsuccessful"]
-        self.assertEqual(failed["Error"]["Code"], "InvalidVpcEndpointId.NotFound")
+        self.assertEqual(failed["Error"]["Code"], "InvalidVpcEndpoint.NotFound")
 
     def test_private_dns_is_had_once_and_needs_the_vpc_s(self):
         self.ec2.create_vpc_endpoint(**self.asked)

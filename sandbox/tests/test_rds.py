@@ -166,7 +166,7 @@ class Instances(Case):
         rds = self.aws("rds")
         common = {"DBSubnetGroupName": "MyGroup", "DBSubnetGroupDescription": "x"}
         self.refused("DBSubnetGroupDoesNotCoverEnoughAZs", rds.create_db_subnet_group, SubnetIds=SUBNETS[:1], **common)
-        self.refused("InvalidSubnet", rds.create_db_subnet_group, SubnetIds=["subnet-00000000000000000", SUBNETS[0]], **common)
+        self.refused("InvalidParameterValue", rds.create_db_subnet_group, SubnetIds=["subnet-00000000000000000", SUBNETS[0]], **common)
         made = rds.create_db_subnet_group(SubnetIds=SUBNETS, Tags=[{"Key": "a", "Value": "b"}], **common)["DBSubnetGroup"]
         self.assertEqual((made["DBSubnetGroupName"], made["VpcId"]), ("mygroup", VPC))
         self.refused("DBSubnetGroupAlreadyExists", rds.create_db_subnet_group, SubnetIds=SUBNETS, **common)

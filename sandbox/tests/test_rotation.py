@@ -69,7 +69,7 @@ class Rotation(Case):
         self.secret()
         self.refused("InvalidRequestException", self.rotate)
         nowhere = f"arn:aws:lambda:eu-north-1:{self.account}:function:none"
-        self.refused("ResourceNotFoundException", self.rotate, RotationLambdaARN=nowhere, RotationRules=DAYS)
+        self.refused("AccessDeniedException", self.rotate, RotationLambdaARN=nowhere, RotationRules=DAYS)
         function = self.function("f", NO_DATABASE, permission=False)
         self.refused("AccessDeniedException", self.rotate, RotationLambdaARN=function, RotationRules=DAYS)
         self.aws("lambda").add_permission(FunctionName="f", StatementId="other", Action="lambda:InvokeFunction",
@@ -104,6 +104,8 @@ class Rotation(Case):
         self.refused("ValidationException", self.rotate, RotationLambdaARN=function, RotationRules={"AutomaticallyAfterDays": 0})
         self.rotate(RotationLambdaARN=function, RotationRules={"ScheduleExpression": "cron(0 4 ? * SUN#1 *)", "Duration": "2h"})
         after = until(lambda: "LastRotatedDate" in self.look() and self.look()["NextRotationDate"], "rotated")
+        self.assertEqual(self.look()["RotationRules"]["ScheduleExpression"], "cron(0 4 ? * SUN#1 *)")
+        self.assertIn("AutomaticallyAfterDays", self.look()["RotationRules"])
         self.assertEqual((after.isoweekday(), after.astimezone(None).tzinfo is not None, after.day <= 7), (7, True, True))
 
     def test_a_pending_version_has_no_value_and_blocks_the_next_rotation(self):

@@ -2,7 +2,7 @@ import json
 import time
 import uuid
 
-from .support import Case, until
+from .support import SUBNETS, Case, until
 
 
 def token() -> str:
@@ -154,6 +154,13 @@ class Secrets(Case):
         self.refused("ValidationException", self.create, SecretString="x" * 65537)
         self.refused("ValidationException", self.manager.list_secrets, MaxResults=101)
         self.refused("ValidationException", self.manager.list_secrets, Filters=[{"Key": "colour", "Values": ["red"]}])
+
+    def test_a_look_up_by_tag_finds_what_is_ours(self):
+        arn = self.create(Tags=[{"Key": "team", "Value": "red"}])["ARN"]
+        group = self.aws("rds").create_db_subnet_group(DBSubnetGroupName="g", DBSubnetGroupDescription="x", SubnetIds=SUBNETS,
+                                                       Tags=[{"Key": "team", "Value": "red"}])["DBSubnetGroup"]["DBSubnetGroupArn"]
+        found = self.aws("resourcegroupstaggingapi").get_resources(TagFilters=[{"Key": "team", "Values": ["red"]}])["ResourceTagMappingList"]
+        self.assertEqual({each["ResourceARN"] for each in found}, {arn, group})
 
     def test_random_passwords(self):
         made = self.manager.get_random_password(PasswordLength=40, ExcludeCharacters="abc/@\"'", ExcludePunctuation=True)["RandomPassword"]

@@ -1,5 +1,7 @@
 """VPC endpoints: what they cost in time, and what private DNS forbids."""
 import dataclasses
+import json
+import re
 import time
 
 from ..registry import Request, operations
@@ -8,6 +10,7 @@ from . import groups as security
 from . import vpc
 from .filters import page, passes
 
+_ID = re.compile(r"vpce-[0-9a-f]{8}(?:[0-9a-f]{9})?")
 # Those that a deployment, or a config gone wrong, may ask for; AWS has hundreds.
 _SERVICES = ("secretsmanager", "rds", "lambda", "logs", "sts", "kms", "monitoring", "events", "s3", "ec2", "ssm", "dynamodb")
 
@@ -50,6 +53,8 @@ class Endpoints:
     def get(self, endpoint_id: str) -> Endpoint:
         self.all()
         if endpoint_id not in self._by_id:
+            if not _ID.fullmatch(endpoint_id):
+                raise Fault("InvalidVpcEndpointId.Malformed", f'Invalid id: "{endpoint_id}" (expecting "vpce-...")')
             raise Fault("InvalidVpcEndpointId.NotFound", f"The Vpc Endpoint Id '{endpoint_id}' does not exist")
         return self._by_id[endpoint_id]
 
@@ -108,6 +113,13 @@ def _check_groups(place: Place, vpc_id: str, groups: list[str]) -> None:
             raise Fault("InvalidParameter", f"Security group {each} and VPC {vpc_id} belong to different networks.")
 
 
+def _check_policy(params: dict) -> None:
+    try:
+        json.loads(params.get("PolicyDocument") or "{}")
+    except ValueError as wrong:
+        raise Fault("InvalidPolicyDocument", "The policy document is not valid JSON") from wrong
+
+
 def _create(request: Request) -> dict:
     place, params = request.place, request.params
     endpoints = place.of(Endpoints)
@@ -129,6 +141,7 @@ def _create(request: Request) -> dict:
     groups = params.get("SecurityGroupIds") or ([place.of(security.Groups).default(vpc_id).group_id] if interface else [])
     _check_subnets(place, vpc_id, subnets)
     _check_groups(place, vpc_id, groups)
+    _check_policy(params)
     private_dns = interface and params.get("PrivateDnsEnabled", True)
     if private_dns:
         endpoints.check_private_dns(vpc_id, service)
@@ -165,6 +178,7 @@ def _modify(request: Request) -> dict:
     subnets += [each for each in params.get("AddSubnetIds", []) if each not in subnets]
     _check_groups(place, endpoint.vpc_id, groups)
     _check_subnets(place, endpoint.vpc_id, subnets)
+    _check_policy(params)
     if endpoint.kind == "Interface" and not groups:
         raise Fault("InvalidParameter", "An interface endpoint needs at least one security group.")
     if params.get("PrivateDnsEnabled") and not endpoint.private_dns:
@@ -179,7 +193,8 @@ def _modify(request: Request) -> dict:
 
 
 def _delete(request: Request) -> dict:
-    """Answers 200 even when it deleted none: the failures are in the answer."""
+    """Answers 200 even when it deleted none: the failures are in the answer. What is not there has another code in it
+    than in DescribeVpcEndpoints' error, as Terraform's provider knows them apart too."""
     endpoints, failed = request.place.of(Endpoints), []
     for each in request.params["VpcEndpointIds"]:
         try:
@@ -187,7 +202,8 @@ def _delete(request: Request) -> dict:
             if endpoint.gone is None:
                 endpoint.gone = After(request.place.delay("endpoint_delete"))
         except Fault as fault:
-            failed.append({"ResourceId": each, "Error": {"Code": fault.code, "Message": fault.message}})
+            code = fault.code.replace("EndpointId.NotFound", "Endpoint.NotFound")
+            failed.append({"ResourceId": each, "Error": {"Code": code, "Message": fault.message}})
     return {"Unsuccessful": failed}
 
 

@@ -11,6 +11,10 @@ from .filters import page, passes
 _NUMBERS = {"6": "tcp", "17": "udp", "1": "icmp", "58": "icmpv6", "all": "-1"}
 _TEXT = re.compile(r"[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{0,255}")
 _ID = re.compile(r"sg-[0-9a-f]{8}(?:[0-9a-f]{9})?")
+# For each group, inbound and outbound each: https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html
+RULES_MAX = 60
+# https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html
+TAGS_MAX = 50
 # Each tells what, besides rules of other groups, uses a group: (place, group id) → bool.
 USERS = []
 
@@ -162,7 +166,7 @@ def _asked_rules(groups: Groups, group: Group, params: dict, egress: bool) -> li
         peers += [("PrefixListId", "PrefixListId", peer) for peer in each.get("PrefixListIds", [])]
         peers += [("GroupId", "GroupId", peer) for peer in each.get("UserIdGroupPairs", [])]
         if not peers:
-            raise Fault("InvalidParameterValue", "A rule needs a CIDR, a prefix list or a security group as its peer.")
+            raise Fault("MissingParameter", "Missing source specification: include source security group or CIDR information")
         for kind, key, peer in peers:
             value = peer.get(key)
             if kind == "GroupId":
@@ -172,7 +176,7 @@ def _asked_rules(groups: Groups, group: Group, params: dict, egress: bool) -> li
                     raise Fault("InvalidGroup.NotFound", "You have specified two resources that belong to different networks.")
                 value = other.group_id
             elif kind.startswith("Cidr"):
-                value = _cidr(value)
+                value = _cidr(value, 6 if kind == "CidrIpv6" else 4)
             rules.append(Rule(new_id("sgr"), egress, protocol, low, high, kind, value, _text(peer.get("Description"))))
     return rules
 
@@ -187,15 +191,17 @@ def _ports(permission: dict) -> tuple[str, int, int]:
     low, high = permission.get("FromPort"), permission.get("ToPort")
     if protocol in ("tcp", "udp"):
         if low is None or high is None:
-            raise Fault("MissingParameter", "You must specify both 'fromPort' and 'toPort'.")
+            raise Fault("InvalidParameterValue", "Invalid value for portRange. Must specify both from and to ports with TCP/UDP.")
         if not 0 <= low <= 65535 or not low <= high <= 65535:
             raise Fault("InvalidParameterValue", f"Invalid port range: {low}-{high}.")
     return protocol, -1 if low is None else low, -1 if high is None else high
 
 
-def _cidr(text: str | None) -> str:
+def _cidr(text: str | None, version: int) -> str:
+    """As EC2 keeps it, its host bits cleared: it takes 10.1.2.3/8 for 10.0.0.0/8 (ansible issue 25403)."""
     try:
-        return str(ipaddress.ip_network(text or "", strict=False))
+        read = ipaddress.IPv4Network if version == 4 else ipaddress.IPv6Network
+        return str(read(text or "", strict=False))
     except ValueError as wrong:
         raise Fault("InvalidParameterValue", f"CIDR block {text} is malformed") from wrong
 
@@ -213,9 +219,16 @@ def given_tags(params: dict, kind: str) -> dict[str, str]:
         if each.get("ResourceType") != kind:
             raise Fault("InvalidParameterValue", f"'{each.get('ResourceType')}' is not a valid taggable resource type for this operation.")
         tags |= tag_map(each.get("Tags"))
-    if any(key.lower().startswith("aws:") for key in tags):
-        raise Fault("InvalidParameterValue", "Tag keys starting with 'aws:' are reserved for internal use")
+    check_tags(tags, tags)
     return tags
+
+
+def check_tags(given: dict[str, str], then: dict[str, str]) -> None:
+    """What a request asks for, and what a resource would have after it."""
+    if any(key.lower().startswith("aws:") for key in given):
+        raise Fault("InvalidParameterValue", "Tag keys starting with 'aws:' are reserved for internal use")
+    if len(then) > TAGS_MAX:
+        raise Fault("TagLimitExceeded", f"More than {TAGS_MAX} tags on one resource")
 
 
 # --- operations -----------------------------------------------------------------------------------
@@ -289,12 +302,15 @@ def _authorize(request: Request) -> dict:
     rules = _asked_rules(groups, group, request.params, request.operation.endswith("Egress"))
     if tags and len(rules) > 1:
         raise Fault("InvalidParameterValue", "Tags can be specified for one rule at a time only.")
+    if len({rule.key() for rule in rules}) < len(rules):
+        raise Fault("InvalidParameterValue", "The same permission must not appear multiple times")
     known = {rule.key() for rule in group.rules.values()}
     for rule in rules:
         if rule.key() in known:  # one duplicate, and none of the request's rules is made
             ports = "ALL" if rule.protocol == "-1" else f"{rule.protocol.upper()}, from port: {rule.low}, to port: {rule.high}"
             raise Fault("InvalidPermission.Duplicate", f'the specified rule "peer: {rule.peer}, {ports}, ALLOW" already exists')
-        known.add(rule.key())
+    if sum(rule.egress == rules[0].egress for rule in group.rules.values()) + len(rules) > RULES_MAX:
+        raise Fault("RulesPerSecurityGroupLimitExceeded", "The maximum number of rules per security group has been reached.")
     for rule in rules:
         rule.tags = dict(tags)
         group.rules[rule.rule_id] = rule
@@ -332,7 +348,8 @@ def _modify_rules(request: Request) -> dict:
                      ("PrefixListId", "PrefixListId"), ("GroupId", "ReferencedGroupId")) if key in asked), None)
         if peer is None:
             raise Fault("MissingParameter", "A rule needs a CIDR, a prefix list or a security group as its peer.")
-        value = groups.get(peer[1]).group_id if peer[0] == "GroupId" else _cidr(peer[1]) if peer[0] != "PrefixListId" else peer[1]
+        value = groups.get(peer[1]).group_id if peer[0] == "GroupId" else peer[1] if peer[0] == "PrefixListId" else \
+            _cidr(peer[1], 6 if peer[0] == "CidrIpv6" else 4)
         rule.protocol, rule.low, rule.high, rule.peer_kind, rule.peer = protocol, low, high, peer[0], value
         rule.description = _text(asked.get("Description"))
     return {"Return": True}

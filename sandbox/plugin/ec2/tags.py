@@ -2,7 +2,7 @@
 from ..registry import PASS_ON, Request, operations
 from ..world import Fault, tag_list, tag_map
 from .endpoints import Endpoints
-from .groups import Groups
+from .groups import Groups, check_tags
 
 _OURS = ("sg-", "sgr-", "vpce-")
 
@@ -20,9 +20,9 @@ def _change(request: Request):
     if not any(each.startswith(_OURS) for each in resources):
         return PASS_ON
     changed = tag_map(request.params.get("Tags"))
-    if any(key.lower().startswith("aws:") for key in changed):
-        raise Fault("InvalidParameterValue", "Tag keys starting with 'aws:' are reserved for internal use")
     kept = [_tags(request, each) for each in resources]
+    for tags in kept:
+        check_tags(changed, tags | changed if request.operation == "CreateTags" else {})
     for tags in kept:
         if request.operation == "CreateTags":
             tags.update(changed)

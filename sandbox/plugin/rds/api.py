@@ -2,11 +2,12 @@
 from ..registry import PASS_ON, Request, operations
 from ..secrets.rotation import run_managed
 from ..secrets.store import Secrets
-from ..world import After, Fault, tag_list, tag_map
+from ..world import After, Fault, tag_list
 from ..ec2 import vpc
 from . import versions
-from .create import (CERTIFICATES, check_class, check_groups, check_identifier, check_parameter_group, check_password,
-                     check_storage)
+from . import tags as tagging
+from .create import (CERTIFICATES, check_class, check_groups, check_growth, check_identifier, check_parameter_group,
+                     check_password, check_public, check_storage)
 from .instances import LINGERING_SHARE, Instance, Instances, Snapshot, make_password
 from .pages import page
 from .subnets import SubnetGroups
@@ -101,6 +102,9 @@ def _check_changes(place, instance: Instance, params: dict, changes: dict) -> No
             raise Fault("InvalidParameterCombination", "Requested allocated storage cannot be less than the current allocated storage.")
         if instance.shown["AllocatedStorage"] < size < instance.shown["AllocatedStorage"] * 1.1:
             raise Fault("InvalidParameterCombination", "Allocated storage must be increased by at least 10 percent.")
+    check_growth(changes.get("AllocatedStorage", instance.shown["AllocatedStorage"]), params.get("MaxAllocatedStorage"))
+    if params.get("PubliclyAccessible") and not instance.public:
+        check_public(place, instance.vpc_id)
     if not 0 <= changes.get("BackupRetentionPeriod", 0) <= 35:
         raise Fault("InvalidParameterValue", f"Invalid backup retention period: {changes['BackupRetentionPeriod']}. Must be between 0 and 35.")
     if changes.get("CACertificateIdentifier", CERTIFICATES[0]) not in CERTIFICATES:
@@ -182,8 +186,9 @@ def _create_snapshot(request: Request) -> dict:
     instance = instances.get(params["DBInstanceIdentifier"])
     if instance.status != "available":
         raise Fault("InvalidDBInstanceStateFault", "Database instance is not in available state.")
+    given = tagging.given(params.get("Tags"))
     made = instances.snapshot(instance, identifier)
-    made.tags |= tag_map(params.get("Tags"))
+    made.tags |= given
     return {"DBSnapshot": _shown_snapshot(made)}
 
 
@@ -209,7 +214,9 @@ def _delete_snapshot(request: Request) -> dict:
 # --- tags, versions, certificates -------------------------------------------------------------------
 
 def _tags(request: Request) -> dict[str, str] | None:
-    arn = request.params["ResourceName"]
+    arn, here = request.params["ResourceName"], request.place
+    if not arn.startswith(f"arn:aws:rds:{here.region}:{here.account.number}:"):
+        raise Fault("InvalidParameterValue", f"Invalid resource name: {arn}")
     for kind in (Instances, SubnetGroups):
         found = request.place.of(kind).tags_of(arn)
         if found is not None:
@@ -230,11 +237,9 @@ def _list_tags(request: Request):
 
 
 def _add_tags(request: Request):
-    tags, given = _tags(request), tag_map(request.params["Tags"])
+    tags, given = _tags(request), tagging.given(request.params["Tags"])
     if tags is None:
         return PASS_ON
-    if any(key.lower().startswith("aws:") for key in given):
-        raise Fault("InvalidParameterValue", "Tag keys that begin with aws: are reserved.")
     tags.update(given)
     return {}
 

@@ -8,15 +8,17 @@ from ministack.services import rds as ministack_rds
 from ..ec2 import groups as security
 from ..ec2 import vpc
 from ..registry import Request, operations
-from ..world import Fault, Place, tag_map
-from . import versions
+from ..world import Fault, Place
+from . import tags, versions
 from .instances import Instance, Instances
 from .subnets import SubnetGroup, SubnetGroups
 
 _IDENTIFIER = re.compile(r"[A-Za-z](?:-?[A-Za-z0-9])*")
 _CLASS = re.compile(r"db\.[a-z0-9]+(?:-[a-z0-9]+)*\.[a-z0-9-]+")
 _MASTER = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
-_RESERVED = ("rdsadmin", "rdsrepladmin", "rds_superuser", "rds_password", "rds_iam", "rds_replication", "rds_ad")
+_DATABASE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
+# `admin` is a word that RDS keeps on PostgreSQL only: https://github.com/aws-cloudformation/cfn-lint/pull/4425
+_RESERVED = ("admin", "rdsadmin", "rdsrepladmin", "rds_superuser", "rds_password", "rds_iam", "rds_replication", "rds_ad")
 _STORAGE_MINIMUM = {"gp2": 20, "gp3": 20, "io1": 100, "io2": 100, "standard": 10}
 # One set of these per region; rsa2048 is what a new instance gets.
 CERTIFICATES = ("rds-ca-rsa2048-g1", "rds-ca-rsa4096-g1", "rds-ca-ecc384-g1")
@@ -43,7 +45,7 @@ def check_class(text: str) -> None:
 
 def check_storage(kind: str, size: int) -> None:
     if kind not in _STORAGE_MINIMUM:
-        raise Fault("InvalidParameterValue", f"Invalid storage type: {kind}")
+        raise Fault("StorageTypeNotSupportedFault", f"Invalid storage type: {kind}")
     if not _STORAGE_MINIMUM[kind] <= size <= 65536:
         raise Fault("InvalidParameterCombination", f"Invalid storage size for engine name postgres and storage type {kind}: {size}")
 
@@ -54,17 +56,36 @@ def check_groups(place: Place, groups: list[str], vpc_id: str) -> None:
             group = place.of(security.Groups).get(each)
         except Fault as fault:
             raise Fault("InvalidParameterValue", f"Invalid security group , groupId= {each}, groupName=.") from fault
-        if group.vpc_id != vpc_id:
-            raise Fault("InvalidVPCNetworkStateFault", "The DB instance and EC2 security group are in different VPCs. "
+        if group.vpc_id != vpc_id:  # not the documented InvalidVPCNetworkStateFault: terraform-aws-rds issues 344, 395, 451
+            raise Fault("InvalidParameterCombination", "The DB instance and EC2 security group are in different VPCs. "
                         f"The DB instance is in {vpc_id} and the EC2 security group is in {group.vpc_id}")
 
 
 def check_parameter_group(place: Place, name: str, version: str) -> None:
-    if name == f"default.postgres{version.split('.')[0]}":
-        return
+    wanted = f"postgres{version.split('.')[0]}"
     with request_scope(place.account.number, place.region):
-        if name not in ministack_rds._param_groups:
-            raise Fault("DBParameterGroupNotFoundFault", f"DBParameterGroup not found: {name}")
+        found = ministack_rds._param_groups.get(name)
+    if found is None and name not in [f"default.postgres{major}" for major in versions.OFFERED]:
+        raise Fault("DBParameterGroupNotFoundFault", f"DBParameterGroup not found: {name}")
+    family = found["DBParameterGroupFamily"] if found else name.removeprefix("default.")
+    if family != wanted:
+        raise Fault("InvalidParameterCombination", f"The Parameter Group {name} with DBParameterGroupFamily {family} can't be used "
+                    f"for this instance. Please use a Parameter Group with DBParameterGroupFamily {wanted}")
+
+
+def check_growth(size: int, most: int | None) -> None:
+    if most is not None and most <= size:
+        raise Fault("InvalidParameterCombination", "Max storage size must be greater than storage size")
+
+
+def check_public(place: Place, vpc_id: str) -> None:
+    """https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_VPC.WorkingWithRDSInstanceinaVPC.html"""
+    if not _has_internet_gateway(place, vpc_id):
+        raise Fault("InvalidVPCNetworkStateFault", "Cannot create a publicly accessible DBInstance. The specified VPC has no "
+                    "internet gateway attached. Update the VPC and then try again")
+    if not vpc.dns(place, vpc_id):
+        raise Fault("InvalidVPCNetworkStateFault", "Cannot create a publicly accessible DBInstance. The specified VPC does not "
+                    "support DNS resolution, DNS hostnames, or both. Update the VPC and then try again")
 
 
 def _required(params: dict, *names: str) -> None:
@@ -114,6 +135,14 @@ def _create(request: Request) -> dict:
     version = versions.resolve(params.get("EngineVersion"))
     kind = params.get("StorageType", "gp2")
     check_storage(kind, params["AllocatedStorage"])
+    check_growth(params["AllocatedStorage"], params.get("MaxAllocatedStorage"))
+    # Below 400 GiB, gp3 on PostgreSQL has its baseline and no other:
+    # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Storage.html
+    if kind == "gp3" and params["AllocatedStorage"] < 400 and ("Iops" in params or "StorageThroughput" in params):
+        raise Fault("InvalidParameterCombination", "You can't specify IOPS or storage throughput for engine postgres and a "
+                    "storage size less than 400.")
+    if "DBName" in params and not _DATABASE.fullmatch(params["DBName"]):
+        raise Fault("InvalidParameterValue", "DBName must begin with a letter and contain only alphanumeric characters.")
     port = params.get("Port", 5432)
     if not 1150 <= port <= 65535:
         raise Fault("InvalidParameterValue", f"Invalid port {port}: it must be between 1150 and 65535.")
@@ -126,12 +155,15 @@ def _create(request: Request) -> dict:
     check_groups(place, groups, group.vpc_id)
     parameters = params.get("DBParameterGroupName") or f"default.postgres{version.split('.')[0]}"
     check_parameter_group(place, parameters, version)
+    if params.get("PubliclyAccessible"):
+        check_public(place, group.vpc_id)
+    given = tags.given(params.get("Tags"))
     if instances.exists(identifier):
         raise Fault("DBInstanceAlreadyExistsFault", "DB instance already exists")
     instance = Instance(
         place, identifier, version, port, master, params.get("DBName"), group.vpc_id, group.name, list(group.subnets),
         list(groups), params.get("PubliclyAccessible", _has_internet_gateway(place, group.vpc_id)),
-        _shown_as_asked(place, params, kind, parameters), tag_map(params.get("Tags")))
+        _shown_as_asked(place, params, kind, parameters), given)
     instances.add(instance, None if managed else params["MasterUserPassword"])
     return {"DBInstance": shown(instance)}
 

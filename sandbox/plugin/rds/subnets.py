@@ -1,11 +1,15 @@
 """DB subnet groups."""
 import dataclasses
+import re
 
 from ..ec2 import vpc
 from ..registry import Request, operations
-from ..world import Fault, Place, tag_map
+from ..world import Fault, Place
+from . import tags
 from .instances import Instances
 from .pages import page
+
+_NAME = re.compile(r"[A-Za-z0-9._ -]{1,255}")
 
 
 @dataclasses.dataclass
@@ -51,15 +55,18 @@ class SubnetGroups:
 
 
 def _checked(place: Place, subnets: list[str]) -> str:
-    """The VPC of those subnets."""
+    """The VPC of those subnets. The codes of subnets that are not there, or none, are as others met them
+    (aws-cdk-examples issue 824, terraform-aws-rds issue 326); of several VPCs, as documented."""
+    if not subnets:
+        raise Fault("InvalidSubnet", "Subnet IDs are required.")
     records = []
     for each in subnets:
         try:
             records.append(vpc.subnet(place, each))
         except Fault as fault:
-            raise Fault("InvalidSubnet", f"The subnet ID '{each}' does not exist") from fault
+            raise Fault("InvalidParameterValue", f"Some input subnets in :[{each}] are invalid.") from fault
     if len({record["VpcId"] for record in records}) > 1:
-        raise Fault("InvalidParameterValue", "Some input subnets belong to different VPCs.")
+        raise Fault("InvalidSubnet", "The requested subnets are not all in a common VPC.")
     zones = sorted({record["AvailabilityZone"] for record in records})
     if len(zones) < 2:
         raise Fault("DBSubnetGroupDoesNotCoverEnoughAZs", "The DB subnet group doesn't meet Availability Zone (AZ) coverage "
@@ -70,12 +77,15 @@ def _checked(place: Place, subnets: list[str]) -> str:
 def _create(request: Request) -> dict:
     groups, params = request.place.of(SubnetGroups), request.params
     name = params["DBSubnetGroupName"].lower()
+    if not _NAME.fullmatch(name):
+        raise Fault("InvalidParameterValue", "The parameter DBSubnetGroupName is not valid: it must have up to 255 letters, "
+                    "digits, periods, underscores, spaces and hyphens.")
     if name == "default":
         raise Fault("InvalidParameterValue", "The DB subnet group name 'default' is reserved.")
     if name in groups.by_name:
         raise Fault("DBSubnetGroupAlreadyExistsFault", f"The DB subnet group '{name}' already exists.")
     group = SubnetGroup(request.place, name, params["DBSubnetGroupDescription"], _checked(request.place, params["SubnetIds"]),
-                        list(dict.fromkeys(params["SubnetIds"])), tag_map(params.get("Tags")))
+                        list(dict.fromkeys(params["SubnetIds"])), tags.given(params.get("Tags")))
     groups.by_name[name] = group
     return {"DBSubnetGroup": group.shown()}
 

@@ -1,5 +1,6 @@
 """Secrets Manager's operations, other than those about rotation."""
 import base64
+import json
 import random
 import re
 import string
@@ -10,6 +11,8 @@ from .store import CURRENT, Secret, Secrets
 
 _NAME = re.compile(r"[A-Za-z0-9/_+=.@!-]{1,512}")
 DAY = 86400
+# https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html
+TAGS_MAX = 50
 
 
 def _store(request: Request) -> Secrets:
@@ -21,6 +24,17 @@ def _value(params: dict) -> dict | None:
     if len(given) > 1:
         raise Fault("InvalidParameterException", "You can't specify both a binary secret value and a string secret value in the same secret.")
     return given or None
+
+
+def _tags(params: dict, had: dict[str, str]) -> dict[str, str]:
+    """What a secret's tags become. Which code AWS refuses them with is not documented; this one is what both
+    operations list for a parameter's value."""
+    given = tag_map(params.get("Tags"))
+    if any(key.lower().startswith("aws:") for key in given):
+        raise Fault("InvalidParameterException", "Tag keys that begin with aws: are reserved.")
+    if len(had | given) > TAGS_MAX:
+        raise Fault("InvalidParameterException", f"A secret can have at most {TAGS_MAX} tags.")
+    return had | given
 
 
 def _not_managed(secret: Secret) -> None:
@@ -41,8 +55,7 @@ def _create(request: Request) -> dict:
         if value and version and version.value == value:
             return {"ARN": existing.arn, "Name": name, "VersionId": token}
         raise Fault("ResourceExistsException", f"The operation failed because the secret {name} already exists.")
-    secret = store.add(name, description=params.get("Description"), kms_key=params.get("KmsKeyId"),
-                       tags=tag_map(params.get("Tags")))
+    secret = store.add(name, description=params.get("Description"), kms_key=params.get("KmsKeyId"), tags=_tags(params, {}))
     result = {"ARN": secret.arn, "Name": name}
     if value:
         secret.put(token, value, None, request.place.now())
@@ -173,10 +186,7 @@ def _restore(request: Request) -> dict:
 def _tag(request: Request) -> dict:
     store = _store(request)
     secret = store.get(request.params["SecretId"])
-    tags = tag_map(request.params["Tags"])
-    if any(key.lower().startswith("aws:") for key in tags):
-        raise Fault("InvalidParameterException", "Tag keys that begin with aws: are reserved.")
-    secret.tags.update(tags)
+    secret.tags = _tags(request.params, secret.tags)
     store.touched(secret.name)
     return {}
 
@@ -247,6 +257,10 @@ def _policy(request: Request) -> dict:
     store, params = _store(request), request.params
     secret = store.get(params["SecretId"])
     if request.operation == "PutResourcePolicy":
+        try:
+            json.loads(params["ResourcePolicy"])
+        except ValueError as wrong:
+            raise Fault("MalformedPolicyDocumentException", "This resource policy contains invalid Json") from wrong
         secret.policy = params["ResourcePolicy"]
     elif request.operation == "DeleteResourcePolicy":
         secret.policy = None

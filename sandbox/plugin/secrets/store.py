@@ -60,6 +60,14 @@ class Secret:
         opening = self.due()
         return None if opening is None else Schedule(self.rules).closes(opening)
 
+    def shown_rules(self) -> dict | None:
+        """After a rotation by an expression, AWS tells in days too how far it is to the next ("this value is calculated
+        from the rotation schedule after every successful rotation")."""
+        if not self.rules or self.rotated is None or "ScheduleExpression" not in self.rules:
+            return self.rules
+        days = (Schedule(self.rules).opens(self.rotated) - self.rotated) / 86400
+        return {"AutomaticallyAfterDays": max(1, round(days)), **self.rules}
+
     # --- labels ---
 
     def label(self, label: str, key: str) -> None:
@@ -91,10 +99,10 @@ class Secret:
             raise Fault("InvalidParameterException", f"You can only move staging label {CURRENT} to a different secret version. "
                         "It can't be completely removed.")
         if to:
+            self._check_labels({label})
             self.label(label, to)
         else:
             self.versions[off].labels.discard(label)
-        self._check_labels()
 
     def put(self, token: str, value: dict, labels: list[str] | None, now: float) -> None:
         """Stores a value as version `token`; the same again is no change, another is refused."""
@@ -104,16 +112,15 @@ class Secret:
                 raise Fault("ResourceExistsException", f"You can't use ClientRequestToken {token} because that value is "
                             f"already in use for a version of secret {self.arn}.")
             return
-        # AWS puts AWSCURRENT on the first version, whatever was asked.
-        first = not any(each.value is not None for each in self.versions.values())
+        wanted = list(labels or [CURRENT])
+        if not any(each.value is not None for each in self.versions.values()):
+            wanted.append(CURRENT)  # AWS puts it on the first version, whatever was asked
+        self._check_labels(set(wanted))
         if version is None:
             version = self.versions[token] = Version(now)
         version.value = value
-        for label in (labels or [CURRENT]):
+        for label in wanted:
             self.label(label, token)
-        if first:
-            self.label(CURRENT, token)
-        self._check_labels()
         if CURRENT in version.labels:
             # A value put by hand counts as a rotation for schedules in days.
             if self.rules and "AutomaticallyAfterDays" in self.rules:
@@ -121,8 +128,12 @@ class Secret:
         self.changed = now
         self._prune(now)
 
-    def _check_labels(self) -> None:
-        if sum(len(version.labels) for version in self.versions.values()) > LABELS_MAX:
+    def _check_labels(self, more: set[str]) -> None:
+        """Before anything is changed: whether the secret may carry these labels too."""
+        used = more.union(*(version.labels for version in self.versions.values()))
+        if CURRENT in more and self.at(CURRENT):
+            used.add(PREVIOUS)
+        if len(used) > LABELS_MAX:
             raise Fault("LimitExceededException", f"A secret can have at most {LABELS_MAX} staging labels.")
 
     def _prune(self, now: float) -> None:
@@ -139,7 +150,7 @@ class Secret:
         managed = {"OwningService": self.owner} if self.owner else {}
         return {
             "ARN": self.arn, "Name": self.name, "Description": self.description, "KmsKeyId": self.kms_key,
-            "RotationEnabled": self.rotation_enabled, "RotationLambdaARN": self.function, "RotationRules": self.rules,
+            "RotationEnabled": self.rotation_enabled, "RotationLambdaARN": self.function, "RotationRules": self.shown_rules(),
             "LastRotatedDate": self.rotated, "LastChangedDate": self.changed,
             # Whole days, as AWS has it.
             "LastAccessedDate": None if self.accessed is None else self.accessed // 86400 * 86400,
