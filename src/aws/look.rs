@@ -23,6 +23,8 @@ pub struct SecretLook {
     pub schedule: Option<String>,
     /// As AWS writes it, such as `2h`.
     pub window: Option<String>,
+    /// When it, or a version of it, was last changed, Unix seconds.
+    pub changed: Option<i64>,
     /// Unix seconds.
     pub last_rotated: Option<i64>,
     pub next_rotation: Option<i64>,
@@ -100,6 +102,7 @@ async fn describe_secret(aws: &Aws, name: &str) -> Result<Option<SecretLook>, Aw
         every_days: rules.and_then(|rules| rules.automatically_after_days()),
         schedule: rules.and_then(|rules| rules.schedule_expression()).map(str::to_owned),
         window: rules.and_then(|rules| rules.duration()).map(str::to_owned),
+        changed: answer.last_changed_date().map(|date| date.secs()),
         last_rotated: answer.last_rotated_date().map(|date| date.secs()),
         next_rotation: answer.next_rotation_date().map(|date| date.secs()),
     }))

@@ -8,7 +8,7 @@ use super::secret::{Secret, SecretArn};
 use super::stack::Stack;
 use super::{Live, LiveError};
 use crate::aws::{Aws, Look};
-use crate::execute::Applied;
+use crate::execute::{Applied, Pressed};
 use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown, Val};
 use crate::resource::{Diff, Known, NotProduced, Refusal, Resource, Risk, Settled, Step, Verb};
 use function_contract::{
@@ -297,6 +297,7 @@ impl Live for Login {
     /// Provisioning is one invocation, bounded by the function's own timeout; a cold start in a fresh VPC
     /// attachment adds a minute or two.
     const PATIENCE: Duration = Duration::from_secs(10 * 60);
+    const PRESSED: Pressed = Pressed::Functions;
 
     async fn observe(look: &Look<'_>, wants: &[&Desired]) -> Result<Vec<Seen<Observed>>, LiveError> {
         let mut seen: Vec<Option<Seen<Observed>>> = vec![None; wants.len()];

@@ -1,7 +1,7 @@
 //! The kinds of resources: one file each, and one line in the list below.
 
 use crate::aws::{Aws, AwsError, Look};
-use crate::execute::{Applied, World};
+use crate::execute::{Applied, Pressed, World};
 use crate::model::{Address, Seen, Tags};
 use crate::resource::{Diff, Family, Known, NotProduced, Outputs, Refusal, Resource, Settled, Step};
 use futures_util::future::LocalBoxFuture;
@@ -160,6 +160,10 @@ macro_rules! kinds {
             fn patience(&self, want: &Want) -> Duration {
                 match want { $(Want::$kind(_) => $kind::PATIENCE),+ }
             }
+
+            fn pressed(&self, want: &Want) -> Pressed {
+                match want { $(Want::$kind(_) => $kind::PRESSED),+ }
+            }
         }
     };
 }
@@ -201,6 +205,8 @@ pub use template::Inputs as TemplateInputs;
 pub trait Live: Resource {
     /// How long one may take to arrive or to go before it counts as failed.
     const PATIENCE: Duration;
+    /// What a change of one presses on.
+    const PRESSED: Pressed = Pressed::Api;
 
     /// Looks at all of `wants` with as few calls as AWS allows; answers in their order.
     async fn observe(look: &Look<'_>, wants: &[&Self::Desired]) -> Result<Vec<Seen<Self::Observed>>, LiveError>;

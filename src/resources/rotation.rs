@@ -1,7 +1,7 @@
 //! `rotation`: a secret's schedule, and the proof that it works. Settled means that a rotation has really
 //! run to its end, which the function only lets happen after the new password has logged in.
 
-use super::function_log::last_error;
+use super::function_log::{error_about, errors};
 use super::functions::FunctionNames;
 use super::login::Login;
 use super::secret::Secret;
@@ -238,20 +238,28 @@ impl Live for Rotation {
     const PATIENCE: Duration = Duration::from_secs(10 * 60);
 
     async fn observe(look: &Look<'_>, wants: &[&Desired]) -> Result<Vec<Seen<Observed>>, LiveError> {
-        let looks = wants.iter().map(|want| async {
-            let Some(secret) = look.secret(&want.secret_name).await? else { return Ok(Seen::Absent) };
+        let secrets = wants.iter().map(|want| look.secret(&want.secret_name));
+        let secrets = futures_util::future::try_join_all(secrets).await?;
+        let now = jiff::Timestamp::now().as_second();
+        // One look at the log for all of them, and none while a rotation has only just begun: CloudWatch Logs
+        // answers some five such questions a second in the whole account.
+        let said = match secrets.iter().flatten().any(|secret| secret.pending().is_some() && !is_fresh(secret, now)) {
+            true => errors(look.aws, &wants[0].functions.rotation).await,
+            false => Ok(Vec::new()),
+        };
+        // The log only explains; what the rotation is, is known without it.
+        let said = said.unwrap_or_else(|error| vec![format!("its log cannot be read: {error}")]);
+        let seen = wants.iter().zip(&secrets).map(|(want, secret)| {
+            let Some(secret) = secret else { return Seen::Absent };
             // Somebody else's secret is refused by `secret`; here it counts as none.
             let ours = want.secret_mark.owner(&secret.tags) == Owner::Us;
             if !ours || secret.deleted.is_some() || !secret.rotation_enabled {
-                return Ok(Seen::Absent);
+                return Seen::Absent;
             }
-            let trouble = match secret.pending() {
-                Some(_) => last_error(look.aws, &want.functions.rotation).await?,
-                None => None,
-            };
-            Ok::<_, LiveError>(Seen::Present(observed(&secret, trouble)))
+            let trouble = secret.pending().and_then(|token| error_about(&said, token));
+            Seen::Present(observed(secret, trouble.map(str::to_owned), now))
         });
-        futures_util::future::try_join_all(looks).await
+        Ok(seen.collect())
     }
 
     async fn apply(aws: &Aws, want: &Desired, change: &Change, _known: &Known) -> Result<Applied, LiveError> {
@@ -305,7 +313,16 @@ impl Live for Rotation {
     }
 }
 
-fn observed(secret: &SecretLook, trouble: Option<String>) -> Observed {
+/// A secret that was changed so lately is under way rather than stuck. A clock that is behind AWS's makes
+/// none fresh.
+const FRESH_SECONDS: i64 = 3;
+
+fn is_fresh(secret: &SecretLook, now: i64) -> bool {
+    secret.changed.is_some_and(|changed| (0..FRESH_SECONDS).contains(&(now - changed)))
+}
+
+/// `now` in Unix seconds.
+fn observed(secret: &SecretLook, trouble: Option<String>, now: i64) -> Observed {
     Observed {
         function: secret.rotation_function.clone(),
         rules: Rules {
@@ -321,7 +338,7 @@ fn observed(secret: &SecretLook, trouble: Option<String>) -> Observed {
         next_rotation: secret.next_rotation,
         overdue: secret
             .next_rotation
-            .is_some_and(|next| next + OVERDUE_AFTER_SECONDS < jiff::Timestamp::now().as_second()),
+            .is_some_and(|next| next + OVERDUE_AFTER_SECONDS < now),
     }
 }
 

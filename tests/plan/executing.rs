@@ -2,7 +2,7 @@
 
 use crate::scenario::{SECOND_USER, Scenario, at, change, golden};
 use crate::simulation::{AT_ONCE, Simulation};
-use pgrotate::execute::{ActionError, Event, Limits, Outcome, Report, execute};
+use pgrotate::execute::{ActionError, Event, Limits, Outcome, Pressed, Report, execute};
 use pgrotate::model::Seen;
 use pgrotate::plan::{Goal, Plan};
 use pgrotate::render::{ReportDocument, human};
@@ -213,7 +213,22 @@ async fn changes_are_bounded() {
         let (_stop, stopped) = watch::channel(false);
         let report = execute(&plan, &world, Limits { mutating: limit, ..AT_ONCE }, stopped, |_, _| {}).await;
         assert!(report.all_done(), "{}", told(&plan, &report));
-        assert_eq!(world.busiest(), limit);
+        assert_eq!(world.busiest(Pressed::Api), limit);
+    }
+}
+
+/// What our functions do has a limit of its own.
+#[tokio::test]
+async fn invocations_are_bounded() {
+    let user = |n| format!("\n[[user]]\nlogin = \"user{n}\"\nsecret = \"user{n}_secret\"\n");
+    let many = Scenario::article().and(&(1..=5).map(user).collect::<String>());
+    let plan = many.plan(Goal::Converge, &many.nothing()).unwrap();
+    for invoking in [1, 3] {
+        let world = Simulation::new(many.nothing());
+        let (_stop, stopped) = watch::channel(false);
+        let report = execute(&plan, &world, Limits { mutating: 2, invoking, ..AT_ONCE }, stopped, |_, _| {}).await;
+        assert!(report.all_done(), "{}", told(&plan, &report));
+        assert_eq!((world.busiest(Pressed::Api), world.busiest(Pressed::Functions)), (2, invoking));
     }
 }
 
