@@ -58,6 +58,8 @@ pub struct Observed {
     pub role: RoleFacts,
     /// Whether there is a clone that may log in.
     pub clone_can_login: bool,
+    /// Whether there is a clone of ours that may not: what AWSPREVIOUS or AWSCURRENT holds of it is dead.
+    pub clone_kept_out: bool,
     /// What came of logging in with AWSCURRENT; None where no version carries it.
     pub current: Option<LoginAttempt>,
     /// The user name that AWSCURRENT holds.
@@ -183,7 +185,7 @@ impl Resource for Login {
     fn same(one: &Observed, other: &Observed) -> bool {
         // A rotation in between changes which of the two users is current.
         let without_turns =
-            |live: &Observed| Observed { current_user: None, clone_can_login: false, ..live.clone() };
+            |live: &Observed| Observed { current_user: None, clone_can_login: false, clone_kept_out: false, ..live.clone() };
         without_turns(one) == without_turns(other)
     }
 
@@ -201,6 +203,7 @@ impl Resource for Login {
                 settings: want.attributes.settings.clone(),
             },
             clone_can_login: want.strategy == Strategy::AlternatingUsers,
+            clone_kept_out: false,
             current: Some(LoginAttempt::Succeeded),
             current_user: Some(want.login.clone()),
             missing_keys: Vec::new(),
@@ -228,6 +231,9 @@ fn lacks(want: &Desired, live: &Observed) -> Result<Option<String>, Refusal> {
     }
     if !role.can_login {
         return Ok(Some("the role may not log in (NOLOGIN)".to_owned()));
+    }
+    if live.clone_kept_out && want.strategy == Strategy::AlternatingUsers {
+        return Ok(Some("its clone may not log in (NOLOGIN)".to_owned()));
     }
     match want.duty {
         Duty::Admin if !role.create_role => return Ok(Some("the role lacks CREATEROLE".to_owned())),
@@ -332,7 +338,7 @@ impl Live for Login {
             match answer {
                 Ok(Some(report)) => {
                     for (at, facts) in asked.into_iter().zip(report.logins) {
-                        seen[at] = Some(observed(facts));
+                        seen[at] = Some(observed(wants[at], facts));
                     }
                 }
                 Ok(None) => {
@@ -393,17 +399,24 @@ async fn provision(aws: &Aws, want: &Desired, request: &ProvisioningRequest) -> 
     }
 }
 
-fn observed(facts: LoginFacts) -> Seen<Observed> {
+fn observed(want: &Desired, facts: LoginFacts) -> Seen<Observed> {
     let role = match facts.role {
         Fact::Known(Some(role)) => role,
         Fact::Known(None) => return Seen::Absent,
         Fact::Unknown(why) => return Seen::Unobservable(why),
     };
     let current = facts.versions.into_iter().find(|version| version.labels.iter().any(|label| label == "AWSCURRENT"));
-    let clone_can_login = matches!(&facts.clone, Fact::Known(Some(clone)) if clone.can_login);
+    let clone = match &facts.clone {
+        Fact::Known(clone) => clone.as_ref(),
+        Fact::Unknown(_) => None,
+    };
+    let clone_can_login = clone.is_some_and(|clone| clone.can_login);
+    let clone_kept_out =
+        clone.is_some_and(|clone| !clone.can_login && want.comment().marks(clone.comment.as_deref()));
     Seen::Present(Observed {
         role,
         clone_can_login,
+        clone_kept_out,
         current_user: current.as_ref().and_then(|version| version.username.clone()),
         missing_keys: current.as_ref().map(|version| version.missing_keys.clone()).unwrap_or_default(),
         says: current.as_ref().filter(|version| version.username.is_some()).map(|version| Says {

@@ -383,7 +383,8 @@ impl Live for Stack {
                     // A rolled-back stack keeps its events, which say what failed.
                     .on_failure(OnFailure::Rollback)
                     .client_request_token(uuid::Uuid::new_v4().to_string());
-                absent(request.send().await.map_err(|error| create.failed(error)), &["AlreadyExistsException"])?;
+                let answer = request.send().await.map_err(|error| create.failed(error));
+                absent(answer, &["AlreadyExistsException", TOKEN_USED])?;
             }
             Change::Update(values) => {
                 let update = call("cloudformation", "UpdateStack");
@@ -439,11 +440,15 @@ impl Live for Stack {
     }
 }
 
+/// The token is each call's own: where it was used already, the answer was lost and the SDK has asked again.
+const TOKEN_USED: &str = "TokenAlreadyExistsException";
+
 /// CloudFormation refuses an update of a stack that is changing with the same code as any bad request; the
 /// stack's state tells which it was.
 async fn updated<T>(aws: &Aws, want: &Desired, answer: Result<T, AwsError>) -> Result<Applied, LiveError> {
     match answer {
         Ok(_) => Ok(Applied::Accepted),
+        Err(error) if error.is(&[TOKEN_USED]) => Ok(Applied::Accepted),
         Err(error) if error.is(&["ValidationError"]) => match observe(aws, want).await? {
             Seen::Present(live) if live.status.ends_with("_IN_PROGRESS") => {
                 Ok(Applied::NotYet { saying: format!("the stack is {}", live.status) })

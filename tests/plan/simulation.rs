@@ -13,7 +13,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Polling as fast as the simulation answers.
-pub const AT_ONCE: Limits = Limits { mutating: 8, invoking: 8, poll: (Duration::from_micros(50), Duration::from_micros(50)) };
+pub const AT_ONCE: Limits =
+    Limits { mutating: 8, invoking: 8, poll: (Duration::from_micros(50), Duration::from_micros(50)) };
 
 #[derive(Debug, thiserror::Error)]
 pub enum SimulationError {

@@ -4,5 +4,9 @@
 mod again;
 mod article;
 mod changes;
+mod drifting;
+mod faltering;
+mod logins;
+mod rotations;
 mod stopping;
 mod support;
