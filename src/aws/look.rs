@@ -5,7 +5,7 @@ use super::{Aws, AwsError, absent, call};
 use crate::model::Tags;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 
 /// A secret's metadata; its values are never read.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,6 +45,9 @@ impl SecretLook {
 /// What one answer of DescribeDBInstances holds of an instance.
 pub type InstanceLook = aws_sdk_rds::types::DbInstance;
 
+/// What one answer of DescribeStacks holds of a stack.
+pub type StackLook = aws_sdk_cloudformation::types::Stack;
+
 type Once<T> = Arc<OnceCell<T>>;
 
 /// One look at AWS. Make a new one for every observation.
@@ -52,22 +55,44 @@ pub struct Look<'a> {
     pub aws: &'a Aws,
     secrets: Mutex<HashMap<String, Once<Option<SecretLook>>>>,
     instances: Mutex<HashMap<String, Once<Option<InstanceLook>>>>,
+    stacks: Mutex<HashMap<String, Once<Option<StackLook>>>>,
+    describing: Semaphore,
 }
+
+/// Secrets described at once. Secrets Manager answers thousands a second; more connections would be opened for
+/// one question each.
+const DESCRIBING: usize = 16;
 
 impl<'a> Look<'a> {
     pub fn new(aws: &'a Aws) -> Self {
-        Self { aws, secrets: Mutex::default(), instances: Mutex::default() }
+        Self {
+            aws,
+            secrets: Mutex::default(),
+            instances: Mutex::default(),
+            stacks: Mutex::default(),
+            describing: Semaphore::new(DESCRIBING),
+        }
     }
 
     /// A secret by name, pending deletion or not.
     pub async fn secret(&self, name: &str) -> Result<Option<SecretLook>, AwsError> {
         let cell = once(&self.secrets, name);
-        cell.get_or_try_init(|| describe_secret(self.aws, name)).await.cloned()
+        let describe = async || {
+            let _turn = self.describing.acquire().await;
+            describe_secret(self.aws, name).await
+        };
+        cell.get_or_try_init(describe).await.cloned()
     }
 
     pub async fn instance(&self, identifier: &str) -> Result<Option<InstanceLook>, AwsError> {
         let cell = once(&self.instances, identifier);
         cell.get_or_try_init(|| describe_instance(self.aws, identifier)).await.cloned()
+    }
+
+    /// A stack by name; one that is deleted is none.
+    pub async fn stack(&self, name: &str) -> Result<Option<StackLook>, AwsError> {
+        let cell = once(&self.stacks, name);
+        cell.get_or_try_init(|| describe_stack(self.aws, name)).await.cloned()
     }
 }
 
@@ -122,4 +147,17 @@ async fn describe_instance(aws: &Aws, identifier: &str) -> Result<Option<Instanc
         return Ok(None);
     };
     Ok(answer.db_instances().first().cloned())
+}
+
+async fn describe_stack(aws: &Aws, name: &str) -> Result<Option<StackLook>, AwsError> {
+    let describe = call("cloudformation", "DescribeStacks");
+    let answer =
+        aws.cloudformation.describe_stacks().stack_name(name).send().await.map_err(|error| describe.failed(error));
+    // CloudFormation says ValidationError of a stack that does not exist. The request holds only a name
+    // that the config has checked, so nothing else in it can be invalid.
+    let Some(answer) = absent(answer, &["ValidationError"])? else { return Ok(None) };
+    let Some(stack) = answer.stacks().first() else { return Ok(None) };
+    let status = describe.expect(stack.stack_status(), "StackStatus")?;
+    // A deleted stack is still found by its id, never by name, except in the moment of deletion.
+    Ok((status.as_str() != "DELETE_COMPLETE").then(|| stack.clone()))
 }

@@ -5,7 +5,7 @@
 use super::db_instance::{DbInstance, Server};
 use super::functions::{FunctionNames, invoke};
 use super::secret::{Secret, SecretArn};
-use super::stack::Stack;
+use super::stack::{self, Stack};
 use super::{Live, LiveError};
 use crate::aws::{Aws, Look};
 use crate::execute::{Applied, Pressed};
@@ -16,6 +16,7 @@ use function_contract::{
     ProvisioningRequest, RoleAttributes, RoleComment, RoleFacts, Server as ContractServer, Strategy, same_setting,
     setting,
 };
+use futures_util::StreamExt;
 use std::time::Duration;
 
 #[derive(Debug, Clone)]
@@ -307,7 +308,9 @@ impl Live for Login {
 
     async fn observe(look: &Look<'_>, wants: &[&Desired]) -> Result<Vec<Seen<Observed>>, LiveError> {
         let mut seen: Vec<Option<Seen<Observed>>> = vec![None; wants.len()];
-        let (mut asked, mut request) = (Vec::new(), Vec::new());
+        // All at once; below each is there already.
+        futures_util::future::try_join_all(wants.iter().map(|want| look.secret(&want.secret_name))).await?;
+        let mut asked = Vec::new();
         for (at, want) in wants.iter().enumerate() {
             // No instance: certainly no role in it. No secret: whether a role exists cannot be told, since
             // inspection logs in with what secrets hold.
@@ -324,35 +327,25 @@ impl Live for Login {
                         seen[at] = Some(Seen::Unobservable("its secret is not this deployment's".to_owned()));
                     }
                     Some(secret) => {
-                        request.push(InspectLogin { login: want.login.clone(), secret_arn: secret.arn });
-                        asked.push(at);
+                        asked.push((at, InspectLogin { login: want.login.clone(), secret_arn: secret.arn }));
                     }
                 }
             }
         }
-        if let Some(&first) = asked.first() {
-            let function = &wants[first].functions.inspection;
-            let answer: Result<Option<InspectionReport>, LiveError> =
-                invoke(look.aws, function, &InspectionRequest { logins: request }).await;
-            let unobservable = |why: String| Some(Seen::Unobservable(why));
-            match answer {
-                Ok(Some(report)) => {
-                    for (at, facts) in asked.into_iter().zip(report.logins) {
-                        seen[at] = Some(observed(wants[at], facts));
+        if let Some(&(first, _)) = asked.first() {
+            // Only what we made is told of our secrets, and believed.
+            if let Some(why) = stranger(look, wants[first]).await? {
+                for (at, _) in asked {
+                    seen[at] = Some(Seen::Unobservable(why.clone()));
+                }
+            } else {
+                let inspections = asked.chunks(TOGETHER).map(|some| inspect(look.aws, wants, some));
+                let mut inspections = futures_util::stream::iter(inspections).buffered(INSPECTIONS);
+                while let Some(found) = inspections.next().await {
+                    for (at, found) in found? {
+                        seen[at] = Some(found);
                     }
                 }
-                Ok(None) => {
-                    for at in asked {
-                        seen[at] = unobservable("the inspection function does not exist yet".to_owned());
-                    }
-                }
-                // It ran and could not look: a fact about this login, not a failure of the plan.
-                Err(LiveError::Function(error)) => {
-                    for at in asked {
-                        seen[at] = unobservable(error.to_string());
-                    }
-                }
-                Err(error) => return Err(error),
             }
         }
         let missing = || Seen::Unobservable("the inspection function did not report on it".to_owned());
@@ -384,6 +377,44 @@ impl Live for Login {
         });
         provision(aws, want, &request).await
     }
+}
+
+/// Logins in one inspection. Each takes some two attempts to log in, a tenth of a second with the share of a
+/// processor that Lambda gives with our memory: far from the function's minute.
+const TOGETHER: usize = 50;
+/// Inspections at once: they share Lambda's concurrency, and the instance's connections, with rotations.
+const INSPECTIONS: usize = 4;
+
+/// Asks the inspection function about some of `wants`, each by its place there.
+async fn inspect(
+    aws: &Aws,
+    wants: &[&Desired],
+    some: &[(usize, InspectLogin)],
+) -> Result<Vec<(usize, Seen<Observed>)>, LiveError> {
+    let function = &wants[some[0].0].functions.inspection;
+    let request = InspectionRequest { logins: some.iter().map(|(_, login)| login.clone()).collect() };
+    let why = match invoke::<_, InspectionReport>(aws, function, &request).await {
+        Ok(Some(report)) => {
+            let found = some.iter().zip(report.logins).map(|((at, _), facts)| (*at, observed(wants[*at], facts)));
+            return Ok(found.collect());
+        }
+        Ok(None) => "the inspection function does not exist yet".to_owned(),
+        // It ran and could not look: a fact about these logins, not a failure of the plan.
+        Err(LiveError::Function(error)) => error.to_string(),
+        Err(error) => return Err(error),
+    };
+    Ok(some.iter().map(|(at, _)| (*at, Seen::Unobservable(why.clone()))).collect())
+}
+
+/// Why the functions are not to be invoked; None where they are ours.
+async fn stranger(look: &Look<'_>, want: &Desired) -> Result<Option<String>, LiveError> {
+    let stack = want.stack.address();
+    let mark = Mark { deployment: want.mark.deployment.clone(), address: stack.clone() };
+    Ok(match stack::ownership(look, &stack.name, &mark).await? {
+        Some(Owner::Us) => None,
+        None => Some("the inspection function does not exist yet".to_owned()),
+        Some(_) => Some(format!("the stack `{}` is not this deployment's, nor are its functions", stack.name)),
+    })
 }
 
 async fn provision(aws: &Aws, want: &Desired, request: &ProvisioningRequest) -> Result<Applied, LiveError> {

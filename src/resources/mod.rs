@@ -2,10 +2,13 @@
 
 use crate::aws::{Aws, AwsError, Look};
 use crate::execute::{Applied, Pressed, World};
-use crate::model::{Address, Seen, Tags};
+use crate::model::{Address, Kind, Seen, Tags};
 use crate::resource::{Diff, Family, Known, NotProduced, Outputs, Refusal, Resource, Settled, Step};
 use futures_util::future::LocalBoxFuture;
+use rounds::Rounds;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// Writes the enums over all kinds, so that a new kind is one line above and one file, and nowhere a
@@ -131,20 +134,14 @@ macro_rules! kinds {
             Ok(futures_util::future::try_join_all(kinds).await?.into_iter().flatten().collect())
         }
 
-        impl World<Kinds> for Aws {
+        impl World<Kinds> for Cloud<'_> {
             type Error = LiveError;
 
             async fn observe(&self, want: &Want, _known: &Known) -> Result<Seen<AnyLive>, LiveError> {
-                let look = Look::new(self);
-                match want {
-                    $(Want::$kind(want) => {
-                        let mut seen = $kind::observe(&look, &[want]).await?;
-                        match seen.pop() {
-                            Some(seen) => Ok(seen.map(AnyLive::$kind)),
-                            None => unreachable!("one was asked for"),
-                        }
-                    })+
-                }
+                let rounds = match want {
+                    $(Want::$kind(_) => self.rounds($kind::KIND)),+
+                };
+                rounds.ask(want.clone(), async |wants: &[Want]| together(self.aws, wants).await).await
             }
 
             async fn apply(
@@ -152,7 +149,7 @@ macro_rules! kinds {
             ) -> Result<Applied, LiveError> {
                 match (want, change) {
                     $((Want::$kind(want), AnyChange::$kind(change)) =>
-                        $kind::apply(self, want, change, known).await,)+
+                        $kind::apply(self.aws, want, change, known).await,)+
                     _ => unreachable!("{} is given another kind's change", Kinds::address(want)),
                 }
             }
@@ -196,9 +193,47 @@ kinds! {
 pub mod function_log;
 mod functions;
 mod postgres_version;
+mod rounds;
 mod template;
 pub use functions::{FunctionError, FunctionNames};
 pub use template::Inputs as TemplateInputs;
+
+type Sight = Result<Seen<AnyLive>, LiveError>;
+
+/// AWS while a plan is carried out.
+pub struct Cloud<'a> {
+    aws: &'a Aws,
+    rounds: RefCell<BTreeMap<Kind, Rc<Rounds<Want, Sight>>>>,
+}
+
+impl<'a> Cloud<'a> {
+    pub fn new(aws: &'a Aws) -> Self {
+        Self { aws, rounds: RefCell::default() }
+    }
+
+    fn rounds(&self, kind: Kind) -> Rc<Rounds<Want, Sight>> {
+        self.rounds.borrow_mut().entry(kind).or_default().clone()
+    }
+}
+
+/// Looks at some of one kind. Where that fails, at each alone: what one of them has is no other's failure.
+async fn together(aws: &Aws, wants: &[Want]) -> Vec<Sight> {
+    let missing = |want: &Want| Seen::Unobservable(format!("{} was not looked at", Kinds::address(want)));
+    match observe(aws, wants).await {
+        Ok(mut seen) => {
+            wants.iter().map(|want| Ok(seen.remove(&Kinds::address(want)).unwrap_or_else(|| missing(want)))).collect()
+        }
+        Err(error) if wants.len() == 1 => vec![Err(error)],
+        Err(_) => {
+            let mut all = Vec::with_capacity(wants.len());
+            for want in wants {
+                let seen = observe(aws, std::slice::from_ref(want)).await;
+                all.push(seen.map(|mut seen| seen.remove(&Kinds::address(want)).unwrap_or_else(|| missing(want))));
+            }
+            all
+        }
+    }
+}
 
 /// The live half of a kind. Its futures never leave the thread they are made on.
 #[allow(async_fn_in_trait, reason = "used only by the kinds of this crate, on one thread")]

@@ -9,7 +9,7 @@ use super::secret::{Secret, SecretArn};
 use super::security_group::{GroupId, SecurityGroup};
 use super::template::{self, Inputs};
 use super::{Live, LiveError, missing_tags};
-use crate::aws::{Aws, AwsError, Look, absent, call};
+use crate::aws::{Aws, AwsError, Look, StackLook, absent, call};
 use crate::execute::Applied;
 use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown, Tags, Val};
 use crate::resource::{AWAIT, Diff, Known, NotProduced, Refusal, Resource, Risk, Settled, Step, Verb, require_ours, unobservable};
@@ -363,7 +363,7 @@ impl Live for Stack {
     async fn observe(look: &Look<'_>, wants: &[&Desired]) -> Result<Vec<Seen<Observed>>, LiveError> {
         let mut seen = Vec::with_capacity(wants.len());
         for want in wants {
-            seen.push(observe(look.aws, want).await?);
+            seen.push(observe(look, want).await?);
         }
         Ok(seen)
     }
@@ -449,7 +449,7 @@ async fn updated<T>(aws: &Aws, want: &Desired, answer: Result<T, AwsError>) -> R
     match answer {
         Ok(_) => Ok(Applied::Accepted),
         Err(error) if error.is(&[TOKEN_USED]) => Ok(Applied::Accepted),
-        Err(error) if error.is(&["ValidationError"]) => match observe(aws, want).await? {
+        Err(error) if error.is(&["ValidationError"]) => match observe(&Look::new(aws), want).await? {
             Seen::Present(live) if live.status.ends_with("_IN_PROGRESS") => {
                 Ok(Applied::NotYet { saying: format!("the stack is {}", live.status) })
             }
@@ -488,20 +488,20 @@ fn instance_parameters(instance: &Instance, known: &Known) -> Result<Vec<Paramet
     ])
 }
 
-async fn observe(aws: &Aws, want: &Desired) -> Result<Seen<Observed>, LiveError> {
-    let name = want.name.as_str();
-    let describe = call("cloudformation", "DescribeStacks");
-    let answer =
-        aws.cloudformation.describe_stacks().stack_name(name).send().await.map_err(|error| describe.failed(error));
-    // CloudFormation says ValidationError of a stack that does not exist. The request holds only a name
-    // that the config has checked, so nothing else in it can be invalid.
-    let Some(answer) = absent(answer, &["ValidationError"])? else { return Ok(Seen::Absent) };
-    let Some(stack) = answer.stacks().first() else { return Ok(Seen::Absent) };
-    let status = describe.expect(stack.stack_status(), "StackStatus")?.as_str().to_owned();
-    // A deleted stack is still found by its id, never by name, except in the moment of deletion.
-    if status == "DELETE_COMPLETE" {
-        return Ok(Seen::Absent);
-    }
+/// Whether the functions of `name` are `mark`'s: they belong to its stack. None where there is no stack.
+pub(super) async fn ownership(look: &Look<'_>, name: &str, mark: &Mark) -> Result<Option<Owner>, LiveError> {
+    Ok(look.stack(name).await?.map(|stack| mark.owner(&read_tags(&stack))))
+}
+
+fn read_tags(stack: &StackLook) -> Tags {
+    let tags = stack.tags().iter();
+    tags.filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()))).collect()
+}
+
+async fn observe(look: &Look<'_>, want: &Desired) -> Result<Seen<Observed>, LiveError> {
+    let (aws, name) = (look.aws, want.name.as_str());
+    let Some(stack) = look.stack(name).await? else { return Ok(Seen::Absent) };
+    let status = stack.stack_status().map(|status| status.as_str().to_owned()).unwrap_or_default();
     let get = call("cloudformation", "GetTemplate");
     let answer = aws.cloudformation.get_template().stack_name(name).send().await.map_err(|error| get.failed(error));
     let body = absent(answer, &["ValidationError"])?.and_then(|answer| answer.template_body).unwrap_or_default();
@@ -522,10 +522,6 @@ async fn observe(aws: &Aws, want: &Desired) -> Result<Seen<Observed>, LiveError>
                 Some((parameter.parameter_key()?.to_owned(), value.to_owned()))
             })
             .collect(),
-        tags: stack
-            .tags()
-            .iter()
-            .filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned())))
-            .collect(),
+        tags: read_tags(&stack),
     }))
 }
