@@ -195,6 +195,25 @@ fn functions_and_secrets() {
     assert_eq!(account.call("lambda", "get_function_configuration", function.clone())["CodeSha256"], code);
     account.rotate(&at.config, "test_user1").exits(0);
 
+    // Functions that are no longer ours are refused, and not asked anything.
+    let tagged = |deployment: &str| {
+        account.shell(&format!(
+            "aws cloudformation update-stack --stack-name pgpasslambda-stack --use-previous-template \
+             --capabilities CAPABILITY_IAM --tags Key=pgrotate:deployment,Value={deployment} \
+             Key=pgrotate:address,Value=stack.pgpasslambda-stack --parameters $(aws cloudformation describe-stacks \
+             --stack-name pgpasslambda-stack --output text \
+             --query 'join(`\" \"`, Stacks[0].Parameters[].join(``, [`ParameterKey=`, ParameterKey, `,UsePreviousValue=true`]))' \
+             | tr -d '\"') && aws cloudformation wait stack-update-complete --stack-name pgpasslambda-stack"
+        ));
+    };
+    tagged("another");
+    let before = account.requests().len();
+    account.pgrotate(&["drift", crate::support::path(&at.config)]).exits(4);
+    let asked = account.requests().split_off(before);
+    assert!(!asked.iter().any(|(_, what)| what == "lambda.Invoke"), "{asked:?}");
+    tagged("article");
+    at.finds(&at.config, &[], &[]);
+
     // A function deleted behind its stack, which is made anew: no update would bring it back.
     at.by_hand("lambda", "delete_function", function);
     at.mends(&[stack], &["pgpasslambda was deleted behind the stack"]);

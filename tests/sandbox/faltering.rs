@@ -18,6 +18,8 @@ fn of_aws() {
         account.fault(&[request, "RequestLimitExceeded"]);
     }
     account.fault(&["cloudformation.UpdateStack", "Throttling"]);
+    account.fault(&["sts.GetCallerIdentity", "Throttling"]);
+    account.fault(&["sts.GetCallerIdentity", "cut"]);
     for request in [
         "ec2.CreateSecurityGroup",
         "ec2.AuthorizeSecurityGroupIngress",
@@ -63,28 +65,36 @@ fn of_the_function() {
     let account = Account::new();
     account.delays("none,rotation_retry=1");
     let (config, _) = account.converges(&format!("{ARTICLE}{SINGLE}"));
-    for (request, when) in [
-        ("secretsmanager.PutSecretValue", "--after"),
-        // Of the last step, when the new password is the database's already.
-        ("secretsmanager.UpdateSecretVersionStage", "--skip=0"),
-        ("secretsmanager.UpdateSecretVersionStage", "--after"),
+    // What the function has asked for last, the request with which it dies, and whether it is still carried out.
+    let (put, label) = ("secretsmanager.PutSecretValue", "secretsmanager.UpdateSecretVersionStage");
+    for (user, request, which) in [
+        ("test_user1", put, &["--after"][..]),
+        // The new password is set, and is made current in the next moment; has been.
+        ("test_user1", label, &[]),
+        ("test_user1", label, &["--after"]),
+        ("reporting", put, &["--after"]),
+        // Of a single user a label says first which password is about to be set.
+        ("reporting", label, &["--after"]),
+        // It is set, and not yet current: AWSCURRENT does not log in, and what it will be does.
+        ("reporting", label, &["--skip", "1"]),
+        ("reporting", label, &["--skip", "1", "--after"]),
     ] {
-        for user in ["test_user1", "reporting"] {
-            let name = format!("{user}_secret");
-            account.fault(&[request, "kill", "--function", "pgpasslambda", when]);
-            account.pgrotate(&["rotate", path(&config), user]).exits(0);
-            until("the function is killed", || account.fault(&[]).trim().is_empty().then_some(()));
-            if user == "test_user1" {
-                assert!(account.login(&name, "AWSCURRENT").starts_with(user), "{request} {when}");
-            }
-            until("Secrets Manager has tried again", || pending(&account, &name).is_none().then_some(()));
-            assert!(account.login(&name, "AWSCURRENT").starts_with(user), "{request} {when}");
-        }
-        account.is_empty(&config);
-        for user in ["test_user1", "reporting"] {
-            account.rotate(&config, user).exits(0);
-        }
+        let (secret, moment) = (format!("{user}_secret"), format!("{user}: {request} {which:?}"));
+        account.fault(&[&[request, "kill", "--function", "pgpasslambda"], which].concat());
+        account.pgrotate(&["rotate", path(&config), user]).exits(0);
+        until("the function is killed", || account.fault(&[]).trim().is_empty().then_some(()));
+        // In this order: a rotation that ends in between makes the one the other.
+        let alternates = user == "test_user1";
+        assert!(
+            !alternates && account.logs_in(&secret, "AWSPENDING") || account.logs_in(&secret, "AWSCURRENT"),
+            "{moment}"
+        );
+        until("Secrets Manager has tried again", || pending(&account, &secret).is_none().then_some(()));
+        assert!(account.login(&secret, "AWSCURRENT").starts_with(user), "{moment}");
+        account.rotate(&config, user).exits(0);
+        assert!(account.login(&secret, "AWSCURRENT").starts_with(user), "{moment}");
     }
+    account.is_empty(&config);
     assert!(account.drift(&config).is_empty());
 }
 

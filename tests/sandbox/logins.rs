@@ -113,14 +113,16 @@ fn changed_in_the_file_and_by_hand() {
     };
     let declared = vec![vec![json!(true), json!(20), json!(true), json!(true), json!(true)]];
     assert_eq!(role("test_user1"), declared);
-    // The clone gets them with its next turns.
-    account.rotate(&config, "test_user1").exits(0);
-    account.rotate(&config, "test_user1").exits(0);
+    // The clone gets them with its next turn; then it is the other's.
+    for _ in 0..3 {
+        account.rotate(&config, "test_user1").exits(0);
+    }
+    assert_eq!(account.login("test_user1_secret", "AWSCURRENT"), "test_user1");
     assert_eq!(role("test_user1_clone"), declared);
 
     for (sql, fact) in [
         ("alter role test_user1 nologin", "NOLOGIN"),
-        ("alter role test_user1_clone nologin", "clone"),
+        ("alter role test_user1_clone nologin", "its clone"),
         ("revoke app_rw from test_user1", "app_rw"),
         ("alter role test_user1 set statement_timeout = '5s'", "statement_timeout"),
         ("alter role test_user1 reset search_path", "search_path"),

@@ -179,6 +179,12 @@ impl Account {
         answer["user"].as_str().expect("a user").to_owned()
     }
 
+    /// Whether that version logs in; false where there is none either.
+    pub fn logs_in(&self, secret: &str, stage: &str) -> bool {
+        let answer = self.outside.answer(&json!({ "do": "login", "secret": secret, "stage": stage }));
+        answer["failed"].is_null()
+    }
+
     /// SQL of the master's, by hand: the rows.
     pub fn sql(&self, statement: &str) -> Vec<Vec<Value>> {
         let rows = self.outside.ask(json!({ "do": "sql", "statement": statement }));
@@ -371,14 +377,19 @@ impl Outside {
     }
 
     fn ask(&self, asked: Value) -> Value {
+        let mut answer = self.answer(&asked);
+        assert!(answer["failed"].is_null(), "{asked}: {}", answer["failed"]);
+        answer["ok"].take()
+    }
+
+    /// With `ok`, or with why it `failed`.
+    fn answer(&self, asked: &Value) -> Value {
         let mut process = self.process.borrow_mut();
         let (_, stdin, stdout) = &mut *process;
         writeln!(stdin, "{asked}").and_then(|()| stdin.flush()).expect("it listens");
         let mut line = String::new();
         stdout.read_line(&mut line).expect("it answers");
-        let mut answer: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{asked}: {line:?}"));
-        assert!(answer["failed"].is_null(), "{asked}: {}", answer["failed"]);
-        answer["ok"].take()
+        serde_json::from_str(&line).unwrap_or_else(|_| panic!("{asked}: {line:?}"))
     }
 }
 
