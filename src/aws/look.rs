@@ -59,8 +59,9 @@ pub struct Look<'a> {
     describing: Semaphore,
 }
 
-/// Secrets described at once. Secrets Manager answers thousands a second; more connections would be opened for
-/// one question each.
+/// Secrets described at once. Secrets Manager answers thousands a second
+/// (docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html); but more connections would be
+/// opened for one question each.
 const DESCRIBING: usize = 16;
 
 impl<'a> Look<'a> {

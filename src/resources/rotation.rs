@@ -266,7 +266,8 @@ impl Live for Rotation {
         let secrets = futures_util::future::try_join_all(secrets).await?;
         let now = jiff::Timestamp::now().as_second();
         // One look at the log for all of them, and none while a rotation has only just begun: CloudWatch Logs
-        // answers some five such questions a second in the whole account.
+        // answers some five such questions a second in the whole account
+        // (docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html).
         let said = match secrets.iter().flatten().any(|secret| secret.pending().is_some() && !is_fresh(secret, now)) {
             true => errors(look.aws, &wants[0].functions.rotation).await,
             false => Ok(Vec::new()),
