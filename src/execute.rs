@@ -30,6 +30,17 @@ pub trait World<F: Family> {
     ) -> impl Future<Output = Result<Applied, Self::Error>>;
     /// How long a target of this kind may take to settle before it counts as failed.
     fn patience(&self, want: &F::Want) -> Duration;
+    /// What changing a target of this kind presses on.
+    fn pressed(&self, want: &F::Want) -> Pressed;
+}
+
+/// What a change presses on; each has a limit of its own, so that a slow one holds up no other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pressed {
+    /// AWS's control plane: calls that take a fraction of a second.
+    Api,
+    /// Our functions and the database behind them: invocations that take seconds.
+    Functions,
 }
 
 /// What came of asking for a change.
@@ -46,16 +57,32 @@ pub enum Applied {
 pub struct Limits {
     /// Mutating calls under way at once. Waiting for a target does not count.
     pub mutating: usize,
-    /// First and longest pause between two looks at a target that is on its way.
+    /// Changes by our functions under way at once.
+    pub invoking: usize,
+    /// Shortest and longest pause between two looks at a target that is on its way.
     pub poll: (Duration, Duration),
 }
 
 impl Default for Limits {
-    /// Eight at once stays below the burst of every control-plane API we call; a look every 10 s at the
-    /// most is what AWS's own waiters do for the slow kinds, and 250 ms at first keeps the quick ones
-    /// quick.
+    /// Eight calls at once stay below the burst of every control-plane API we call. Eight invocations leave
+    /// room in the ten that Lambda grants a new account at once
+    /// (docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html), and in the some eighty connections
+    /// of the smallest instance. A look every 10 s at the most is thrice what AWS's own waiters do for the
+    /// slow kinds; 250 ms at least keeps the quick ones quick.
     fn default() -> Self {
-        Self { mutating: 8, poll: (Duration::from_millis(250), Duration::from_secs(10)) }
+        Self { mutating: 8, invoking: 8, poll: (Duration::from_millis(250), Duration::from_secs(10)) }
+    }
+}
+
+/// What has been on its way for so long is looked at again after this part of it: what is missed at its
+/// arrival is then at most that part, however long the kind takes, and the number of looks grows only with
+/// the logarithm of the wait.
+const LOOK_AGAIN_AFTER: u32 = 16;
+
+impl Limits {
+    fn pause(&self, waited: Duration) -> Duration {
+        let (shortest, longest) = self.poll;
+        (waited / LOOK_AGAIN_AFTER).clamp(shortest, longest)
     }
 }
 
@@ -186,6 +213,7 @@ pub async fn execute<F: Family, W: World<F>>(
         limits,
         known: RefCell::new(Known::new(plan.standings.clone())),
         mutating: Semaphore::new(limits.mutating),
+        invoking: Semaphore::new(limits.invoking),
     };
     let (events, mut inbox) = tokio::sync::mpsc::unbounded_channel();
     let mut outcomes: BTreeMap<usize, Outcome> = BTreeMap::new();
@@ -260,6 +288,7 @@ struct Run<'a, F: Family, W> {
     limits: Limits,
     known: RefCell<Known>,
     mutating: Semaphore,
+    invoking: Semaphore,
 }
 
 /// What a fresh look at an action's target says.
@@ -278,11 +307,14 @@ impl<F: Family, W: World<F>> Run<'_, F, W> {
     ) -> Outcome {
         let action = &self.plan.actions[number];
         let began = Instant::now();
-        let (mut pause, longest) = self.limits.poll;
         let patience = self.world.patience(&action.want);
+        let permits = match self.world.pressed(&action.want) {
+            Pressed::Api => &self.mutating,
+            Pressed::Functions => &self.invoking,
+        };
         let mut announced = false;
         let (known, already) = loop {
-            let permit = self.mutating.acquire().await;
+            let permit = permits.acquire().await;
             if !announced {
                 // It was ready and waited for its turn when the run was stopped.
                 if *stop.borrow() {
@@ -310,8 +342,7 @@ impl<F: Family, W: World<F>> Run<'_, F, W> {
                 Err(error) => return Outcome::Failed(ActionError::world(error)),
             }
             drop(permit);
-            tokio::time::sleep(pause).await;
-            pause = (pause * 3 / 2).min(longest);
+            tokio::time::sleep(self.limits.pause(began.elapsed())).await;
         };
         match self.settle(number, &known, began, events).await {
             Ok(Some(outputs)) => {
@@ -340,8 +371,10 @@ impl<F: Family, W: World<F>> Run<'_, F, W> {
             return Ok(Now::Already);
         }
         let still_wanted = steps.iter().any(|step| step.key == action.key);
+        // What could not be seen was planned to be made sure of, whatever it should turn out to be.
+        let unseen = action.verb == Verb::Ensure && matches!(action.seen, Seen::Unobservable(_));
         // An earlier step of the same address has changed the target on purpose.
-        let as_seen = action.place > 0 || same::<F>(&live, &action.seen);
+        let as_seen = action.place > 0 || unseen || same::<F>(&live, &action.seen);
         if still_wanted && as_seen {
             return Ok(Now::AsPlanned);
         }
@@ -399,7 +432,7 @@ impl<F: Family, W: World<F>> Run<'_, F, W> {
     ) -> Result<Option<Outputs>, ActionError> {
         let action = &self.plan.actions[number];
         let patience = self.world.patience(&action.want);
-        let (mut pause, longest) = self.limits.poll;
+        let asked = Instant::now();
         loop {
             let live = self.world.observe(&action.want, known).await.map_err(ActionError::world)?;
             let settled = match action.verb {
@@ -419,8 +452,7 @@ impl<F: Family, W: World<F>> Run<'_, F, W> {
                     let _ = events.send(Event::Waiting { action: number, saying, since: began.elapsed() });
                 }
             }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 3 / 2).min(longest);
+            tokio::time::sleep(self.limits.pause(asked.elapsed())).await;
         }
     }
 }

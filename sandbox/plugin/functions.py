@@ -226,6 +226,14 @@ def _check_state(request: Request) -> None:
                     f"for resource: {config['FunctionArn']}", 409)
 
 
+def _invalidate_worker(name, qualifier=None, account=None, region=None):
+    """MiniStack ends the workers of every account's function of that name when one of them is updated."""
+    _original_invalidate(name, qualifier, account or get_account_id(), region or get_region())
+
+
+_original_invalidate = lambda_svc.invalidate_worker
+
+
 def _popen(command, **options):
     return spawn(command, signal.SIGKILL, **options)
 
@@ -244,6 +252,7 @@ def install(endpoint: str) -> None:
     lambda_svc._add_permission = _add_permission
     lambda_svc._schedule_state_transition = _state_transition
     lambda_svc._delete_function = _delete_function
+    lambda_svc.invalidate_worker = _invalidate_worker
     # Its processes are to end with ours.
     lambda_runtime.subprocess = types.SimpleNamespace(**{**vars(subprocess), "Popen": _popen})
     security.USERS.append(_uses_group)

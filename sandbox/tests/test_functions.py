@@ -41,6 +41,19 @@ class Functions(Case):
             told = list(pool.map(lambda _: self.invoke("f", 0.5)[1]["pid"], range(3)))
         self.assertEqual(len(set(told)), 3)
 
+    def test_an_update_ends_no_other_account_s_processes(self):
+        self.function("f", "import time\n" + TELL.replace("    print", "    time.sleep(event); print"))
+        _, before = self.invoke("f", 0)
+        other = Case()
+        other.setUp()
+        self.addCleanup(other.doCleanups)
+        other.function("f", TELL)
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            running = pool.submit(self.invoke, "f", 0.5)
+            other.aws("lambda").update_function_configuration(FunctionName="f", Timeout=9)
+            error, told = running.result()
+        self.assertEqual((error, told["pid"]), (None, before["pid"]))
+
     def test_failures(self):
         self.function("f", "def handle(event):\n    if event == 'exit': os._exit(3)\n    if event == 'hang': time.sleep(60)\n    raise ValueError('no')")
         self.assertEqual(self.invoke("f"), ("Unhandled", {"errorMessage": "no", "errorType": "ValueError"}))

@@ -6,7 +6,7 @@ use super::{Aws, AwsError, absent, call};
 use crate::model::Tags;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 
 /// A secret's metadata; its values are never read.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +24,8 @@ pub struct SecretLook {
     pub schedule: Option<String>,
     /// As AWS writes it, such as `2h`.
     pub window: Option<String>,
+    /// When it, or a version of it, was last changed, Unix seconds.
+    pub changed: Option<i64>,
     /// Unix seconds.
     pub last_rotated: Option<i64>,
     pub next_rotation: Option<i64>,
@@ -44,6 +46,9 @@ impl SecretLook {
 /// What one answer of DescribeDBInstances holds of an instance.
 pub type InstanceLook = aws_sdk_rds::types::DbInstance;
 
+/// What one answer of DescribeStacks holds of a stack.
+pub type StackLook = aws_sdk_cloudformation::types::Stack;
+
 pub(super) type Once<T> = Arc<OnceCell<T>>;
 
 /// One look at AWS. Make a new one for every observation.
@@ -52,17 +57,35 @@ pub struct Look<'a> {
     secrets: Mutex<HashMap<String, Once<Option<SecretLook>>>>,
     instances: Mutex<HashMap<String, Once<Option<InstanceLook>>>>,
     groups: Mutex<HashMap<String, Once<BTreeMap<String, GroupLook>>>>,
+    stacks: Mutex<HashMap<String, Once<Option<StackLook>>>>,
+    describing: Semaphore,
 }
+
+/// Secrets described at once. Secrets Manager answers thousands a second
+/// (docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html); but more connections would be
+/// opened for one question each.
+const DESCRIBING: usize = 16;
 
 impl<'a> Look<'a> {
     pub fn new(aws: &'a Aws) -> Self {
-        Self { aws, secrets: Mutex::default(), instances: Mutex::default(), groups: Mutex::default() }
+        Self {
+            aws,
+            secrets: Mutex::default(),
+            instances: Mutex::default(),
+            groups: Mutex::default(),
+            stacks: Mutex::default(),
+            describing: Semaphore::new(DESCRIBING),
+        }
     }
 
     /// A secret by name, pending deletion or not.
     pub async fn secret(&self, name: &str) -> Result<Option<SecretLook>, AwsError> {
         let cell = once(&self.secrets, name);
-        cell.get_or_try_init(|| describe_secret(self.aws, name)).await.cloned()
+        let describe = async || {
+            let _turn = self.describing.acquire().await;
+            describe_secret(self.aws, name).await
+        };
+        cell.get_or_try_init(describe).await.cloned()
     }
 
     pub(super) fn once_groups(&self, key: &str) -> Once<BTreeMap<String, GroupLook>> {
@@ -72,6 +95,12 @@ impl<'a> Look<'a> {
     pub async fn instance(&self, identifier: &str) -> Result<Option<InstanceLook>, AwsError> {
         let cell = once(&self.instances, identifier);
         cell.get_or_try_init(|| describe_instance(self.aws, identifier)).await.cloned()
+    }
+
+    /// A stack by name; one that is deleted is none.
+    pub async fn stack(&self, name: &str) -> Result<Option<StackLook>, AwsError> {
+        let cell = once(&self.stacks, name);
+        cell.get_or_try_init(|| describe_stack(self.aws, name)).await.cloned()
     }
 }
 
@@ -106,6 +135,7 @@ async fn describe_secret(aws: &Aws, name: &str) -> Result<Option<SecretLook>, Aw
         every_days: rules.and_then(|rules| rules.automatically_after_days()),
         schedule: rules.and_then(|rules| rules.schedule_expression()).map(str::to_owned),
         window: rules.and_then(|rules| rules.duration()).map(str::to_owned),
+        changed: answer.last_changed_date().map(|date| date.secs()),
         last_rotated: answer.last_rotated_date().map(|date| date.secs()),
         next_rotation: answer.next_rotation_date().map(|date| date.secs()),
     }))
@@ -125,4 +155,17 @@ async fn describe_instance(aws: &Aws, identifier: &str) -> Result<Option<Instanc
         return Ok(None);
     };
     Ok(answer.db_instances().first().cloned())
+}
+
+async fn describe_stack(aws: &Aws, name: &str) -> Result<Option<StackLook>, AwsError> {
+    let describe = call("cloudformation", "DescribeStacks");
+    let answer =
+        aws.cloudformation.describe_stacks().stack_name(name).send().await.map_err(|error| describe.failed(error));
+    // CloudFormation says ValidationError of a stack that does not exist. The request holds only a name
+    // that the config has checked, so nothing else in it can be invalid.
+    let Some(answer) = absent(answer, &["ValidationError"])? else { return Ok(None) };
+    let Some(stack) = answer.stacks().first() else { return Ok(None) };
+    let status = describe.expect(stack.stack_status(), "StackStatus")?;
+    // A deleted stack is still found by its id, never by name, except in the moment of deletion.
+    Ok((status.as_str() != "DELETE_COMPLETE").then(|| stack.clone()))
 }

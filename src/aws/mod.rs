@@ -8,10 +8,13 @@ mod network;
 
 pub use error::{AwsError, Call, absent, call};
 pub use groups::{EndpointLook, GroupLook, TaggedLook, ec2_tags};
-pub use look::{InstanceLook, Look, SecretLook};
+pub use look::{InstanceLook, Look, SecretLook, StackLook};
 pub use network::{NetworkLook, NetworkQuestion, ServiceEndpoint, SubnetLook, VpcLook, WayOut};
 
 use aws_config::{AppName, BehaviorVersion, Region, retry::RetryConfig};
+use aws_sdk_sts::config::interceptors::InterceptorContext;
+use aws_sdk_sts::config::retry::{ClassifyRetry, RetryAction};
+use std::error::Error;
 
 /// Clients, and who they act as.
 #[derive(Debug, Clone)]
@@ -50,8 +53,9 @@ impl Aws {
             .load()
             .await;
         let whoami = call("sts", "GetCallerIdentity");
-        let identity =
-            aws_sdk_sts::Client::new(&config).get_caller_identity().send().await.map_err(|e| whoami.failed(e))?;
+        let sts = aws_sdk_sts::config::Builder::from(&config).retry_classifier(NobodyListens).build();
+        let identity = aws_sdk_sts::Client::from_conf(sts).get_caller_identity().send().await;
+        let identity = identity.map_err(|error| whoami.failed(error))?;
         let arn = whoami.expect(identity.arn(), "Arn")?;
         Ok(Self {
             cloudformation: aws_sdk_cloudformation::Client::new(&config),
@@ -76,6 +80,30 @@ impl Aws {
         let found =
             request.into_paginator().items().send().try_collect().await.map_err(|error| describe.failed(error))?;
         Ok(found.iter().filter_map(|version| version.engine_version()).map(str::to_owned).collect())
+    }
+}
+
+/// Where nobody listens, nobody will in ten seconds: a wrong endpoint or a sandbox that has ended, and the first
+/// call says so at once. What is throttled, cut off or answered with an error of the server's is asked again.
+#[derive(Debug)]
+struct NobodyListens;
+
+impl ClassifyRetry for NobodyListens {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        let Some(Err(error)) = context.output_or_error() else { return RetryAction::NoActionIndicated };
+        let mut next = error.as_connector_error().map(|error| error as &(dyn Error + 'static));
+        while let Some(error) = next {
+            let io = error.downcast_ref::<std::io::Error>();
+            if io.is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused) {
+                return RetryAction::RetryForbidden;
+            }
+            next = error.source();
+        }
+        RetryAction::NoActionIndicated
+    }
+
+    fn name(&self) -> &'static str {
+        "nobody listens"
     }
 }
 

@@ -8,7 +8,7 @@ use crate::code::exit;
 use crate::execute::{Limits, Outcome, execute};
 use crate::plan::{Goal, Plan};
 use crate::render::{PlanDocument, ReportDocument, human};
-use crate::resources::Kinds;
+use crate::resources::{Cloud, Kinds};
 use clap::Args;
 use std::io::{BufRead, IsTerminal, Write};
 use tokio::sync::watch;
@@ -55,8 +55,9 @@ pub(super) async fn carry_out(session: &Session, plan: &Plan<Kinds>, format: For
         }
     });
     let mut progress = Progress::new(plan);
+    let cloud = Cloud::new(&session.aws);
     let report =
-        execute(plan, &session.aws, Limits::default(), stopped, |event, outcomes| progress.tell(event, outcomes)).await;
+        execute(plan, &cloud, Limits::default(), stopped, |event, outcomes| progress.tell(event, outcomes)).await;
     ctrl_c.abort();
     let document = ReportDocument::of(plan, &report, &session.config.deployment);
     match format {

@@ -7,10 +7,10 @@ use crate::aws::Look;
 use crate::code::exit;
 use crate::model::Seen;
 use crate::render::human::seconds;
-use crate::resources::Live;
 use crate::resources::function_log::log_of;
 use crate::resources::login::{Desired, Login};
 use crate::resources::rotation::rotate_now;
+use crate::resources::{Live, LiveError};
 use clap::Args;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -38,9 +38,28 @@ pub(super) async fn run(args: RotateArgs) -> Result<u8, CliError> {
     let session = Session::open(&args.deployment).await?;
     let login = session.login(&args.login)?;
     let since = jiff::Timestamp::now().as_millisecond();
-    let token = rotate_now(&session.aws, &login.secret_name).await?;
+    let token = match rotate_now(&session.aws, &login.secret_name).await {
+        Err(LiveError::Aws(error)) if error.is(&["InvalidRequestException"]) => {
+            return Err(unfinished(&session, login).await?.unwrap_or_else(|| error.into()));
+        }
+        answer => answer?,
+    };
     print(&format!("rotating {} (secret {}), rotation {token}\n", login.login, login.secret_name))?;
     if args.wait { follow(&session, login, &token, since).await } else { Ok(exit::CLEAN) }
+}
+
+/// Why Secrets Manager refuses to rotate, where an earlier rotation stands in the way.
+async fn unfinished(session: &Session, login: &Desired) -> Result<Option<CliError>, CliError> {
+    let secret = Look::new(&session.aws).secret(&login.secret_name).await?;
+    let Some(version) = secret.as_ref().and_then(|secret| secret.pending()) else { return Ok(None) };
+    let why = format!(
+        "an earlier rotation (version {version}) has not finished. If nothing comes of it any more, end it: aws \
+         secretsmanager update-secret-version-stage --secret-id {} --version-stage AWSPENDING \
+         --remove-from-version-id {version}",
+        login.secret_name
+    );
+    let function = login.functions.rotation.clone();
+    Ok(Some(CliError::RotationFailed { login: login.login.clone(), why, function }))
 }
 
 async fn follow(session: &Session, login: &Desired, token: &str, since: i64) -> Result<u8, CliError> {

@@ -79,6 +79,8 @@ fn login(want: &<Login as Resource>::Desired, wants: &[Want], live: &BTreeMap<Ad
                 status.trouble("the next rotation is overdue");
             }
             match Rotation::settled(rotation, live) {
+                // One of the schedule's, in good course.
+                _ if live.pending && live.rotated && live.stuck.is_none() && live.trouble.is_none() => {}
                 Settled::Yes(()) => {}
                 Settled::NotYet { saying: why } | Settled::Never { because: why } => status.trouble(why),
             }

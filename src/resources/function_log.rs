@@ -4,8 +4,8 @@ use super::LiveError;
 use super::functions::FunctionNames;
 use crate::aws::{Aws, absent, call};
 
-/// The function's last line that tells of an error, of the last ten minutes.
-pub(super) async fn last_error(aws: &Aws, function: &str) -> Result<Option<String>, LiveError> {
+/// The function's lines of the last ten minutes that tell of an error, the latest last.
+pub(super) async fn errors(aws: &Aws, function: &str) -> Result<Vec<String>, LiveError> {
     let filter = call("logs", "FilterLogEvents");
     let since = jiff::Timestamp::now().as_millisecond() - 10 * 60 * 1000;
     let request = aws
@@ -15,9 +15,23 @@ pub(super) async fn last_error(aws: &Aws, function: &str) -> Result<Option<Strin
         .filter_pattern("\"error\"")
         .start_time(since);
     let answer = absent(request.send().await.map_err(|error| filter.failed(error)), &["ResourceNotFoundException"])?;
-    let Some(answer) = answer else { return Ok(None) };
-    let last = answer.events().iter().max_by_key(|event| event.timestamp()).and_then(|event| event.message());
-    Ok(last.map(|message| message.trim().to_owned()))
+    let mut events: Vec<_> = answer
+        .iter()
+        .flat_map(|answer| answer.events())
+        .filter_map(|event| Some((event.timestamp(), event.message()?.trim().to_owned())))
+        .collect();
+    events.sort_by_key(|(at, _)| *at);
+    Ok(events.into_iter().map(|(_, message)| message).collect())
+}
+
+/// Of a function's errors the last that may be about the rotation `token`: its own line, or one of nobody's,
+/// such as Lambda's own when time ran out.
+pub(super) fn error_about<'a>(errors: &'a [String], token: &str) -> Option<&'a str> {
+    let concerns = |line: &&String| match serde_json::from_str::<serde_json::Value>(line) {
+        Ok(line) => line["rotation"].as_str().is_none_or(|rotation| rotation == token),
+        Err(_) => true,
+    };
+    errors.iter().rev().find(concerns).map(String::as_str)
 }
 
 /// One line of a function's log about one rotation.
@@ -103,4 +117,19 @@ async fn for_each_line(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_rotation_s_error_explains_nothing() {
+        let line = |rotation: &str| format!(r#"{{"level":"error","rotation":"{rotation}","outcome":"failed"}}"#);
+        let timeout = "2026-01-01T00:00:00Z Task timed out after 60.00 seconds, error".to_owned();
+        let errors = [line("mine"), timeout.clone(), line("theirs")];
+        assert_eq!(error_about(&errors, "mine"), Some(timeout.as_str()));
+        assert_eq!(error_about(&errors[..1], "mine"), Some(errors[0].as_str()));
+        assert_eq!(error_about(&errors[2..], "mine"), None);
+    }
 }

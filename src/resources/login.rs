@@ -5,11 +5,11 @@
 use super::db_instance::{DbInstance, Server};
 use super::functions::{FunctionNames, invoke};
 use super::secret::{Secret, SecretArn};
-use super::stack::Stack;
+use super::stack::{self, Stack};
 use super::{Live, LiveError};
 use crate::aws::{Aws, Look};
 use crate::code::Code;
-use crate::execute::Applied;
+use crate::execute::{Applied, Pressed};
 use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown, Val};
 use crate::resource::{Diff, Known, NotProduced, Refusal, Resource, Risk, Settled, Step, Verb};
 use function_contract::{
@@ -17,6 +17,7 @@ use function_contract::{
     ProvisioningRequest, RoleAttributes, RoleComment, RoleFacts, Server as ContractServer, Strategy, same_setting,
     setting,
 };
+use futures_util::StreamExt;
 use std::time::Duration;
 
 #[derive(Debug, Clone)]
@@ -59,6 +60,8 @@ pub struct Observed {
     pub role: RoleFacts,
     /// Whether there is a clone that may log in.
     pub clone_can_login: bool,
+    /// Whether there is a clone of ours that may not: what AWSPREVIOUS or AWSCURRENT holds of it is dead.
+    pub clone_kept_out: bool,
     /// What came of logging in with AWSCURRENT; None where no version carries it.
     pub current: Option<LoginAttempt>,
     /// The user name that AWSCURRENT holds.
@@ -184,7 +187,7 @@ impl Resource for Login {
     fn same(one: &Observed, other: &Observed) -> bool {
         // A rotation in between changes which of the two users is current.
         let without_turns =
-            |live: &Observed| Observed { current_user: None, clone_can_login: false, ..live.clone() };
+            |live: &Observed| Observed { current_user: None, clone_can_login: false, clone_kept_out: false, ..live.clone() };
         without_turns(one) == without_turns(other)
     }
 
@@ -202,6 +205,7 @@ impl Resource for Login {
                 settings: want.attributes.settings.clone(),
             },
             clone_can_login: want.strategy == Strategy::AlternatingUsers,
+            clone_kept_out: false,
             current: Some(LoginAttempt::Succeeded),
             current_user: Some(want.login.clone()),
             missing_keys: Vec::new(),
@@ -230,6 +234,9 @@ fn lacks(want: &Desired, live: &Observed) -> Result<Option<String>, Refusal> {
     }
     if !role.can_login {
         return Ok(Some("the role may not log in (NOLOGIN)".to_owned()));
+    }
+    if live.clone_kept_out && want.strategy == Strategy::AlternatingUsers {
+        return Ok(Some("its clone may not log in (NOLOGIN)".to_owned()));
     }
     match want.duty {
         Duty::Admin if !role.create_role => return Ok(Some("the role lacks CREATEROLE".to_owned())),
@@ -299,10 +306,13 @@ impl Live for Login {
     /// Provisioning is one invocation, bounded by the function's own timeout; a cold start in a fresh VPC
     /// attachment adds a minute or two.
     const PATIENCE: Duration = Duration::from_secs(10 * 60);
+    const PRESSED: Pressed = Pressed::Functions;
 
     async fn observe(look: &Look<'_>, wants: &[&Desired]) -> Result<Vec<Seen<Observed>>, LiveError> {
         let mut seen: Vec<Option<Seen<Observed>>> = vec![None; wants.len()];
-        let (mut asked, mut request) = (Vec::new(), Vec::new());
+        // All at once; below each is there already.
+        futures_util::future::try_join_all(wants.iter().map(|want| look.secret(&want.secret_name))).await?;
+        let mut asked = Vec::new();
         for (at, want) in wants.iter().enumerate() {
             // No instance: certainly no role in it. No secret: whether a role exists cannot be told, since
             // inspection logs in with what secrets hold.
@@ -319,35 +329,25 @@ impl Live for Login {
                         seen[at] = Some(Seen::Unobservable("its secret is not this deployment's".to_owned()));
                     }
                     Some(secret) => {
-                        request.push(InspectLogin { login: want.login.clone(), secret_arn: secret.arn });
-                        asked.push(at);
+                        asked.push((at, InspectLogin { login: want.login.clone(), secret_arn: secret.arn }));
                     }
                 }
             }
         }
-        if let Some(&first) = asked.first() {
-            let function = &wants[first].functions.inspection;
-            let answer: Result<Option<InspectionReport>, LiveError> =
-                invoke(look.aws, function, &InspectionRequest { logins: request }).await;
-            let unobservable = |why: String| Some(Seen::Unobservable(why));
-            match answer {
-                Ok(Some(report)) => {
-                    for (at, facts) in asked.into_iter().zip(report.logins) {
-                        seen[at] = Some(observed(facts));
+        if let Some(&(first, _)) = asked.first() {
+            // Only what we made is told of our secrets, and believed.
+            if let Some(why) = stranger(look, wants[first]).await? {
+                for (at, _) in asked {
+                    seen[at] = Some(Seen::Unobservable(why.clone()));
+                }
+            } else {
+                let inspections = asked.chunks(TOGETHER).map(|some| inspect(look.aws, wants, some));
+                let mut inspections = futures_util::stream::iter(inspections).buffered(INSPECTIONS);
+                while let Some(found) = inspections.next().await {
+                    for (at, found) in found? {
+                        seen[at] = Some(found);
                     }
                 }
-                Ok(None) => {
-                    for at in asked {
-                        seen[at] = unobservable("the inspection function does not exist yet".to_owned());
-                    }
-                }
-                // It ran and could not look: a fact about this login, not a failure of the plan.
-                Err(LiveError::Function(error)) => {
-                    for at in asked {
-                        seen[at] = unobservable(error.to_string());
-                    }
-                }
-                Err(error) => return Err(error),
             }
         }
         let missing = || Seen::Unobservable("the inspection function did not report on it".to_owned());
@@ -381,6 +381,44 @@ impl Live for Login {
     }
 }
 
+/// Logins in one inspection. Each takes some two attempts to log in, a tenth of a second with the share of a
+/// processor that Lambda gives with our memory: far from the function's minute.
+const TOGETHER: usize = 50;
+/// Inspections at once: they share Lambda's concurrency, and the instance's connections, with rotations.
+const INSPECTIONS: usize = 4;
+
+/// Asks the inspection function about some of `wants`, each by its place there.
+async fn inspect(
+    aws: &Aws,
+    wants: &[&Desired],
+    some: &[(usize, InspectLogin)],
+) -> Result<Vec<(usize, Seen<Observed>)>, LiveError> {
+    let function = &wants[some[0].0].functions.inspection;
+    let request = InspectionRequest { logins: some.iter().map(|(_, login)| login.clone()).collect() };
+    let why = match invoke::<_, InspectionReport>(aws, function, &request).await {
+        Ok(Some(report)) => {
+            let found = some.iter().zip(report.logins).map(|((at, _), facts)| (*at, observed(wants[*at], facts)));
+            return Ok(found.collect());
+        }
+        Ok(None) => "the inspection function does not exist yet".to_owned(),
+        // It ran and could not look: a fact about these logins, not a failure of the plan.
+        Err(LiveError::Function(error)) => error.to_string(),
+        Err(error) => return Err(error),
+    };
+    Ok(some.iter().map(|(at, _)| (*at, Seen::Unobservable(why.clone()))).collect())
+}
+
+/// Why the functions are not to be invoked; None where they are ours.
+async fn stranger(look: &Look<'_>, want: &Desired) -> Result<Option<String>, LiveError> {
+    let stack = want.stack.address();
+    let mark = Mark { deployment: want.mark.deployment.clone(), address: stack.clone() };
+    Ok(match stack::ownership(look, &stack.name, &mark).await? {
+        Some(Owner::Us) => None,
+        None => Some("the inspection function does not exist yet".to_owned()),
+        Some(_) => Some(format!("the stack `{}` is not this deployment's, nor are its functions", stack.name)),
+    })
+}
+
 async fn provision(aws: &Aws, want: &Desired, request: &ProvisioningRequest) -> Result<Applied, LiveError> {
     let answer: Result<Option<Provisioned>, LiveError> = invoke(aws, &want.functions.provisioning, request).await;
     match answer {
@@ -394,17 +432,24 @@ async fn provision(aws: &Aws, want: &Desired, request: &ProvisioningRequest) -> 
     }
 }
 
-fn observed(facts: LoginFacts) -> Seen<Observed> {
+fn observed(want: &Desired, facts: LoginFacts) -> Seen<Observed> {
     let role = match facts.role {
         Fact::Known(Some(role)) => role,
         Fact::Known(None) => return Seen::Absent,
         Fact::Unknown(why) => return Seen::Unobservable(why),
     };
     let current = facts.versions.into_iter().find(|version| version.labels.iter().any(|label| label == "AWSCURRENT"));
-    let clone_can_login = matches!(&facts.clone, Fact::Known(Some(clone)) if clone.can_login);
+    let clone = match &facts.clone {
+        Fact::Known(clone) => clone.as_ref(),
+        Fact::Unknown(_) => None,
+    };
+    let clone_can_login = clone.is_some_and(|clone| clone.can_login);
+    let clone_kept_out =
+        clone.is_some_and(|clone| !clone.can_login && want.comment().marks(clone.comment.as_deref()));
     Seen::Present(Observed {
         role,
         clone_can_login,
+        clone_kept_out,
         current_user: current.as_ref().and_then(|version| version.username.clone()),
         missing_keys: current.as_ref().map(|version| version.missing_keys.clone()).unwrap_or_default(),
         says: current.as_ref().filter(|version| version.username.is_some()).map(|version| Says {

@@ -1,11 +1,14 @@
 //! The kinds of resources: one file each, and one line in the list below.
 
 use crate::aws::{Aws, Look};
-use crate::execute::{Applied, World};
-use crate::model::{Address, Seen, Tags};
+use crate::execute::{Applied, Pressed, World};
+use crate::model::{Address, Kind, Seen, Tags};
 use crate::resource::{Diff, Family, Known, NotProduced, Outputs, Refusal, Resource, Settled, Step};
 use futures_util::future::LocalBoxFuture;
+use rounds::Rounds;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// Writes the enums over all kinds, so that a new kind is one line above and one file, and nowhere a
@@ -131,20 +134,14 @@ macro_rules! kinds {
             Ok(futures_util::future::try_join_all(kinds).await?.into_iter().flatten().collect())
         }
 
-        impl World<Kinds> for Aws {
+        impl World<Kinds> for Cloud<'_> {
             type Error = LiveError;
 
             async fn observe(&self, want: &Want, _known: &Known) -> Result<Seen<AnyLive>, LiveError> {
-                let look = Look::new(self);
-                match want {
-                    $(Want::$kind(want) => {
-                        let mut seen = $kind::observe(&look, &[want]).await?;
-                        match seen.pop() {
-                            Some(seen) => Ok(seen.map(AnyLive::$kind)),
-                            None => unreachable!("one was asked for"),
-                        }
-                    })+
-                }
+                let rounds = match want {
+                    $(Want::$kind(_) => self.rounds($kind::KIND)),+
+                };
+                rounds.ask(want.clone(), async |wants: &[Want]| together(self.aws, wants).await).await
             }
 
             async fn apply(
@@ -152,13 +149,17 @@ macro_rules! kinds {
             ) -> Result<Applied, LiveError> {
                 match (want, change) {
                     $((Want::$kind(want), AnyChange::$kind(change)) =>
-                        $kind::apply(self, want, change, known).await,)+
+                        $kind::apply(self.aws, want, change, known).await,)+
                     _ => unreachable!("{} is given another kind's change", Kinds::address(want)),
                 }
             }
 
             fn patience(&self, want: &Want) -> Duration {
                 match want { $(Want::$kind(_) => $kind::PATIENCE),+ }
+            }
+
+            fn pressed(&self, want: &Want) -> Pressed {
+                match want { $(Want::$kind(_) => $kind::PRESSED),+ }
             }
         }
     };
@@ -193,17 +194,57 @@ mod error;
 pub mod function_log;
 mod functions;
 mod postgres_version;
+mod rounds;
 pub mod tagged;
 mod template;
 pub use error::LiveError;
 pub use functions::{FunctionError, FunctionNames};
 pub use template::Inputs as TemplateInputs;
 
+type Sight = Result<Seen<AnyLive>, LiveError>;
+
+/// AWS while a plan is carried out.
+pub struct Cloud<'a> {
+    aws: &'a Aws,
+    rounds: RefCell<BTreeMap<Kind, Rc<Rounds<Want, Sight>>>>,
+}
+
+impl<'a> Cloud<'a> {
+    pub fn new(aws: &'a Aws) -> Self {
+        Self { aws, rounds: RefCell::default() }
+    }
+
+    fn rounds(&self, kind: Kind) -> Rc<Rounds<Want, Sight>> {
+        self.rounds.borrow_mut().entry(kind).or_default().clone()
+    }
+}
+
+/// Looks at some of one kind. Where that fails, at each alone: what one of them has is no other's failure.
+async fn together(aws: &Aws, wants: &[Want]) -> Vec<Sight> {
+    let missing = |want: &Want| Seen::Unobservable(format!("{} was not looked at", Kinds::address(want)));
+    match observe(aws, wants).await {
+        Ok(mut seen) => {
+            wants.iter().map(|want| Ok(seen.remove(&Kinds::address(want)).unwrap_or_else(|| missing(want)))).collect()
+        }
+        Err(error) if wants.len() == 1 => vec![Err(error)],
+        Err(_) => {
+            let mut all = Vec::with_capacity(wants.len());
+            for want in wants {
+                let seen = observe(aws, std::slice::from_ref(want)).await;
+                all.push(seen.map(|mut seen| seen.remove(&Kinds::address(want)).unwrap_or_else(|| missing(want))));
+            }
+            all
+        }
+    }
+}
+
 /// The live half of a kind. Its futures never leave the thread they are made on.
 #[allow(async_fn_in_trait, reason = "used only by the kinds of this crate, on one thread")]
 pub trait Live: Resource {
     /// How long one may take to arrive or to go before it counts as failed.
     const PATIENCE: Duration;
+    /// What a change of one presses on.
+    const PRESSED: Pressed = Pressed::Api;
 
     /// Looks at all of `wants` with as few calls as AWS allows; answers in their order.
     async fn observe(look: &Look<'_>, wants: &[&Self::Desired]) -> Result<Vec<Seen<Self::Observed>>, LiveError>;

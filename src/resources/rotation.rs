@@ -1,7 +1,7 @@
 //! `rotation`: a secret's schedule, and the proof that it works. Settled means that a rotation has really
 //! run to its end, which the function only lets happen after the new password has logged in.
 
-use super::function_log::last_error;
+use super::function_log::{error_about, errors};
 use super::functions::FunctionNames;
 use super::login::Login;
 use super::secret::Secret;
@@ -82,6 +82,8 @@ pub struct Observed {
     pub rotated: bool,
     /// Under way, or stuck.
     pub pending: bool,
+    /// The version with which a rotation has been at it for so long that nothing more will come of it.
+    pub stuck: Option<String>,
     /// What the function said last, while something is pending.
     pub trouble: Option<String>,
     /// Unix seconds.
@@ -95,6 +97,10 @@ pub struct Observed {
 /// Secrets Manager starts a rotation within its window, and repeats a failed one for some time: what has not
 /// happened an hour past the window's end needs somebody.
 const OVERDUE_AFTER_SECONDS: i64 = 60 * 60;
+
+/// A rotation takes seconds, its repetitions some minutes: AWSPENDING on a secret that nothing has touched for an
+/// hour stays, and Secrets Manager refuses every further rotation because of it.
+const STUCK_AFTER_SECONDS: i64 = 60 * 60;
 
 #[derive(Debug, Clone)]
 pub enum Change {
@@ -114,6 +120,7 @@ const NEVER: Observed = Observed {
     rules: Rules { every_days: None, expression: None, window: None },
     rotated: false,
     pending: false,
+    stuck: None,
     trouble: None,
     last_rotated: None,
     next_rotation: None,
@@ -169,8 +176,20 @@ impl Resource for Rotation {
             }
         };
         let mut steps = Vec::new();
-        if live.pending {
+        // The first is the proof of the deployment. Any later one is Secrets Manager's everyday business.
+        if live.pending && live.stuck.is_none() && !live.rotated {
             steps.push(cx.step(AWAIT, Verb::Ensure, Change::Await).because("a rotation is under way"));
+        }
+        if let Some(version) = &live.stuck {
+            let said = live.trouble.as_ref().map(|said| format!("; the function said: {said}")).unwrap_or_default();
+            cx.drift(
+                format!("a rotation was begun over an hour ago and has not finished{said}"),
+                format!(
+                    "aws secretsmanager update-secret-version-stage --secret-id {} --version-stage AWSPENDING \
+                     --remove-from-version-id {version}; then pgrotate rotate FILE {} --wait",
+                    want.secret_name, want.mark.address.name
+                ),
+            );
         }
         if live.rules != rules || live.function.as_ref() != Some(&want.function_arn) {
             steps.push(shown(cx.step("reschedule", Verb::Update, Change::Reschedule)));
@@ -212,6 +231,11 @@ impl Resource for Rotation {
         }
     }
 
+    /// Nobody waits for a rotation that is under way.
+    fn outputs(_want: &Desired, _live: &Observed) -> Option<()> {
+        Some(())
+    }
+
     fn leaving(_want: &Desired, _live: &Observed) -> Settled<()> {
         Settled::NotYet { saying: "rotation is still enabled".to_owned() }
     }
@@ -238,20 +262,29 @@ impl Live for Rotation {
     const PATIENCE: Duration = Duration::from_secs(10 * 60);
 
     async fn observe(look: &Look<'_>, wants: &[&Desired]) -> Result<Vec<Seen<Observed>>, LiveError> {
-        let looks = wants.iter().map(|want| async {
-            let Some(secret) = look.secret(&want.secret_name).await? else { return Ok(Seen::Absent) };
+        let secrets = wants.iter().map(|want| look.secret(&want.secret_name));
+        let secrets = futures_util::future::try_join_all(secrets).await?;
+        let now = jiff::Timestamp::now().as_second();
+        // One look at the log for all of them, and none while a rotation has only just begun: CloudWatch Logs
+        // answers some five such questions a second in the whole account
+        // (docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html).
+        let said = match secrets.iter().flatten().any(|secret| secret.pending().is_some() && !is_fresh(secret, now)) {
+            true => errors(look.aws, &wants[0].functions.rotation).await,
+            false => Ok(Vec::new()),
+        };
+        // The log only explains; what the rotation is, is known without it.
+        let said = said.unwrap_or_else(|error| vec![format!("its log cannot be read: {error}")]);
+        let seen = wants.iter().zip(&secrets).map(|(want, secret)| {
+            let Some(secret) = secret else { return Seen::Absent };
             // Somebody else's secret is refused by `secret`; here it counts as none.
             let ours = want.secret_mark.owner(&secret.tags) == Owner::Us;
             if !ours || secret.deleted.is_some() || !secret.rotation_enabled {
-                return Ok(Seen::Absent);
+                return Seen::Absent;
             }
-            let trouble = match secret.pending() {
-                Some(_) => last_error(look.aws, &want.functions.rotation).await?,
-                None => None,
-            };
-            Ok::<_, LiveError>(Seen::Present(observed(&secret, trouble)))
+            let trouble = secret.pending().and_then(|token| error_about(&said, token));
+            Seen::Present(observed(secret, trouble.map(str::to_owned), now))
         });
-        futures_util::future::try_join_all(looks).await
+        Ok(seen.collect())
     }
 
     async fn apply(aws: &Aws, want: &Desired, change: &Change, _known: &Known) -> Result<Applied, LiveError> {
@@ -296,6 +329,8 @@ impl Live for Rotation {
                     want.functions.rotation
                 ),
             }),
+            // The token is this call's own: an answer was lost, and the rotation has even ended since.
+            Err(error) if error.is(&["ResourceExistsException"]) => Ok(Applied::Accepted),
             // Another rotation is under way: one that the schedule, another apply or a person began.
             Err(error) if error.is(&["InvalidRequestException"]) => {
                 match Look::new(aws).secret(&want.secret_name).await? {
@@ -310,7 +345,16 @@ impl Live for Rotation {
     }
 }
 
-fn observed(secret: &SecretLook, trouble: Option<String>) -> Observed {
+/// A secret that was changed so lately is under way rather than stuck. A clock that is behind AWS's makes
+/// none fresh.
+const FRESH_SECONDS: i64 = 3;
+
+fn is_fresh(secret: &SecretLook, now: i64) -> bool {
+    secret.changed.is_some_and(|changed| (0..FRESH_SECONDS).contains(&(now - changed)))
+}
+
+/// `now` in Unix seconds.
+fn observed(secret: &SecretLook, trouble: Option<String>, now: i64) -> Observed {
     Observed {
         function: secret.rotation_function.clone(),
         rules: Rules {
@@ -321,12 +365,16 @@ fn observed(secret: &SecretLook, trouble: Option<String>) -> Observed {
         },
         rotated: secret.last_rotated.is_some(),
         pending: secret.pending().is_some(),
+        stuck: secret
+            .pending()
+            .filter(|_| secret.changed.is_some_and(|changed| changed + STUCK_AFTER_SECONDS < now))
+            .map(str::to_owned),
         trouble,
         last_rotated: secret.last_rotated,
         next_rotation: secret.next_rotation,
         overdue: secret
             .next_rotation
-            .is_some_and(|next| next + OVERDUE_AFTER_SECONDS < jiff::Timestamp::now().as_second()),
+            .is_some_and(|next| next + OVERDUE_AFTER_SECONDS < now),
     }
 }
 
@@ -335,6 +383,45 @@ pub async fn rotate_now(aws: &Aws, secret: &str) -> Result<String, LiveError> {
     let rotate = call("secretsmanager", "RotateSecret");
     let token = uuid::Uuid::new_v4().to_string();
     let request = aws.secrets.rotate_secret().secret_id(secret).client_request_token(&token);
-    request.send().await.map_err(|error| rotate.failed(error))?;
+    let answer = request.send().await.map_err(|error| rotate.failed(error));
+    // The token is this call's own: an answer was lost, and the rotation has even ended since.
+    absent(answer, &["ResourceExistsException"])?;
     Ok(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    fn pending_since(changed: i64) -> SecretLook {
+        let labelled = |version: &str, label: &str| (version.to_owned(), BTreeSet::from([label.to_owned()]));
+        SecretLook {
+            arn: String::new(),
+            description: String::new(),
+            tags: BTreeMap::new(),
+            deleted: None,
+            versions: BTreeMap::from([labelled("old", "AWSCURRENT"), labelled("new", "AWSPENDING")]),
+            rotation_enabled: true,
+            rotation_function: None,
+            every_days: Some(10),
+            schedule: None,
+            window: None,
+            changed: Some(changed),
+            last_rotated: Some(0),
+            next_rotation: None,
+        }
+    }
+
+    #[test]
+    fn a_rotation_is_fresh_then_under_way_then_stuck() {
+        let now = 1_800_000_000;
+        for (ago, fresh, stuck) in [(0, true, false), (60, false, false), (3601, false, true), (-60, false, false)] {
+            let secret = pending_since(now - ago);
+            assert_eq!(is_fresh(&secret, now), fresh, "{ago} s ago");
+            let live = observed(&secret, None, now);
+            assert!(live.pending);
+            assert_eq!(live.stuck.as_deref(), stuck.then_some("new"), "{ago} s ago");
+        }
+    }
 }

@@ -227,7 +227,19 @@ impl Live for Secret {
                 let delete = call("secretsmanager", "DeleteSecret");
                 let request =
                     aws.secrets.delete_secret().secret_id(&want.name).recovery_window_in_days(want.recovery.into());
-                absent(request.send().await.map_err(|error| delete.failed(error)), &["ResourceNotFoundException"])?;
+                match request.send().await.map_err(|error| delete.failed(error)) {
+                    // One that is in its recovery window already is not deleted again: an answer was lost, or
+                    // somebody else was quicker.
+                    Err(error) if error.is(&["InvalidRequestException"]) => {
+                        let live = Look::new(aws).secret(&want.name).await?;
+                        if live.is_some_and(|live| live.deleted.is_none()) {
+                            return Err(error.into());
+                        }
+                    }
+                    answer => {
+                        absent(answer, &["ResourceNotFoundException"])?;
+                    }
+                }
             }
         }
         Ok(Applied::Accepted)

@@ -372,7 +372,7 @@ impl Live for Stack {
     async fn observe(look: &Look<'_>, wants: &[&Desired]) -> Result<Vec<Seen<Observed>>, LiveError> {
         let mut seen = Vec::with_capacity(wants.len());
         for want in wants {
-            seen.push(observe(look.aws, want).await?);
+            seen.push(observe(look, want).await?);
         }
         Ok(seen)
     }
@@ -392,7 +392,8 @@ impl Live for Stack {
                     // A rolled-back stack keeps its events, which say what failed.
                     .on_failure(OnFailure::Rollback)
                     .client_request_token(uuid::Uuid::new_v4().to_string());
-                absent(request.send().await.map_err(|error| create.failed(error)), &["AlreadyExistsException"])?;
+                let answer = request.send().await.map_err(|error| create.failed(error));
+                absent(answer, &["AlreadyExistsException", TOKEN_USED])?;
             }
             Change::Update(values) => {
                 let update = call("cloudformation", "UpdateStack");
@@ -448,12 +449,16 @@ impl Live for Stack {
     }
 }
 
+/// The token is each call's own: where it was used already, the answer was lost and the SDK has asked again.
+const TOKEN_USED: &str = "TokenAlreadyExistsException";
+
 /// CloudFormation refuses an update of a stack that is changing with the same code as any bad request; the
 /// stack's state tells which it was.
 async fn updated<T>(aws: &Aws, want: &Desired, answer: Result<T, AwsError>) -> Result<Applied, LiveError> {
     match answer {
         Ok(_) => Ok(Applied::Accepted),
-        Err(error) if error.is(&["ValidationError"]) => match observe(aws, want).await? {
+        Err(error) if error.is(&[TOKEN_USED]) => Ok(Applied::Accepted),
+        Err(error) if error.is(&["ValidationError"]) => match observe(&Look::new(aws), want).await? {
             Seen::Present(live) if live.status.ends_with("_IN_PROGRESS") => {
                 Ok(Applied::NotYet { saying: format!("the stack is {}", live.status) })
             }
@@ -513,20 +518,15 @@ fn read_tags(tags: &[Tag]) -> Tags {
         .collect()
 }
 
-async fn observe(aws: &Aws, want: &Desired) -> Result<Seen<Observed>, LiveError> {
-    let name = want.name.as_str();
-    let describe = call("cloudformation", "DescribeStacks");
-    let answer =
-        aws.cloudformation.describe_stacks().stack_name(name).send().await.map_err(|error| describe.failed(error));
-    // CloudFormation says ValidationError of a stack that does not exist. The request holds only a name
-    // that the config has checked, so nothing else in it can be invalid.
-    let Some(answer) = absent(answer, &["ValidationError"])? else { return Ok(Seen::Absent) };
-    let Some(stack) = answer.stacks().first() else { return Ok(Seen::Absent) };
-    let status = describe.expect(stack.stack_status(), "StackStatus")?.as_str().to_owned();
-    // A deleted stack is still found by its id, never by name, except in the moment of deletion.
-    if status == "DELETE_COMPLETE" {
-        return Ok(Seen::Absent);
-    }
+/// Whether the functions of `name` are `mark`'s: they belong to its stack. None where there is no stack.
+pub(super) async fn ownership(look: &Look<'_>, name: &str, mark: &Mark) -> Result<Option<Owner>, LiveError> {
+    Ok(look.stack(name).await?.map(|stack| mark.owner(&read_tags(stack.tags()))))
+}
+
+async fn observe(look: &Look<'_>, want: &Desired) -> Result<Seen<Observed>, LiveError> {
+    let (aws, name) = (look.aws, want.name.as_str());
+    let Some(stack) = look.stack(name).await? else { return Ok(Seen::Absent) };
+    let status = stack.stack_status().map(|status| status.as_str().to_owned()).unwrap_or_default();
     let get = call("cloudformation", "GetTemplate");
     let answer = aws.cloudformation.get_template().stack_name(name).send().await.map_err(|error| get.failed(error));
     let body = absent(answer, &["ValidationError"])?.and_then(|answer| answer.template_body).unwrap_or_default();

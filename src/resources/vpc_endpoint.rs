@@ -246,7 +246,8 @@ impl Live for VpcEndpoint {
                 // This operation answers 200 and lists what it did not do.
                 if let Some(failed) = answer.as_ref().and_then(|answer| answer.unsuccessful().first())
                     && let Some(error) = failed.error()
-                    && error.code() != Some("InvalidVpcEndpoint.NotFound")
+                    // EC2 is known to say it either way (Terraform's AWS provider looks for both).
+                    && !matches!(error.code(), Some("InvalidVpcEndpoint.NotFound" | "InvalidVpcEndpointId.NotFound"))
                 {
                     let text = format!("{}: {}", error.code().unwrap_or("?"), error.message().unwrap_or("?"));
                     return Err(delete.unexpected(text).into());

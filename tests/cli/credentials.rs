@@ -30,6 +30,7 @@ fn nobody_listens() {
     // Bound and let go: nobody listens there, for the moment that this takes.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let url = format!("http://127.0.0.1:{port}");
+    let began = std::time::Instant::now();
     let done = bare(folder.path(), &["plan", "article.toml"])
         .env("AWS_ENDPOINT_URL", &url)
         .env("AWS_ACCESS_KEY_ID", "111122223333")
@@ -37,6 +38,8 @@ fn nobody_listens() {
         .output()
         .unwrap();
     check(&done, &[(&url, "[URL]"), (&port.to_string(), "[PORT]")], "nobody-listens");
+    // Asked again as often as what is throttled, it took 13 s.
+    assert!(began.elapsed().as_secs() < 5, "{:?}", began.elapsed());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::scenario::{SECOND_USER, Scenario, at, change, golden};
 use crate::simulation::{AT_ONCE, Simulation};
 use pgrotate::code::Code;
-use pgrotate::execute::{ActionError, Event, Limits, Outcome, Report, execute};
+use pgrotate::execute::{ActionError, Event, Limits, Outcome, Pressed, Report, execute};
 use pgrotate::model::Seen;
 use pgrotate::plan::{Goal, Plan};
 use pgrotate::render::{ReportDocument, human};
@@ -149,6 +149,30 @@ async fn what_has_moved_is_stale_and_is_not_touched() {
     assert!(world.applied.borrow().is_empty());
 }
 
+/// A login out of sight until its secret is restored: what it then turns out to be is made good, not stale.
+#[tokio::test]
+async fn what_could_not_be_seen_is_made_sure_of() {
+    let article = Scenario::article();
+    let mut hidden = article.realised();
+    let why = "its secret is pending deletion".to_owned();
+    hidden.insert(at("login.test_user1"), Seen::Unobservable(why));
+    let plan = article.plan(Goal::Converge, &hidden).unwrap();
+    let mut disabled = article.realised();
+    change!(disabled, Login, "login.test_user1", |live| live.role.can_login = false);
+    let world = Simulation::new(disabled);
+    let report = run(&plan, &world).await;
+    assert!(report.all_done(), "{}", told(&plan, &report));
+    assert_eq!(*world.applied.borrow(), [at("login.test_user1")]);
+
+    // One that turns out to be somebody else's is left alone.
+    let mut theirs = article.realised();
+    change!(theirs, Login, "login.test_user1", |live| live.role.comment = None);
+    let world = Simulation::new(theirs);
+    let report = run(&plan, &world).await;
+    assert!(matches!(outcome(&plan, &report, "login.test_user1"), Outcome::Failed(ActionError::Refused(_))));
+    assert!(world.applied.borrow().is_empty());
+}
+
 /// Somebody makes the same secret for something else, between plan and apply.
 #[tokio::test]
 async fn what_somebody_else_has_taken_is_refused() {
@@ -214,7 +238,22 @@ async fn changes_are_bounded() {
         let (_stop, stopped) = watch::channel(false);
         let report = execute(&plan, &world, Limits { mutating: limit, ..AT_ONCE }, stopped, |_, _| {}).await;
         assert!(report.all_done(), "{}", told(&plan, &report));
-        assert_eq!(world.busiest(), limit);
+        assert_eq!(world.busiest(Pressed::Api), limit);
+    }
+}
+
+/// What our functions do has a limit of its own.
+#[tokio::test]
+async fn invocations_are_bounded() {
+    let user = |n| format!("\n[[user]]\nlogin = \"user{n}\"\nsecret = \"user{n}_secret\"\n");
+    let many = Scenario::article().and(&(1..=5).map(user).collect::<String>());
+    let plan = many.plan(Goal::Converge, &many.nothing()).unwrap();
+    for invoking in [1, 3] {
+        let world = Simulation::new(many.nothing());
+        let (_stop, stopped) = watch::channel(false);
+        let report = execute(&plan, &world, Limits { mutating: 2, invoking, ..AT_ONCE }, stopped, |_, _| {}).await;
+        assert!(report.all_done(), "{}", told(&plan, &report));
+        assert_eq!((world.busiest(Pressed::Api), world.busiest(Pressed::Functions)), (2, invoking));
     }
 }
 

@@ -4,6 +4,7 @@ use crate::scenario::{Scenario, change, check_edges, document, golden, json, set
 use function_contract::LoginAttempt;
 use pgrotate::model::Seen;
 use pgrotate::plan::Goal;
+use pgrotate::render::human;
 use pgrotate::resources::db_instance::Version;
 use pgrotate::resources::rotation::Rules;
 use std::collections::BTreeSet;
@@ -93,8 +94,28 @@ fn rotation_never_finished() {
     let article = Scenario::article();
     let mut live = article.realised();
     change!(live, Rotation, "rotation.test_user1", |live| live.rotated = false);
-    change!(live, Rotation, "rotation.rotator_admin", |live| live.pending = true);
+    change!(live, Rotation, "rotation.rotator_admin", |live| {
+        live.rotated = false;
+        live.pending = true;
+    });
     article.converges("rotation-never-finished", &live);
+}
+
+/// A rotation that the schedule began is nobody's concern; one that does not end is.
+#[test]
+fn rotation_under_way() {
+    let article = Scenario::article();
+    let mut live = article.realised();
+    for login in ["rotation.test_user1", "rotation.rotator_admin"] {
+        change!(live, Rotation, login, |live| live.pending = true);
+    }
+    change!(live, Rotation, "rotation.test_user1", |live| {
+        live.stuck = Some("5d3f0a1e-0000-4000-8000-000000000000".to_owned());
+        live.trouble = Some("DatabaseRefused".to_owned());
+    });
+    let plan = article.plan(Goal::Converge, &live).unwrap();
+    assert!(plan.actions.is_empty());
+    golden("rotation-under-way", &human::plan(&document(&plan)));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use crate::scenario::State;
 use pgrotate::code::{Code, Coded};
-use pgrotate::execute::{Applied, Limits, World};
+use pgrotate::execute::{Applied, Limits, Pressed, World};
 use pgrotate::model::{Address, Seen};
 use pgrotate::plan::Goal;
 use pgrotate::resource::{Family, Known, Leaver, NotProduced};
@@ -14,7 +14,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Polling as fast as the simulation answers.
-pub const AT_ONCE: Limits = Limits { mutating: 8, poll: (Duration::from_micros(50), Duration::from_micros(50)) };
+pub const AT_ONCE: Limits =
+    Limits { mutating: 8, invoking: 8, poll: (Duration::from_micros(50), Duration::from_micros(50)) };
 
 #[derive(Debug, thiserror::Error)]
 pub enum SimulationError {
@@ -59,7 +60,8 @@ pub struct Simulation {
     pub dies_at: Cell<Option<(usize, Death)>>,
     pub dead: tokio::sync::Notify,
     /// Changes under way at this moment, and the most that ever were.
-    busy: Cell<(usize, usize)>,
+    /// By what is pressed: now, and the most so far.
+    busy: RefCell<BTreeMap<bool, (usize, usize)>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,9 +80,9 @@ impl Simulation {
         self
     }
 
-    /// The most changes that were ever under way at once.
-    pub fn busiest(&self) -> usize {
-        self.busy.get().1
+    /// The most changes of a kind that presses on `pressed` that were ever under way at once.
+    pub fn busiest(&self, pressed: Pressed) -> usize {
+        self.busy.borrow().get(&(pressed == Pressed::Functions)).map_or(0, |(_, most)| *most)
     }
 
     /// The same world once it lives again.
@@ -301,10 +303,15 @@ impl World<Kinds> for Simulation {
 
     async fn apply(&self, want: &Want, change: &AnyChange, known: &Known) -> Result<Applied, SimulationError> {
         let address = Kinds::address(want);
-        let (now, most) = self.busy.get();
-        self.busy.set((now + 1, most.max(now + 1)));
+        let count = |by: isize| {
+            let mut busy = self.busy.borrow_mut();
+            let (now, most) = busy.entry(self.pressed(want) == Pressed::Functions).or_default();
+            *now = now.saturating_add_signed(by);
+            *most = (*most).max(*now);
+        };
+        count(1);
         tokio::task::yield_now().await;
-        self.busy.set((self.busy.get().0 - 1, self.busy.get().1));
+        count(-1);
         let number = self.applied.borrow().len();
         if self.denied.as_ref() == Some(&address) {
             return Err(SimulationError::Denied(address));
@@ -330,6 +337,10 @@ impl World<Kinds> for Simulation {
     fn patience(&self, _want: &Want) -> Duration {
         // Nothing here takes longer than a few looks; a test that waits for more is wrong, not slow.
         self.patience.unwrap_or(Duration::from_secs(20))
+    }
+
+    fn pressed(&self, want: &Want) -> Pressed {
+        if matches!(want, Want::Login(_)) { Pressed::Functions } else { Pressed::Api }
     }
 }
 

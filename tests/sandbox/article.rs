@@ -102,6 +102,7 @@ fn a_last_snapshot_remains() {
 #[test]
 fn its_commands_say_what_it_says() {
     let account = Account::new();
+    account.delays("none");
     let (config, _) = account.converges(ARTICLE);
     let json = |line: &str| -> Value { serde_json::from_str(&account.shell(line)).expect("JSON") };
 
@@ -110,13 +111,30 @@ fn its_commands_say_what_it_says() {
     assert_eq!(account.shell(status), "\"available\"");
     account.shell("aws rds wait db-instance-available --db-instance-identifier my-postgres-instance");
 
-    // 2.3
+    // 1.7
+    let address = account.shell(
+        "aws rds describe-db-instances --db-instance-identifier my-postgres-instance \
+         --query 'DBInstances[0].Endpoint.Address' --output text",
+    );
+
+    // 2.2 and 2.3
+    let admin_arn = account
+        .shell("aws secretsmanager describe-secret --secret-id rotator_admin_secret --query 'ARN' --output text");
     for secret in ["rotator_admin_secret", "test_user1_secret"] {
         let said = json(&format!("aws secretsmanager describe-secret --secret-id {secret}"));
+        let name = json!([{ "Key": "Name", "Value": secret }]);
+        assert!(said["Tags"].as_array().unwrap().contains(&name[0]), "{said}");
         assert_eq!(said["Name"], secret);
         let labels: Vec<_> = said["VersionIdsToStages"].as_object().unwrap().values().collect();
         assert!(labels.iter().any(|labels| labels.as_array().unwrap().contains(&"AWSCURRENT".into())), "{said}");
     }
+
+    // 3.3 and 3.4
+    account.shell("aws cloudformation wait stack-create-complete --stack-name pgpasslambda-stack");
+    let function = account.shell(
+        "aws lambda get-function --function-name pgpasslambda --query 'Configuration.FunctionArn' --output text",
+    );
+    assert_eq!(function, format!("arn:aws:lambda:eu-north-1:{}:function:pgpasslambda", account.number));
 
     // 4.4
     let vpc = "vpc-02294c945121da772";
@@ -132,9 +150,21 @@ fn its_commands_say_what_it_says() {
     let said = json("aws secretsmanager describe-secret --secret-id test_user1_secret");
     assert_eq!(said["RotationEnabled"], true);
     assert_eq!(said["RotationRules"]["AutomaticallyAfterDays"], 10);
-    let function = format!("arn:aws:lambda:eu-north-1:{}:function:pgpasslambda", account.number);
-    assert_eq!(said["RotationLambdaARN"], function);
+    assert_eq!(said["RotationLambdaARN"], function.as_str());
     assert!(!said["LastRotatedDate"].is_null() && !said["NextRotationDate"].is_null(), "{said}");
+
+    // 6: what psql made there is there. The rotating login may do only that here, and is no rds_superuser.
+    let roles = account.sql(
+        "select rolname, rolcanlogin, rolcreaterole, pg_has_role(oid, 'rds_superuser', 'member') from pg_roles \
+         where rolname in ('test_user1', 'rotator_admin') order by rolname",
+    );
+    assert_eq!(
+        roles,
+        [
+            [json!("rotator_admin"), json!(true), json!(true), json!(false)],
+            [json!("test_user1"), json!(true), json!(false), json!(false)],
+        ]
+    );
 
     // 7.1
     let said = json(
@@ -146,7 +176,31 @@ fn its_commands_say_what_it_says() {
     let mut subnets: Vec<_> = said["VpcConfig"]["SubnetIds"].as_array().unwrap().clone();
     subnets.sort_by_key(Value::to_string);
     assert_eq!(subnets, ["subnet-05a8a2c78756260ed", "subnet-0cf57825fcf0c3cbd"]);
-    assert_eq!(said["VpcConfig"]["SecurityGroupIds"].as_array().unwrap().len(), 1);
+    let groups = said["VpcConfig"]["SecurityGroupIds"].as_array().unwrap().clone();
+    assert_eq!(groups.len(), 1);
+
+    // 7.2: the function gets out to database and endpoint and to nowhere else, and nothing gets in.
+    let rules = |group: &Value, direction: &str| {
+        json(&format!(
+            "aws ec2 describe-security-groups --group-ids {} --query 'SecurityGroups[0].{direction}'",
+            group.as_str().unwrap()
+        ))
+    };
+    let group = |name: &str| Value::from(crate::support::group_id(&account, name));
+    let (database, endpoint) = (group("pgrotate-article-database"), group("pgrotate-article-endpoint"));
+    let mut out: Vec<_> = rules(&groups[0], "IpPermissionsEgress")
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|rule| (rule["FromPort"].clone(), rule["UserIdGroupPairs"][0]["GroupId"].clone()))
+        .collect();
+    out.sort_by_key(|(port, _)| port.as_i64());
+    assert_eq!(out, [(json!(443), endpoint), (json!(5432), database.clone())]);
+    assert_eq!(rules(&groups[0], "IpPermissions"), json!([]));
+    let into = rules(&database, "IpPermissions");
+    assert!(into.as_array().unwrap().iter().all(|rule| rule["FromPort"] == 5432 && rule["ToPort"] == 5432), "{into}");
+    assert!(into.to_string().contains(groups[0].as_str().unwrap()), "{into}");
+    assert!(into.to_string().contains("203.0.113.7/32"), "{into}");
 
     // 8
     let value =
@@ -156,6 +210,7 @@ fn its_commands_say_what_it_says() {
     let after = crate::support::until("the rotation has finished", || Some(json(value)).filter(|now| *now != before));
     assert_eq!((&before["username"], &after["username"]), (&"test_user1_clone".into(), &"test_user1".into()));
     assert_ne!(before["password"], after["password"]);
+    assert_eq!((&after["host"], &after["masterarn"]), (&json!(address), &json!(admin_arn)));
     for key in ["engine", "host", "port", "dbname", "masterarn", "dbInstanceIdentifier"] {
         assert_eq!(before[key], after[key], "{key}");
         assert!(!after[key].is_null(), "{key}");
@@ -173,4 +228,23 @@ fn its_commands_say_what_it_says() {
     // A rotation by hand is no drift.
     account.is_empty(&config);
     account.pgrotate(&["plan", "--format", "json", path(&config)]).exits(0);
+
+    // The final step: what its commands delete is gone, and its waits end.
+    account.destroy(&config).exits(0);
+    account.shell("aws rds wait db-instance-deleted --db-instance-identifier my-postgres-instance");
+    account.shell("aws cloudformation wait stack-delete-complete --stack-name pgpasslambda-stack");
+    for (gone, code) in [
+        ("rds describe-db-subnet-groups --db-subnet-group-name my-db-subnet-group", "DBSubnetGroupNotFoundFault"),
+        ("lambda get-function --function-name pgpasslambda", "ResourceNotFoundException"),
+    ] {
+        let said = account.shell(&format!("aws {gone} 2>&1 && exit 1 || true"));
+        assert!(said.contains(&format!("({code})")), "{gone}: {said}");
+    }
+    let left = account.shell(&format!(
+        "aws ec2 describe-vpc-endpoints --filters 'Name=vpc-id,Values={vpc}' --query 'VpcEndpoints[].VpcEndpointId' \
+         --output text"
+    ));
+    assert_eq!(left, "");
+    let deleted = json("aws secretsmanager describe-secret --secret-id test_user1_secret");
+    assert!(!deleted["DeletedDate"].is_null() && deleted["RotationEnabled"] != true, "{deleted}");
 }

@@ -4,6 +4,10 @@
 mod again;
 mod article;
 mod changes;
+mod drifting;
+mod faltering;
+mod logins;
+mod rotations;
 mod lives;
 #[path = "../scenarios/mod.rs"]
 mod scenarios;

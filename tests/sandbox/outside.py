@@ -53,7 +53,19 @@ def login(secret, stage="AWSCURRENT"):
         return {"user": user, "tls": bool(connection.pgconn.ssl_in_use)}
 
 
-DOES = {"call": call, "passwords": passwords, "login": login}
+def sql(statement, instance="my-postgres-instance"):
+    """As the master, which is how people change things behind our back; answers with the rows, if any."""
+    found = aws("rds").describe_db_instances(DBInstanceIdentifier=instance)["DBInstances"][0]
+    secret = found["MasterUserSecret"]["SecretArn"]
+    value = json.loads(aws("secretsmanager").get_secret_value(SecretId=secret)["SecretString"])
+    with psycopg.connect(host=found["Endpoint"]["Address"], port=found["Endpoint"]["Port"], user=value["username"],
+                         password=value["password"], dbname="postgres", sslmode="verify-full", connect_timeout=20,
+                         sslrootcert=os.environ["PGROTATE_CA_BUNDLE"]) as connection:
+        done = connection.execute(statement)
+        return done.fetchall() if done.description else []
+
+
+DOES = {"call": call, "passwords": passwords, "login": login, "sql": sql}
 
 
 def plain(value):

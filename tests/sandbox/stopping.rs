@@ -20,7 +20,7 @@ fn killed_when(account: &Account, arguments: &[&str], moments: &[&str]) -> bool 
 }
 
 /// How many there are of each thing that an apply makes.
-fn counted(account: &Account) -> Value {
+pub fn counted(account: &Account) -> Value {
     let count = |service: &str, operation: &str, list: &str, parameters: Value| {
         account.call(service, operation, parameters)[list].as_array().expect("a list").len()
     };
@@ -40,7 +40,8 @@ fn counted(account: &Account) -> Value {
     })
 }
 
-fn as_the_article_wants() -> Value {
+/// Of the article.
+pub fn as_the_article_wants() -> Value {
     json!({
         "instances": 1, "subnet groups": 1, "groups": 3, "secrets": 2, "rules": 6, "endpoints": 1,
         "functions": 3, "buckets": 1, "stacks": 1,

@@ -179,6 +179,33 @@ impl Account {
         answer["user"].as_str().expect("a user").to_owned()
     }
 
+    /// Whether that version logs in; false where there is none either.
+    pub fn logs_in(&self, secret: &str, stage: &str) -> bool {
+        let answer = self.outside.answer(&json!({ "do": "login", "secret": secret, "stage": stage }));
+        answer["failed"].is_null()
+    }
+
+    /// SQL of the master's, by hand: the rows.
+    pub fn sql(&self, statement: &str) -> Vec<Vec<Value>> {
+        let rows = self.outside.ask(json!({ "do": "sql", "statement": statement }));
+        serde_json::from_value(rows).expect("rows")
+    }
+
+    /// What `drift` finds: each finding whole, by address. Its exit code must say the same.
+    pub fn drift(&self, config: &Path) -> BTreeMap<String, String> {
+        let run = self.pgrotate(&["drift", "--format", "json", path(config)]);
+        let document: Value = serde_json::from_str(&run.stdout)
+            .unwrap_or_else(|_| panic!("pgrotate {}: {}\n{}", run.what, run.stdout, run.stderr));
+        let mut found: BTreeMap<String, String> = BTreeMap::new();
+        for finding in document["findings"].as_array().expect("findings") {
+            let address = finding["address"].as_str().expect("an address").to_owned();
+            assert!(finding["fix"].as_str().is_some_and(|fix| !fix.is_empty()), "how to mend it: {finding}");
+            found.entry(address).or_default().push_str(&finding.to_string());
+        }
+        run.exits(if found.is_empty() { 0 } else { 2 });
+        found
+    }
+
     pub fn passwords(&self) -> Vec<String> {
         let answer = self.outside.ask(json!({ "do": "passwords" }));
         answer.as_array().expect("a list").iter().map(|value| value.as_str().expect("text").to_owned()).collect()
@@ -203,6 +230,12 @@ impl Account {
 
     pub fn delays(&self, spec: &str) {
         ctl(&["delays", "--dir", path(&sandbox().folder), "--account", &self.number, spec]);
+    }
+
+    /// Makes requests fail: the arguments of `ctl fault`.
+    pub fn fault(&self, what: &[&str]) -> String {
+        let account = ["fault", "--dir", path(&sandbox().folder), "--account", &self.number];
+        ctl(&[&account[..], what].concat())
     }
 
     /// What this account was asked so far: caller and `service.Operation`.
@@ -274,6 +307,31 @@ fn files_in(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
+/// CIDRs that a group lets in.
+pub fn cidrs(account: &Account, group: &str) -> Vec<String> {
+    let groups = account.call(
+        "ec2",
+        "describe_security_groups",
+        json!({ "Filters": [{ "Name": "group-name", "Values": [group] }] }),
+    );
+    let permissions = groups["SecurityGroups"][0]["IpPermissions"].as_array().expect("permissions").clone();
+    permissions
+        .iter()
+        .flat_map(|permission| permission["IpRanges"].as_array().cloned().unwrap_or_default())
+        .map(|range| range["CidrIp"].as_str().expect("a CIDR").to_owned())
+        .collect()
+}
+
+/// A security group's id by its name.
+pub fn group_id(account: &Account, name: &str) -> String {
+    let groups = account.call(
+        "ec2",
+        "describe_security_groups",
+        json!({ "Filters": [{ "Name": "group-name", "Values": [name] }] }),
+    );
+    groups["SecurityGroups"][0]["GroupId"].as_str().expect("a group").to_owned()
+}
+
 /// What one run of pgrotate came to.
 pub struct Run {
     what: String,
@@ -323,14 +381,19 @@ impl Outside {
     }
 
     fn ask(&self, asked: Value) -> Value {
+        let mut answer = self.answer(&asked);
+        assert!(answer["failed"].is_null(), "{asked}: {}", answer["failed"]);
+        answer["ok"].take()
+    }
+
+    /// With `ok`, or with why it `failed`.
+    fn answer(&self, asked: &Value) -> Value {
         let mut process = self.process.borrow_mut();
         let (_, stdin, stdout) = &mut *process;
         writeln!(stdin, "{asked}").and_then(|()| stdin.flush()).expect("it listens");
         let mut line = String::new();
         stdout.read_line(&mut line).expect("it answers");
-        let mut answer: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{asked}: {line:?}"));
-        assert!(answer["failed"].is_null(), "{asked}: {}", answer["failed"]);
-        answer["ok"].take()
+        serde_json::from_str(&line).unwrap_or_else(|_| panic!("{asked}: {line:?}"))
     }
 }
 
