@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
+use std::time::Instant;
 
 const VPC: &str = "vpc-02294c945121da772";
 const SUBNETS: [&str; 2] = ["subnet-05a8a2c78756260ed", "subnet-0cf57825fcf0c3cbd"];
@@ -16,14 +17,21 @@ const AT_ONCE: usize = 5;
 
 #[test]
 fn every_scenario_is_lived() {
-    let queue = Mutex::new(all());
+    // One alone: LIFE=user-removed cargo test … --test sandbox lives -- --nocapture
+    let only = std::env::var("LIFE").ok();
+    let queue: Vec<_> = all().into_iter().filter(|each| only.as_deref().is_none_or(|name| name == each.name)).collect();
+    assert!(!queue.is_empty(), "no scenario is called {only:?}");
+    let queue = Mutex::new(queue);
     let failed = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
                 loop {
                     let Some(scenario) = queue.lock().expect("a queue").pop() else { return };
-                    if catch_unwind(AssertUnwindSafe(|| live(&scenario))).is_err() {
+                    let began = Instant::now();
+                    let lived = catch_unwind(AssertUnwindSafe(|| live(&scenario)));
+                    println!("{:>5.1} s  {}", began.elapsed().as_secs_f64(), scenario.name);
+                    if lived.is_err() {
                         failed.lock().expect("a list").push(scenario.name);
                     }
                 }

@@ -120,7 +120,10 @@ fn shapes() -> Vec<Scenario> {
 fn network() -> Vec<Scenario> {
     let clients = article(ALLOW, &format!("allow = [{{ group = \"{CLIENTS}\", description = \"app\" }}]"));
     let nat = article(r#"secrets_manager = "endpoint""#, r#"secrets_manager = "nat""#);
-    let own_group = article("subnet_group =", "security_group = { existing = \"my-rds-sg\" }\nsubnet_group =");
+    let own_group = article(
+        "\nsubnet_group = \"my-db-subnet-group\"\n",
+        "\nsecurity_group = { existing = \"my-rds-sg\" }\nsubnet_group = \"my-db-subnet-group\"\n",
+    );
     vec![
         change("unchanged", ARTICLE, ARTICLE),
         change(
