@@ -15,7 +15,7 @@ use crate::resources::security_group_rule::{self as rule, Direction, Group, Peer
 use crate::resources::stack::{self, Stack};
 use crate::resources::tagged::Found;
 use crate::resources::vpc_endpoint::{self, VpcEndpoint};
-use crate::resources::{Kinds, Want};
+use crate::resources::{FunctionNames, Kinds, TemplateInputs, Want};
 use function_contract::RoleAttributes;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -46,7 +46,9 @@ pub fn leavers(
     leaving.bucket(super::bucket_name(&config.deployment, place));
     leaving.stacks(stacks);
     leaving.logins(secrets, instance_stays)?;
-    let Leaving { former, leavers, .. } = leaving;
+    let Leaving { former, mut leavers, .. } = leaving;
+    // AWS lists in any order; a plan is the same each time.
+    leavers.sort_by_key(|leaver| super::rank(&leaver.want));
     for want in wants {
         if let Want::DbInstance(want) = want {
             want.former_groups = former.clone();
@@ -229,7 +231,10 @@ impl Leaving<'_> {
             }
             // Its functions rotate until others do.
             let after = self.addresses(|want| matches!(want, Want::Rotation(_) | Want::Login(_)));
-            let want = stack::Desired { mark: self.mark(at.address()), name, ..declared.clone() };
+            // Its own functions, not those that take over.
+            let function = name.strip_suffix(super::STACK_SUFFIX).unwrap_or(&name);
+            let inputs = TemplateInputs { names: FunctionNames::derive(function), ..declared.inputs.clone() };
+            let want = stack::Desired { mark: self.mark(at.address()), name, inputs, ..declared.clone() };
             self.add(want, after);
         }
     }

@@ -33,6 +33,9 @@ pub struct Around {
     pub versions: Vec<Version>,
 }
 
+/// What a stack's name adds to that of its rotation function.
+const STACK_SUFFIX: &str = "-stack";
+
 /// Secrets Manager speaks HTTPS.
 const HTTPS: u16 = 443;
 
@@ -307,7 +310,7 @@ impl Model<'_> {
         zip: &Zip,
         instance: &Ref<DbInstance>,
     ) -> Ref<Stack> {
-        let name = format!("{}-stack", self.names.rotation);
+        let name = format!("{}{STACK_SUFFIX}", self.names.rotation);
         let at = Stack::at(&name);
         let want = stack::Desired {
             mark: self.mark(at.address()),

@@ -85,7 +85,7 @@ fn what_cannot_be_changed_in_place() {
         ("refuse-major-version", |live| live.version = Version { major: 15, minor: Some(8) }),
         ("refuse-smaller-storage", |live| live.storage = 100),
         ("refuse-encryption", |live| live.encrypted = false),
-        ("refuse-port", |live| live.port = 6432),
+        ("refuse-port", |live| live.port = Some(6432)),
     ];
     for (name, change) in cases {
         let mut live = article.realised();

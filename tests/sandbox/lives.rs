@@ -70,12 +70,14 @@ fn live(scenario: &Scenario) {
         plan.stdout
     );
     plan.exits(if golden.is_empty() { 0 } else { 2 });
-    account.apply(&config).exits(0);
+    let applied = account.apply(&config);
+    applied.exits(0);
     account.is_empty(&config);
 
     let destroyed = account.destroy(&account.config(&unprotected(&own(&scenario.after))));
     destroyed.exits(0);
-    let remains = destroyed.stdout.split("What remains:").nth(1).unwrap_or_default();
+    let remains: String =
+        [&applied, &destroyed].iter().filter_map(|run| run.stdout.split("What remains:").nth(1)).collect();
     let after = everything(&account);
     for lost in before.difference(&after) {
         panic!("{}: {lost} was there before, and is not any more", scenario.name);

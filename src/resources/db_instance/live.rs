@@ -178,8 +178,7 @@ fn observed(instance: &InstanceLook) -> Result<Observed, LiveError> {
         backup: count(instance.backup_retention_period()),
         // While an instance is being created only `DbInstancePort` tells the port, and may be 0.
         port: port
-            .or_else(|| instance.db_instance_port().and_then(|port| u16::try_from(port).ok()).filter(|&port| port > 0))
-            .unwrap_or(5432),
+            .or_else(|| instance.db_instance_port().and_then(|port| u16::try_from(port).ok()).filter(|&port| port > 0)),
         master: instance.master_username().unwrap_or_default().to_owned(),
         deletion_protection: instance.deletion_protection().unwrap_or(false),
         encrypted: instance.storage_encrypted().unwrap_or(false),

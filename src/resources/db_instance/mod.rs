@@ -71,7 +71,8 @@ pub struct Observed {
     pub groups: BTreeSet<GroupId>,
     pub public: bool,
     pub backup: u32,
-    pub port: u16,
+    /// None while it is being created, and RDS does not tell.
+    pub port: Option<u16>,
     pub master: String,
     pub deletion_protection: bool,
     pub encrypted: bool,
@@ -258,6 +259,7 @@ impl Resource for DbInstance {
         let without_moods = |live: &Observed| Observed {
             status: String::new(),
             server: None,
+            port: None,
             version: Version { minor: None, ..live.version },
             master_secret: None,
             pending: false,
@@ -287,7 +289,7 @@ impl Resource for DbInstance {
             groups: BTreeSet::from([known.output::<GroupId>(&want.group)?]),
             public: spec.is_some_and(|spec| spec.public),
             backup: spec.map_or(1, |spec| spec.backup),
-            port: want.port,
+            port: Some(want.port),
             master: spec.map_or("postgres", |spec| &spec.master).to_owned(),
             deletion_protection: spec.is_none_or(|spec| spec.deletion_protection),
             encrypted: spec.is_none_or(|spec| spec.encrypted),
@@ -325,11 +327,11 @@ fn referred(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<
             "name an instance whose engine is postgres",
         ));
     }
-    if live.port != want.port {
+    if let Some(port) = live.port.filter(|port| *port != want.port) {
         return Err(Refusal::new(
             Code::UnfitInstance,
-            format!("`{what}` listens on port {}, the config says {}", live.port, want.port),
-            format!("set `port = {}` in [database]", live.port),
+            format!("`{what}` listens on port {port}, the config says {}", want.port),
+            format!("set `port = {port}` in [database]"),
         ));
     }
     if live.master_secret.is_none() {
@@ -413,7 +415,7 @@ fn refuse_the_impossible(want: &Desired, spec: &Spec, live: &Observed) -> Result
         ("subnet group", live.subnet_group.clone(), spec.subnet_group.address().name.clone()),
         ("encryption", live.encrypted.to_string(), spec.encrypted.to_string()),
         ("master user", live.master.clone(), spec.master.clone()),
-        ("port", live.port.to_string(), want.port.to_string()),
+        ("port", live.port.unwrap_or(want.port).to_string(), want.port.to_string()),
     ] {
         if is != should {
             return Err(Refusal::new(
