@@ -413,6 +413,7 @@ impl<F: Family, W: World<F>> Run<'_, F, W> {
         let live = match live {
             Seen::Present(live) => live,
             Seen::Absent => return Settled::Yes(None),
+            Seen::Unobservable(_) if F::removed_unseen(&action.want) => return Settled::Yes(None),
             Seen::Unobservable(why) => return Settled::NotYet { saying: why.clone() },
         };
         let mut cx = Diff::new(action.address.clone(), known.standings());

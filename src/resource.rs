@@ -261,6 +261,10 @@ pub trait Resource: Sized + 'static {
     /// All that can be done to it: a closed enum.
     type Change: Clone + fmt::Debug + Send + Sync;
 
+    /// Whether a removal that was accepted is done even where nothing can be seen of it afterwards: whoever made it
+    /// has answered for it.
+    const REMOVED_UNSEEN: bool = false;
+
     fn address(want: &Self::Desired) -> Address;
     /// What it refers to. Deletion runs against these edges.
     fn needs(want: &Self::Desired) -> Vec<Address>;
@@ -416,5 +420,6 @@ pub trait Family: Clone + fmt::Debug + 'static {
     fn outputs(want: &Self::Want, live: &Self::Live) -> Option<Outputs>;
     fn realised(want: &Self::Want, known: &Known) -> Result<Self::Live, NotProduced>;
     fn leaving(want: &Self::Want, live: &Self::Live) -> Settled<()>;
+    fn removed_unseen(want: &Self::Want) -> bool;
     fn same(one: &Self::Live, other: &Self::Live) -> bool;
 }

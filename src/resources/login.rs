@@ -94,6 +94,8 @@ impl Login {
 
 impl Resource for Login {
     const KIND: Kind = Kind("login");
+    /// The admin that may no longer log in can no longer look either.
+    const REMOVED_UNSEEN: bool = true;
     type Desired = Desired;
     type Observed = Observed;
     type Outputs = ();

@@ -103,6 +103,10 @@ macro_rules! kinds {
                 }
             }
 
+            fn removed_unseen(want: &Want) -> bool {
+                match want { $(Want::$kind(_) => $kind::REMOVED_UNSEEN),+ }
+            }
+
             fn same(one: &AnyLive, other: &AnyLive) -> bool {
                 match (one, other) {
                     $((AnyLive::$kind(one), AnyLive::$kind(other)) => $kind::same(one, other),)+

@@ -68,7 +68,8 @@ impl Resource for VpcEndpoint {
     }
 
     fn needs(want: &Desired) -> Vec<Address> {
-        vec![want.group.address().clone()]
+        // Its rules too: while it is there, whoever is redirected to it must get in.
+        want.entrances.iter().chain([want.group.address()]).cloned().collect()
     }
 
     fn diff(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<Vec<Step<Change>>, Refusal> {

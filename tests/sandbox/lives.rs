@@ -17,9 +17,12 @@ const AT_ONCE: usize = 5;
 
 #[test]
 fn every_scenario_is_lived() {
-    // One alone: LIFE=user-removed cargo test … --test sandbox lives -- --nocapture
+    // Some alone: LIFE=user-added,user-removed cargo test … --test sandbox lives -- --nocapture
     let only = std::env::var("LIFE").ok();
-    let queue: Vec<_> = all().into_iter().filter(|each| only.as_deref().is_none_or(|name| name == each.name)).collect();
+    let queue: Vec<_> = all()
+        .into_iter()
+        .filter(|each| only.as_deref().is_none_or(|names| names.split(',').any(|name| name == each.name)))
+        .collect();
     assert!(!queue.is_empty(), "no scenario is called {only:?}");
     let queue = Mutex::new(queue);
     let failed = Mutex::new(Vec::new());

@@ -6,9 +6,9 @@ mod article;
 mod changes;
 mod drifting;
 mod faltering;
+mod lives;
 mod logins;
 mod rotations;
-mod lives;
 #[path = "../scenarios/mod.rs"]
 mod scenarios;
 mod stopping;

@@ -31,10 +31,12 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// - idle_session_timeout (which PostgreSQL has since 14): a frozen Lambda must not hold an advisory lock for as long as it stays frozen;
 /// - search_path: a function or operator in someone's schema must not be run by the admin login;
 /// - role: a clone logs in as its base (`ALTER ROLE … SET role`), which may not change the clone's password;
+/// - default_transaction_read_only: a login that only reads, as `ALTER ROLE … SET` says, still changes its own
+///   password; a standby refuses it all the same;
 /// - the rest pins how values are read and printed.
 const SESSION_SETTINGS: &str = "-c statement_timeout=8000 -c lock_timeout=4000 \
     -c idle_in_transaction_session_timeout=20000 -c idle_session_timeout=60000 -c search_path=pg_catalog -c role=none \
-    -c standard_conforming_strings=on -c TimeZone=UTC -c DateStyle=ISO";
+    -c default_transaction_read_only=off -c standard_conforming_strings=on -c TimeZone=UTC -c DateStyle=ISO";
 
 /// Why the database did not do as asked.
 #[derive(Debug, thiserror::Error)]
