@@ -82,9 +82,8 @@ fn live(scenario: &Scenario) {
     let remains: String =
         [&applied, &destroyed].iter().filter_map(|run| run.stdout.split("What remains:").nth(1)).collect();
     let after = everything(&account);
-    for lost in before.difference(&after) {
-        panic!("{}: {lost} was there before, and is not any more", scenario.name);
-    }
+    let lost: Vec<_> = before.difference(&after).collect();
+    assert!(lost.is_empty(), "{}: {lost:?} was there before, and is not any more", scenario.name);
     for left in after.difference(&before) {
         let name = left.split_whitespace().last().expect("a name");
         assert!(remains.contains(&format!("`{name}`")), "{}: {left} is left, and not named", scenario.name);
