@@ -24,6 +24,8 @@ pub struct Finding {
     pub address: Address,
     /// What is wrong, in a few words.
     pub what: String,
+    /// Whether nothing of it is there: `moved` then tells all that was declared of it.
+    pub missing: bool,
     /// What is otherwise than declared, where it can be said by attributes.
     pub moved: Vec<Moved>,
     /// The command, or the act, that mends it.
@@ -44,12 +46,19 @@ impl DriftDocument {
         let of_action = |action: &ActionDocument| Finding {
             address: action.address.clone(),
             what: what(action),
+            missing: action.verb == Verb::Create,
             moved: moved(action),
             fix: apply.to_owned(),
         };
         let of_note = |note: &Note| {
             let fix = note.fix.clone()?;
-            Some(Finding { address: note.address.clone(), what: note.text.clone(), moved: Vec::new(), fix })
+            Some(Finding {
+                address: note.address.clone(),
+                what: note.text.clone(),
+                missing: false,
+                moved: Vec::new(),
+                fix,
+            })
         };
         let mut findings: Vec<_> = plan.actions.iter().filter(|action| !is_told(plan, action)).map(of_action).collect();
         findings.extend(plan.notes.iter().filter_map(of_note));
@@ -107,10 +116,12 @@ fn moved(action: &ActionDocument) -> Vec<Moved> {
         // A login's attributes are all that is declared of it, whatever of them has moved: `what` says which. It says
         // all of these too.
         ("login", _, _) | ("stack", "repair", _) | ("security_group", "revoke-default-egress", _) => return Vec::new(),
-        (_, _, Verb::Update) => {}
-        (_, _, Verb::Create | Verb::Ensure | Verb::Rotate | Verb::Delete) => return Vec::new(),
+        (_, _, Verb::Create | Verb::Update) => {}
+        (_, _, Verb::Ensure | Verb::Rotate | Verb::Delete) => return Vec::new(),
     }
-    let moved = action.attributes.iter();
+    // What is known only once something else is made tells nothing of what was there.
+    let told = |shown: &Shown| !matches!(shown, Shown::AfterApply(_) | Shown::Withheld);
+    let moved = action.attributes.iter().filter(|attribute| action.verb == Verb::Update || told(&attribute.after));
     moved
         .map(|attribute| Moved {
             name: attribute.name,

@@ -124,7 +124,11 @@ pub fn drift(drift: &DriftDocument) -> String {
     line(&mut out, format_args!("Drift of deployment {deployment} in account {}, {}", place.account, place.region));
     for finding in findings {
         line(&mut out, format_args!("\n! {}: {}", finding.address, finding.what));
-        moved(&mut out, &finding.moved);
+        if finding.missing {
+            declared(&mut out, &finding.moved)
+        } else {
+            moved(&mut out, &finding.moved)
+        }
         line(&mut out, format_args!("      fix: {}", finding.fix));
     }
     if findings.is_empty() {
@@ -133,6 +137,14 @@ pub fn drift(drift: &DriftDocument) -> String {
         line(&mut out, format_args!("\n{} found, {unchanged} resources as declared.", findings.len()));
     }
     out
+}
+
+/// What was declared of something that is not there.
+fn declared(out: &mut String, all: &[Moved]) {
+    let width = all.iter().map(|moved| moved.name.len()).max().unwrap_or(0);
+    for Moved { name, declared, .. } in all {
+        line(out, format_args!("      {name:width$}  {}", shown(declared)));
+    }
 }
 
 fn moved(out: &mut String, moved: &[Moved]) {
