@@ -230,6 +230,24 @@ impl<'a> Diff<'a> {
         }
     }
 
+    /// What there is to remove: nothing where it is absent, or is not `mark`'s and stays, which is noted.
+    pub fn to_remove<'l, T>(
+        &mut self,
+        mark: &Mark,
+        live: Seen<&'l T>,
+        tags: impl FnOnce(&'l T) -> &'l Tags,
+    ) -> Result<Option<&'l T>, Refusal> {
+        match live {
+            Seen::Absent => Ok(None),
+            Seen::Unobservable(why) => Err(unobservable(why)),
+            Seen::Present(live) if mark.owner(tags(live)) == Owner::Us => Ok(Some(live)),
+            Seen::Present(_) => {
+                self.note("it is not this deployment's and stays");
+                Ok(None)
+            }
+        }
+    }
+
     pub fn note(&mut self, text: impl Into<String>) {
         self.notes.push(Note { address: self.address.clone(), text: text.into(), fix: None });
     }

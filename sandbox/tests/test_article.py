@@ -16,7 +16,7 @@ RDS_SG_ID=$(aws ec2 create-security-group --group-name my-rds-sg --description "
 aws ec2 authorize-security-group-ingress --group-id $RDS_SG_ID --protocol tcp --port 5432 --cidr 203.0.113.7/32
 aws ec2 authorize-security-group-ingress --group-id $RDS_SG_ID --protocol tcp --port 5432 --source-group $RDS_SG_ID
 aws rds create-db-instance --db-instance-identifier my-postgres-instance --db-instance-class db.t3.micro --engine postgres \\
-    --master-username postgres --master-user-password 'XXXXX-not-so-short' --allocated-storage 20 --storage-type gp3 \\
+    --master-username postgres --master-user-password 'YourMasterPasswordHere' --allocated-storage 20 --storage-type gp3 \\
     --vpc-security-group-ids $RDS_SG_ID --db-subnet-group-name my-db-subnet-group --backup-retention-period 7 \\
     --publicly-accessible --no-multi-az --copy-tags-to-snapshot --tags Key=Name,Value=my-postgres-instance
 '''
@@ -109,7 +109,7 @@ class Article(Case):
         # As the article has it, the users do not exist yet: its first rotation fails.
         until(lambda: "password authentication failed" in self.shell(LOGS), "the first rotation's failure in the logs")
         self.assertNotIn("LastRotatedDate", manager.describe_secret(SecretId="test_user1_secret"))
-        with psycopg.connect(host=instance["Endpoint"]["Address"], user="postgres", password="XXXXX-not-so-short", dbname="postgres",
+        with psycopg.connect(host=instance["Endpoint"]["Address"], user="postgres", password="YourMasterPasswordHere", dbname="postgres",
                              sslmode="verify-full", sslrootcert=self.state["ca"], autocommit=True) as connection:
             connection.execute("CREATE USER test_user1 WITH PASSWORD 'user-pw'")
             connection.execute("CREATE USER rotator_admin WITH PASSWORD 'admin-pw'")

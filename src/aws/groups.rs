@@ -143,5 +143,5 @@ fn group(group: &aws_sdk_ec2::types::SecurityGroup) -> Result<GroupLook, AwsErro
 
 /// Tags as EC2 lists them.
 pub fn ec2_tags(tags: &[Tag]) -> Tags {
-    tags.iter().filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()))).collect()
+    super::tags(tags.iter().map(|tag| (tag.key(), tag.value())))
 }

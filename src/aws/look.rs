@@ -118,11 +118,7 @@ async fn describe_secret(aws: &Aws, name: &str) -> Result<Option<SecretLook>, Aw
     Ok(Some(SecretLook {
         arn: describe.expect(answer.arn(), "ARN")?.to_owned(),
         description: answer.description().unwrap_or_default().to_owned(),
-        tags: answer
-            .tags()
-            .iter()
-            .filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned())))
-            .collect(),
+        tags: super::tags(answer.tags().iter().map(|tag| (tag.key(), tag.value()))),
         deleted: answer.deleted_date().map(|date| date.secs()),
         versions: answer
             .version_ids_to_stages()

@@ -11,6 +11,7 @@ pub use groups::{EndpointLook, GroupLook, TaggedLook, ec2_tags};
 pub use look::{InstanceLook, Look, SecretLook, StackLook};
 pub use network::{NetworkLook, NetworkQuestion, ServiceEndpoint, SubnetLook, VpcLook, WayOut};
 
+use crate::model::Tags;
 use aws_config::{AppName, BehaviorVersion, Region, retry::RetryConfig};
 use aws_sdk_sts::config::interceptors::InterceptorContext;
 use aws_sdk_sts::config::retry::{ClassifyRetry, RetryAction};
@@ -31,6 +32,11 @@ pub struct Aws {
     pub region: String,
     /// `aws`, `aws-cn` or `aws-us-gov`: the second part of every ARN.
     pub partition: String,
+}
+
+/// Tags as every service lists them: pairs of a key and a value, each of which the API model calls optional.
+pub fn tags<'a>(pairs: impl Iterator<Item = (Option<&'a str>, Option<&'a str>)>) -> Tags {
+    pairs.filter_map(|(key, value)| Some((key?.to_owned(), value.unwrap_or_default().to_owned()))).collect()
 }
 
 impl Aws {

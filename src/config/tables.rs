@@ -42,7 +42,7 @@ pub(super) fn config(problems: &Problems<'_>, entries: &DeTable<'_>) -> Option<C
     let aws = aws(problems, root.table("aws", "[aws]\nregion = \"eu-north-1\""));
     let network =
         network(problems, root.table("network", "[network]\nvpc = \"vpc-…\"\nsubnets = [\"subnet-…\", \"subnet-…\"]"));
-    let database = database(
+    let (database, master) = database(
         problems,
         root.table(
             "database",
@@ -67,7 +67,7 @@ pub(super) fn config(problems: &Problems<'_>, entries: &DeTable<'_>) -> Option<C
     root.finish();
 
     // An unreadable master means no comparison with it, not one with the default.
-    let master = database.master.as_ref().map(|master| master.value.as_str());
+    let master = master.as_ref().map(|master| master.value.as_str());
     let drafts: Vec<Draft<'_>> = [&admin].into_iter().chain(&users).map(Read::draft).collect();
     logins::check(problems, &drafts, master);
 
@@ -75,7 +75,7 @@ pub(super) fn config(problems: &Problems<'_>, entries: &DeTable<'_>) -> Option<C
         deployment: deployment?.value,
         aws: aws?,
         network: network?,
-        database: database.finish()?,
+        database: database?,
         function: function?,
         admin: admin.finish()?,
         users: users.into_iter().map(Read::finish).collect::<Option<_>>()?,
@@ -189,18 +189,6 @@ fn endpoint_clients(
     cidrs
 }
 
-/// The database as read: its master is needed to check the logins, whatever else is wrong with it.
-struct ReadDatabase {
-    master: Option<Located<String>>,
-    rest: Option<Database>,
-}
-
-impl ReadDatabase {
-    fn finish(self) -> Option<Database> {
-        self.rest
-    }
-}
-
 /// Keys of an instance that is only referred to: they describe one that is made.
 const OF_MANAGED: [&str; 10] = [
     "subnet_group",
@@ -215,7 +203,8 @@ const OF_MANAGED: [&str; 10] = [
     "encrypted",
 ];
 
-fn database(problems: &Problems<'_>, mut table: Table<'_, '_>) -> ReadDatabase {
+/// The database, and beside it the master, which is needed to check the logins, whatever else is wrong.
+fn database(problems: &Problems<'_>, mut table: Table<'_, '_>) -> (Option<Database>, Option<Located<String>>) {
     let identifier = table.string("identifier", "\"my-postgres-instance\"");
     check::instance_identifier(problems, &identifier);
     let manage = table.optional_bool("manage", true);
@@ -247,7 +236,7 @@ fn database(problems: &Problems<'_>, mut table: Table<'_, '_>) -> ReadDatabase {
             instance: if manage { Some(instance?) } else { None },
         })
     };
-    ReadDatabase { rest: rest(), master }
+    (rest(), master)
 }
 
 /// The name in `{ existing = "…" }`.

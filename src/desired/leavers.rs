@@ -178,7 +178,10 @@ impl Leaving<'_> {
     }
 
     fn stray_endpoints<'l>(&self, looks: &'l [EndpointLook]) -> impl Iterator<Item = (String, &'l EndpointLook)> {
-        looks.iter().filter_map(|look| Some((self.stray(&look.tags, VpcEndpoint::KIND)?, look)))
+        // We make endpoints of no other service: one that has our tags is a copy of them.
+        let service = super::secrets_manager_service(&self.config.aws.region);
+        let ours = looks.iter().filter(move |look| look.service == service);
+        ours.filter_map(|look| Some((self.stray(&look.tags, VpcEndpoint::KIND)?, look)))
     }
 
     fn addresses(&self, which: impl Fn(&Want) -> bool) -> Vec<Address> {

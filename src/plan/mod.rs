@@ -104,13 +104,12 @@ pub fn plan<F: Family>(
     // What must be gone before an address may go. A referrer with nothing to do passes on its
     // own referrers, or the order would be lost with it.
     let mut blockers: BTreeMap<Address, BTreeSet<Address>> = BTreeMap::new();
+    let replaced_by: BTreeMap<_, _> = leavers.iter().map(|leaver| (F::address(&leaver.want), &leaver.after)).collect();
     for want in going.iter().rev() {
         let address = F::address(want);
         let mine = blockers.remove(&address).unwrap_or_default();
         let mut first = mine.clone();
-        if let Some(leaver) = leavers.iter().find(|leaver| F::address(&leaver.want) == address) {
-            first.extend(leaver.after.iter().cloned());
-        }
+        first.extend(replaced_by.get(&address).into_iter().copied().flatten().cloned());
         planned.destroy(want, live, &first);
         let passed_on = if planned.last.contains_key(&address) { BTreeSet::from([address]) } else { mine };
         for need in F::needs(want) {

@@ -90,18 +90,9 @@ impl Resource for Bucket {
     }
 
     fn remove(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<Vec<Step<Change>>, Refusal> {
-        match live {
-            Seen::Absent => Ok(Vec::new()),
-            Seen::Unobservable(why) => Err(unobservable(why)),
-            Seen::Present(live) if want.mark.owner(&live.tags) != Owner::Us => {
-                cx.note("it is not this deployment's and stays");
-                Ok(Vec::new())
-            }
-            Seen::Present(_) => Ok(vec![
-                cx.step("delete", Verb::Delete, Change::Delete)
-                    .because(format!("with all objects under {PREFIX}; others make AWS refuse")),
-            ]),
-        }
+        let Some(_) = cx.to_remove(&want.mark, live, |live| &live.tags)? else { return Ok(Vec::new()) };
+        let why = format!("with all objects under {PREFIX}; others make AWS refuse");
+        Ok(vec![cx.step("delete", Verb::Delete, Change::Delete).because(why)])
     }
 
     fn settled(_want: &Desired, _live: &Observed) -> Settled<()> {

@@ -1,7 +1,7 @@
 //! `db_subnet_group`: where the instance may stand.
 
 use super::{Live, LiveError, missing_tags};
-use crate::aws::{Aws, Look, absent, call};
+use crate::aws::{self, Aws, Look, absent, call};
 use crate::code::Code;
 use crate::execute::Applied;
 use crate::model::{Address, Kind, Mark, Ref, Seen, Shown, Tags};
@@ -96,16 +96,11 @@ impl Resource for DbSubnetGroup {
     }
 
     fn remove(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<Vec<Step<Change>>, Refusal> {
-        match live {
-            _ if want.existing => Ok(Vec::new()),
-            Seen::Absent => Ok(Vec::new()),
-            Seen::Unobservable(why) => Err(unobservable(why)),
-            Seen::Present(live) if require_ours(&want.mark, &live.tags, "").is_err() => {
-                cx.note("it is not this deployment's and stays");
-                Ok(Vec::new())
-            }
-            Seen::Present(_) => Ok(vec![cx.step("delete", Verb::Delete, Change::Delete)]),
+        if want.existing {
+            return Ok(Vec::new());
         }
+        let Some(_) = cx.to_remove(&want.mark, live, |live| &live.tags)? else { return Ok(Vec::new()) };
+        Ok(vec![cx.step("delete", Verb::Delete, Change::Delete)])
     }
 
     fn settled(_want: &Desired, _live: &Observed) -> Settled<()> {
@@ -212,9 +207,7 @@ async fn list_tags(aws: &Aws, arn: &str) -> Result<Tags, LiveError> {
 }
 
 pub(super) fn read_tags(tags: &[Tag]) -> Tags {
-    tags.iter()
-        .filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned())))
-        .collect()
+    aws::tags(tags.iter().map(|tag| (tag.key(), tag.value())))
 }
 
 pub(super) fn rds_tags(tags: &Tags) -> Vec<Tag> {

@@ -3,7 +3,7 @@
 use super::{Live, LiveError, missing_tags};
 use crate::aws::{Aws, Look, SecretLook, absent, call};
 use crate::execute::Applied;
-use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown, Tags};
+use crate::model::{Address, Kind, Mark, Ref, Seen, Shown, Tags};
 use crate::resource::{
     Diff, Known, NotProduced, OutputOf, Refusal, Resource, Risk, Settled, Step, Verb, require_ours, unobservable,
 };
@@ -137,24 +137,19 @@ impl Resource for Secret {
     }
 
     fn remove(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<Vec<Step<Change>>, Refusal> {
-        match live {
-            Seen::Absent => Ok(Vec::new()),
-            Seen::Unobservable(why) => Err(unobservable(why)),
-            Seen::Present(live) if want.mark.owner(&live.tags) != Owner::Us => {
-                cx.note("it is not this deployment's and stays");
-                Ok(Vec::new())
-            }
-            Seen::Present(live) if live.deleted => Ok(Vec::new()),
-            Seen::Present(_) => Ok(vec![
-                cx.step("delete", Verb::Delete, Change::Delete)
-                    .risk(Risk::Interrupts)
-                    .set("recovery", Shown::text(format!("{} days", want.recovery)))
-                    .leaves(format!(
-                        "the secret `{0}`, restorable for {1} days: aws secretsmanager restore-secret --secret-id {0}",
-                        want.name, want.recovery
-                    )),
-            ]),
+        let Some(live) = cx.to_remove(&want.mark, live, |live| &live.tags)? else { return Ok(Vec::new()) };
+        if live.deleted {
+            return Ok(Vec::new());
         }
+        Ok(vec![
+            cx.step("delete", Verb::Delete, Change::Delete)
+                .risk(Risk::Interrupts)
+                .set("recovery", Shown::text(format!("{} days", want.recovery)))
+                .leaves(format!(
+                    "the secret `{0}`, restorable for {1} days: aws secretsmanager restore-secret --secret-id {0}",
+                    want.name, want.recovery
+                )),
+        ])
     }
 
     fn settled(_want: &Desired, live: &Observed) -> Settled<Outputs> {

@@ -148,18 +148,11 @@ impl Resource for SecurityGroup {
     }
 
     fn remove(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<Vec<Step<Change>>, Refusal> {
-        match live {
-            _ if want.existing => Ok(Vec::new()),
-            Seen::Absent => Ok(Vec::new()),
-            Seen::Unobservable(why) => Err(unobservable(why)),
-            Seen::Present(live) if want.mark.owner(&live.tags) != Owner::Us => {
-                cx.note("it is not this deployment's and stays");
-                Ok(Vec::new())
-            }
-            Seen::Present(live) => {
-                Ok(vec![cx.step("delete", Verb::Delete, Change::Delete { id: live.id.clone() })])
-            }
+        if want.existing {
+            return Ok(Vec::new());
         }
+        let Some(live) = cx.to_remove(&want.mark, live, |live| &live.tags)? else { return Ok(Vec::new()) };
+        Ok(vec![cx.step("delete", Verb::Delete, Change::Delete { id: live.id.clone() })])
     }
 
     fn settled(_want: &Desired, live: &Observed) -> Settled<Outputs> {

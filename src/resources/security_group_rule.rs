@@ -3,14 +3,14 @@
 
 use super::security_group::{self, GroupId, SecurityGroup, create_tags, revoke_egress, revoke_ingress};
 use super::{Live, LiveError, missing_tags};
-use crate::aws::{Aws, Look, absent, call, ec2_tags};
+use crate::aws::{Aws, GroupLook, Look, absent, call, ec2_tags};
 use crate::execute::Applied;
-use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown, Tags, Val};
+use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown, Tags, Val, address_of};
 use crate::resource::{Diff, Known, NotProduced, made_up_id, Refusal, Resource, Settled, Step, Verb, unobservable};
 use aws_sdk_ec2::types::{
     IpPermission, IpRange, Ipv6Range, ResourceType, SecurityGroupRule as Rule, UserIdGroupPair,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 #[derive(Debug, Clone)]
@@ -53,24 +53,31 @@ pub enum Peer {
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Observed {
-    pub id: String,
+    /// Id of the group that it stands in.
     pub group: String,
+    /// The rule that says what is desired, whosever it is.
+    pub rule: Option<Present>,
+    /// Rules with this very address that say something else, by id: what was declared before.
+    pub former: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Present {
+    pub id: String,
     pub tags: Tags,
     pub description: String,
-    /// Whether group, direction, port and peer are as desired.
-    pub matches: bool,
-    /// `tcp 5432 from 10.0.0.0/8`, to be shown.
+    /// `port 5432 from 10.0.0.0/8`
     pub shown: String,
 }
 
 #[derive(Debug, Clone)]
 pub enum Change {
     Authorize { group: Val<GroupId>, peer: PeerValue },
-    /// The new rule is added before the old one goes.
-    Replace { group: Val<GroupId>, peer: PeerValue, old: String },
     SetTags { id: String },
     Describe { id: String, group: String },
-    Revoke { id: String, group: String },
+    Revoke { rules: BTreeSet<String>, group: String },
+    /// Those of before; the rule itself stays.
+    RevokeFormer { rules: BTreeSet<String>, group: String },
 }
 
 #[derive(Debug, Clone)]
@@ -116,48 +123,24 @@ impl Resource for SecurityGroupRule {
 
     fn diff(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<Vec<Step<Change>>, Refusal> {
         let live = match live {
-            Seen::Absent => None,
+            Seen::Absent => return Ok(vec![authorize_step(cx, want)]),
             Seen::Unobservable(why) => return Err(unobservable(why)),
-            Seen::Present(live) => Some(live),
+            Seen::Present(live) => live,
         };
-        let Some(live) = live.filter(|live| live.matches) else {
-            let group = cx.output(&want.group.at);
-            let peer = match &want.peer {
-                Peer::Cidr(cidr) => PeerValue::Cidr(cidr.clone()),
-                Peer::Id(id) => PeerValue::Id(id.clone()),
-                Peer::Group(group) => PeerValue::Group(cx.output(&group.at)),
-            };
-            let peer_name = if want.direction == Direction::Ingress { "from" } else { "to" };
-            let (group_shown, peer_shown) = (group.shown(), peer.shown());
-            let step = match live {
-                None => cx.step("authorize", Verb::Create, Change::Authorize { group, peer }),
-                Some(old) => cx
-                    .step("replace", Verb::Update, Change::Replace { group, peer, old: old.id.clone() })
-                    .attribute("rule", Shown::text(&old.shown), Shown::Unset),
-            };
-            return Ok(vec![
-                step.set("group", group_shown)
-                    .set("port", Shown::text(format!("tcp {}", want.port)))
-                    .set(peer_name, peer_shown)
-                    .set("description", Shown::text(&want.description)),
-            ]);
+        let mut steps = match &live.rule {
+            None => vec![authorize_step(cx, want)],
+            // What is in a group of somebody else already stays as it is.
+            Some(rule) if want.group.existing && want.mark.owner(&rule.tags) != Owner::Us => Vec::new(),
+            // The group is ours, and AWS holds one rule of a kind: a rule that says what we want is taken over.
+            Some(rule) => adjust(cx, want, &live.group, rule),
         };
-        let mut steps = Vec::new();
-        if want.group.existing && want.mark.owner(&live.tags) != Owner::Us {
-            return Ok(steps);
-        }
-        // The group is ours, and AWS holds one rule of a kind: a rule that says what we want is taken over.
-        let missing = missing_tags(&want.mark.tags(), &live.tags);
-        if !missing.is_empty() {
-            let change = Change::SetTags { id: live.id.clone() };
-            steps.push(cx.step("set-tags", Verb::Update, change).set("tags", Shown::list(missing.keys())));
-        }
-        if live.description != want.description {
-            let change = Change::Describe { id: live.id.clone(), group: live.group.clone() };
-            steps.push(cx.step("describe", Verb::Update, change).attribute(
-                "description",
-                Shown::text(&live.description),
-                Shown::text(&want.description),
+        if !live.former.is_empty() {
+            // After the one that takes their place: clients that both let in are not cut off.
+            let change = Change::RevokeFormer { rules: live.former.keys().cloned().collect(), group: live.group.clone() };
+            steps.push(cx.step("revoke-former", Verb::Update, change).attribute(
+                "former",
+                Shown::list(live.former.values()),
+                Shown::Unset,
             ));
         }
         Ok(steps)
@@ -165,26 +148,29 @@ impl Resource for SecurityGroupRule {
 
     /// Rules go first, because two groups that name each other hold each other.
     fn remove(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<Vec<Step<Change>>, Refusal> {
-        match live {
-            Seen::Absent => Ok(Vec::new()),
-            Seen::Unobservable(why) => Err(unobservable(why)),
-            Seen::Present(live) if want.mark.owner(&live.tags) != Owner::Us => {
-                cx.note("it is not this deployment's and stays");
-                Ok(Vec::new())
+        let live = match live {
+            Seen::Absent => return Ok(Vec::new()),
+            Seen::Unobservable(why) => return Err(unobservable(why)),
+            Seen::Present(live) => live,
+        };
+        let mut ours = live.former.clone();
+        match &live.rule {
+            Some(rule) if want.mark.owner(&rule.tags) == Owner::Us => {
+                ours.insert(rule.id.clone(), rule.shown.clone());
             }
-            Seen::Present(live) => {
-                let change = Change::Revoke { id: live.id.clone(), group: live.group.clone() };
-                Ok(vec![cx.step("revoke", Verb::Delete, change).attribute(
-                    "rule",
-                    Shown::text(&live.shown),
-                    Shown::Unset,
-                )])
-            }
+            Some(_) => cx.note("it is not this deployment's and stays"),
+            None => {}
         }
+        if ours.is_empty() {
+            return Ok(Vec::new());
+        }
+        let change = Change::Revoke { rules: ours.keys().cloned().collect(), group: live.group.clone() };
+        let shown = Shown::list(ours.values());
+        Ok(vec![cx.step("revoke", Verb::Delete, change).attribute("rule", shown, Shown::Unset)])
     }
 
     fn settled(_want: &Desired, live: &Observed) -> Settled<()> {
-        if live.matches {
+        if live.rule.is_some() {
             Settled::Yes(())
         } else {
             Settled::NotYet { saying: "the new rule is not visible yet".to_owned() }
@@ -193,14 +179,50 @@ impl Resource for SecurityGroupRule {
 
     fn realised(want: &Desired, known: &Known) -> Result<Observed, NotProduced> {
         Ok(Observed {
-            id: made_up_id("sgr", &want.mark.address),
             group: known.output::<GroupId>(&want.group.at)?.0,
-            tags: want.mark.tags(),
-            description: want.description.clone(),
-            matches: true,
-            shown: format!("port {} as declared", want.port),
+            rule: Some(Present {
+                id: made_up_id("sgr", &want.mark.address),
+                tags: want.mark.tags(),
+                description: want.description.clone(),
+                shown: format!("port {} as declared", want.port),
+            }),
+            former: BTreeMap::new(),
         })
     }
+}
+
+fn authorize_step(cx: &mut Diff<'_>, want: &Desired) -> Step<Change> {
+    let group = cx.output(&want.group.at);
+    let peer = match &want.peer {
+        Peer::Cidr(cidr) => PeerValue::Cidr(cidr.clone()),
+        Peer::Id(id) => PeerValue::Id(id.clone()),
+        Peer::Group(group) => PeerValue::Group(cx.output(&group.at)),
+    };
+    let peer_name = if want.direction == Direction::Ingress { "from" } else { "to" };
+    let (group_shown, peer_shown) = (group.shown(), peer.shown());
+    cx.step("authorize", Verb::Create, Change::Authorize { group, peer })
+        .set("group", group_shown)
+        .set("port", Shown::text(format!("tcp {}", want.port)))
+        .set(peer_name, peer_shown)
+        .set("description", Shown::text(&want.description))
+}
+
+fn adjust(cx: &mut Diff<'_>, want: &Desired, group: &str, rule: &Present) -> Vec<Step<Change>> {
+    let mut steps = Vec::new();
+    let missing = missing_tags(&want.mark.tags(), &rule.tags);
+    if !missing.is_empty() {
+        let change = Change::SetTags { id: rule.id.clone() };
+        steps.push(cx.step("set-tags", Verb::Update, change).set("tags", Shown::list(missing.keys())));
+    }
+    if rule.description != want.description {
+        let change = Change::Describe { id: rule.id.clone(), group: group.to_owned() };
+        steps.push(cx.step("describe", Verb::Update, change).attribute(
+            "description",
+            Shown::text(&rule.description),
+            Shown::text(&want.description),
+        ));
+    }
+    steps
 }
 
 impl Live for SecurityGroupRule {
@@ -224,19 +246,7 @@ impl Live for SecurityGroupRule {
                     Peer::Cidr(value) | Peer::Id(value) => Some(value.as_str()),
                     Peer::Group(peer) => groups.get(&peer.name).map(|peer| peer.id.as_str()),
                 };
-                let says = |rule: &&Rule| peer.is_some_and(|peer| matches(rule, want.direction, want.port, peer));
-                let is_marked = |rule: &&Rule| want.mark.owner(&ec2_tags(rule.tags())) == Owner::Us;
-                match group.rules.iter().find(says).or_else(|| group.rules.iter().find(is_marked)) {
-                    None => Seen::Absent,
-                    Some(rule) => Seen::Present(Observed {
-                        id: rule.security_group_rule_id().unwrap_or_default().to_owned(),
-                        group: group.id.clone(),
-                        tags: ec2_tags(rule.tags()),
-                        description: rule.description().unwrap_or_default().to_owned(),
-                        matches: says(&rule),
-                        shown: security_group::described(rule),
-                    }),
-                }
+                observed(want, group, peer)
             })
             .collect())
     }
@@ -244,16 +254,35 @@ impl Live for SecurityGroupRule {
     async fn apply(aws: &Aws, want: &Desired, change: &Change, known: &Known) -> Result<Applied, LiveError> {
         match change {
             Change::Authorize { group, peer } => authorize(aws, want, group, peer, known).await?,
-            Change::Replace { group, peer, old } => {
-                authorize(aws, want, group, peer, known).await?;
-                revoke(aws, want.direction, &known.get(group)?.0, old).await?;
-            }
             Change::SetTags { id } => create_tags(aws, id, &want.mark.tags()).await?,
             Change::Describe { id, group } => describe(aws, want, id, group).await?,
-            Change::Revoke { id, group } => revoke(aws, want.direction, group, id).await?,
+            Change::Revoke { rules, group } | Change::RevokeFormer { rules, group } => match want.direction {
+                Direction::Ingress => revoke_ingress(aws, group, rules).await?,
+                Direction::Egress => revoke_egress(aws, group, rules).await?,
+            },
         }
         Ok(Applied::Accepted)
     }
+}
+
+/// What there is of a rule in its group. A rule is known by what it says or by its whole address: the deployment's
+/// tag alone could be any rule's of ours.
+fn observed(want: &Desired, group: &GroupLook, peer: Option<&str>) -> Seen<Observed> {
+    let (mut present, mut former) = (None, BTreeMap::new());
+    for rule in &group.rules {
+        let id = rule.security_group_rule_id().unwrap_or_default().to_owned();
+        let (tags, shown) = (ec2_tags(rule.tags()), security_group::described(rule));
+        if peer.is_some_and(|peer| matches(rule, want.direction, want.port, peer)) {
+            let description = rule.description().unwrap_or_default().to_owned();
+            present = Some(Present { id, tags, description, shown });
+        } else if address_of(&want.mark.deployment, &tags) == Some(want.mark.address.to_string()) {
+            former.insert(id, shown);
+        }
+    }
+    if present.is_none() && former.is_empty() {
+        return Seen::Absent;
+    }
+    Seen::Present(Observed { group: group.id.clone(), rule: present, former })
 }
 
 /// A rule as it stands, whoever declares it or no longer does.
@@ -342,14 +371,6 @@ async fn authorize(
     Ok(())
 }
 
-async fn revoke(aws: &Aws, direction: Direction, group: &str, rule: &str) -> Result<(), LiveError> {
-    let rules = BTreeSet::from([rule.to_owned()]);
-    match direction {
-        Direction::Ingress => revoke_ingress(aws, group, &rules).await,
-        Direction::Egress => revoke_egress(aws, group, &rules).await,
-    }
-}
-
 async fn describe(aws: &Aws, want: &Desired, id: &str, group: &str) -> Result<(), LiveError> {
     use aws_sdk_ec2::types::SecurityGroupRuleDescription;
     let description =
@@ -369,4 +390,65 @@ async fn describe(aws: &Aws, want: &Desired, id: &str, group: &str) -> Result<()
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn want() -> Desired {
+        let at = SecurityGroup::at("database");
+        let address = SecurityGroupRule::at("database-from-10.0.0.0/8").address().clone();
+        Desired {
+            mark: Mark { deployment: "shop".to_owned(), address },
+            vpc: "vpc-1".to_owned(),
+            group: Group { name: "db".to_owned(), at, existing: false },
+            direction: Direction::Ingress,
+            port: 5432,
+            peer: Peer::Cidr("10.0.0.0/8".to_owned()),
+            description: "office".to_owned(),
+        }
+    }
+
+    fn rule(id: &str, port: i32, tags: &Tags) -> Rule {
+        Rule::builder()
+            .security_group_rule_id(id)
+            .is_egress(false)
+            .ip_protocol("tcp")
+            .from_port(port)
+            .to_port(port)
+            .cidr_ipv4("10.0.0.0/8")
+            .set_tags(Some(security_group::written_tags(tags)))
+            .build()
+    }
+
+    fn seen(rules: Vec<Rule>) -> Seen<Observed> {
+        let group = GroupLook {
+            id: "sg-1".to_owned(),
+            name: "db".to_owned(),
+            vpc: "vpc-1".to_owned(),
+            tags: Tags::new(),
+            rules,
+        };
+        observed(&want(), &group, Some("10.0.0.0/8"))
+    }
+
+    /// An apply that stopped between the new rule and the old one leaves both.
+    #[test]
+    fn a_rule_of_before_is_found_beside_the_new_one() {
+        let tags = want().mark.tags();
+        let Seen::Present(live) = seen(vec![rule("old", 6432, &tags), rule("new", 5432, &tags)]) else {
+            panic!("it is there")
+        };
+        assert_eq!(live.rule.expect("the new one").id, "new");
+        assert_eq!(live.former.keys().collect::<Vec<_>>(), ["old"]);
+    }
+
+    /// Another rule of ours, whose address somebody has removed, is not taken for this one and revoked.
+    #[test]
+    fn the_deployment_s_tag_alone_makes_no_rule_of_before() {
+        let mut tags = want().mark.tags();
+        tags.remove(function_contract::tag::ADDRESS);
+        assert_eq!(seen(vec![rule("other", 6432, &tags)]), Seen::Absent);
+    }
 }

@@ -9,7 +9,7 @@ use super::secret::{Secret, SecretArn};
 use super::security_group::{GroupId, SecurityGroup};
 use super::template::{self, Inputs};
 use super::{Live, LiveError, missing_tags};
-use crate::aws::{Aws, AwsError, Look, absent, call};
+use crate::aws::{self, Aws, AwsError, Look, absent, call};
 use crate::code::Code;
 use crate::execute::Applied;
 use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown, Tags, Val, address_of};
@@ -164,15 +164,8 @@ impl Resource for Stack {
     }
 
     fn remove(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<Vec<Step<Change>>, Refusal> {
-        match live {
-            Seen::Absent => Ok(Vec::new()),
-            Seen::Unobservable(why) => Err(unobservable(why)),
-            Seen::Present(live) if want.mark.owner(&live.tags) != Owner::Us => {
-                cx.note("it is not this deployment's and stays");
-                Ok(Vec::new())
-            }
-            Seen::Present(_) => Ok(vec![cx.step("delete", Verb::Delete, Change::Delete)]),
-        }
+        let Some(_) = cx.to_remove(&want.mark, live, |live| &live.tags)? else { return Ok(Vec::new()) };
+        Ok(vec![cx.step("delete", Verb::Delete, Change::Delete)])
     }
 
     fn settled(_want: &Desired, live: &Observed) -> Settled<()> {
@@ -518,9 +511,7 @@ pub(super) async fn tagged(aws: &Aws, deployment: &str) -> Result<Vec<String>, L
 }
 
 fn read_tags(tags: &[Tag]) -> Tags {
-    tags.iter()
-        .filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned())))
-        .collect()
+    aws::tags(tags.iter().map(|tag| (tag.key(), tag.value())))
 }
 
 /// Whether the functions of `name` are `mark`'s: they belong to its stack. None where there is no stack.

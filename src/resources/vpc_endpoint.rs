@@ -138,19 +138,9 @@ impl Resource for VpcEndpoint {
     }
 
     fn remove(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<Vec<Step<Change>>, Refusal> {
-        match live {
-            Seen::Absent => Ok(Vec::new()),
-            Seen::Unobservable(why) => Err(unobservable(why)),
-            Seen::Present(live) if want.mark.owner(&live.tags) != Owner::Us => {
-                cx.note("it is not this deployment's and stays");
-                Ok(Vec::new())
-            }
-            Seen::Present(live) => Ok(vec![
-                cx.step("delete", Verb::Delete, Change::Delete { id: live.id.clone() })
-                    .risk(Risk::Interrupts)
-                    .because(INTERRUPTS),
-            ]),
-        }
+        let Some(live) = cx.to_remove(&want.mark, live, |live| &live.tags)? else { return Ok(Vec::new()) };
+        let step = cx.step("delete", Verb::Delete, Change::Delete { id: live.id.clone() });
+        Ok(vec![step.risk(Risk::Interrupts).because(INTERRUPTS)])
     }
 
     fn settled(_want: &Desired, live: &Observed) -> Settled<()> {

@@ -196,6 +196,22 @@ fn group_as_aws_makes_it() {
     article.converges("group-as-aws-makes-it", &live);
 }
 
+/// What an apply leaves that stops between a rule and the one that it takes the place of.
+#[test]
+fn rule_of_before_left() {
+    let article = Scenario::article();
+    let mut live = article.realised();
+    let rule = "security_group_rule.function-to-database";
+    change!(live, SecurityGroupRule, rule, |live| {
+        live.former.insert("sgr-11111111111111111".to_owned(), "port 6432 to sg-b74b2c1866560ead3".to_owned());
+    });
+    let destroy = article.plan(Goal::Destroy, &live).unwrap();
+    let revoked = destroy.actions.iter().find(|action| action.address.to_string() == rule).expect("it goes");
+    let what = format!("{:?}", revoked.change);
+    assert_eq!(what.matches("sgr-").count(), 2, "both go: {what}");
+    article.converges("rule-of-before-left", &live);
+}
+
 #[test]
 fn bucket_without_protection() {
     let article = Scenario::article();

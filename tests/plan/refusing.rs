@@ -35,7 +35,7 @@ pub fn give_away(state: &mut State, other: Option<&str>) {
             // A zip is named by its content and a rotation is its secret's: neither has an owner of its
             // own. A rule that says what we want is taken over, in a group that is ours.
             AnyLive::Artifact(_) | AnyLive::Rotation(_) => {}
-            AnyLive::SecurityGroupRule(live) => live.tags = theirs,
+            AnyLive::SecurityGroupRule(live) => live.rule.iter_mut().for_each(|rule| rule.tags = theirs.clone()),
         }
     }
 }
@@ -154,4 +154,24 @@ fn an_instance_of_others_that_does_not_do() {
 fn a_version_that_is_not_offered() {
     let article = Scenario::article().with("engine_version = \"16\"", "engine_version = \"16.99\"");
     article.refuses("refuse-version-not-offered", Goal::Converge, &article.nothing());
+}
+
+/// A major of which RDS offers nothing any more, or not yet.
+#[test]
+fn a_major_that_is_not_offered() {
+    let article = Scenario::article();
+    let mut wants = article.wants();
+    for want in &mut wants {
+        if let Want::DbInstance(want) = want {
+            want.spec.as_mut().expect("it is made").offered.clear();
+        }
+    }
+    match plan::<Kinds>(Goal::Converge, &wants, &[], &article.nothing()) {
+        Err(PlanError::Refused(refusals)) => {
+            assert_eq!(refusals.iter().map(|(_, refusal)| refusal.code).collect::<Vec<_>>(), [Code::NotOffered]);
+        }
+        other => panic!("{other:?}"),
+    }
+    // One that is there already goes on.
+    assert!(plan::<Kinds>(Goal::Converge, &wants, &[], &article.realised()).unwrap().actions.is_empty());
 }

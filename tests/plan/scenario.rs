@@ -53,7 +53,9 @@ impl Scenario {
 
     pub fn wants(&self) -> Vec<Want> {
         let config = self.config();
-        match desired::build(&config, &place(), &around(), &Zip::new(self.code.to_vec())) {
+        let version = config.database.instance.as_ref().and_then(|made| Version::parse(&made.engine_version.value));
+        let around = around(version.map_or(16, |version| version.major));
+        match desired::build(&config, &place(), &around, &Zip::new(self.code.to_vec())) {
             Ok(wants) => wants,
             Err(errors) => panic!("{errors:?}"),
         }
@@ -133,7 +135,7 @@ pub fn place() -> Place {
     Place { partition: "aws".to_owned(), region: "eu-north-1".to_owned(), account: "111122223333".to_owned() }
 }
 
-fn around() -> Around {
+fn around(major: u32) -> Around {
     let vpc = "vpc-02294c945121da772";
     let subnet = |id: &str, zone: &str, cidr: &str| {
         (id.to_owned(), SubnetLook { vpc: vpc.to_owned(), zone: zone.to_owned(), cidr: cidr.to_owned() })
@@ -157,7 +159,7 @@ fn around() -> Around {
             admits: BTreeSet::from(["172.31.0.0/16".to_owned()]),
         }],
     };
-    let versions = ["16.8", "16.9", "16.10"].map(|version| Version::parse(version).expect("a version")).to_vec();
+    let versions = [8, 9, 10].map(|minor| Version { major, minor: Some(minor) }).to_vec();
     Around { network, versions }
 }
 

@@ -9,7 +9,7 @@ use super::db_subnet_group::DbSubnetGroup;
 use super::missing_tags;
 use super::security_group::{GroupId, SecurityGroup};
 use crate::code::Code;
-use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown, Tags, Val};
+use crate::model::{Address, Kind, Mark, Ref, Seen, Shown, Tags, Val};
 use crate::resource::{AWAIT, 
     Diff, Known, NotProduced, made_up_id, OutputOf, Refusal, Resource, Risk, Settled, Step, Verb, require_ours, unobservable,
 };
@@ -193,15 +193,7 @@ impl Resource for DbInstance {
 
     fn remove(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<Vec<Step<Change>>, Refusal> {
         let Some(spec) = &want.spec else { return Ok(Vec::new()) };
-        let live = match live {
-            Seen::Absent => return Ok(Vec::new()),
-            Seen::Unobservable(why) => return Err(unobservable(why)),
-            Seen::Present(live) if want.mark.owner(&live.tags) != Owner::Us => {
-                cx.note("it is not this deployment's and stays");
-                return Ok(Vec::new());
-            }
-            Seen::Present(live) => live,
-        };
+        let Some(live) = cx.to_remove(&want.mark, live, |live| &live.tags)? else { return Ok(Vec::new()) };
         if spec.deletion_protection {
             return Err(Refusal::new(
                 Code::Protected,
@@ -360,11 +352,9 @@ fn referred(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<
 /// The version to make or to take up: the least that is offered and wanted. A bare major is left to RDS, which
 /// takes its default minor.
 fn target(spec: &Spec) -> Result<Version, Refusal> {
-    if spec.version.minor.is_none() {
-        return Ok(spec.version);
-    }
     let least = spec.offered.iter().filter(|version| version.minor >= spec.version.minor).min();
-    least.copied().ok_or_else(|| {
+    let target = least.map(|least| if spec.version.minor.is_none() { spec.version } else { *least });
+    target.ok_or_else(|| {
         let offered: Vec<_> = spec.offered.iter().map(ToString::to_string).collect();
         let offered = if offered.is_empty() { "none".to_owned() } else { offered.join(", ") };
         Refusal::new(
