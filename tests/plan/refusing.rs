@@ -3,13 +3,14 @@
 use crate::lives::Life;
 use crate::scenario::{Scenario, State, at, change, place, refused, set};
 use function_contract::RoleComment;
+use pgrotate::code::Code;
 use pgrotate::desired;
 use pgrotate::model::{Mark, Seen, Tags};
 use pgrotate::plan::{Goal, PlanError, plan};
 use pgrotate::resources::db_instance::{Observed, Version};
 use pgrotate::resources::secret::Tagged;
 use pgrotate::resources::tagged::Found;
-use pgrotate::resources::{AnyLive, Kinds};
+use pgrotate::resources::{AnyLive, Kinds, Want};
 
 /// Gives everything that has a mark to the deployment `other`, or to nobody.
 pub fn give_away(state: &mut State, other: Option<&str>) {
