@@ -1,10 +1,8 @@
 //! What the golden plans show, done for real: each change applied, and nothing left to do after it.
 
+use crate::scenarios::SINGLE_USER;
 use crate::support::{ARTICLE, Account, cidrs, until};
 use serde_json::{Value, json};
-
-const REPORTING: &str =
-    "\n[[user]]\nlogin = \"reporting\"\nsecret = \"reporting_secret\"\nstrategy = \"single-user\"\n";
 
 /// A change of the config: what the plan names, and that the apply of it leaves nothing.
 fn declared(account: &Account, text: &str, planned: &[&str]) {
@@ -45,7 +43,7 @@ fn of_the_config() {
     let instance = &account.call("rds", "describe_db_instances", json!({}))["DBInstances"][0];
     assert_eq!((&instance["DBInstanceClass"], &instance["AllocatedStorage"]), (&json!("db.t3.small"), &json!(30)));
 
-    let more = format!("{larger}{REPORTING}");
+    let more = format!("{larger}{SINGLE_USER}");
     declared(&account, &more, &["create secret.reporting", "ensure login.reporting", "create rotation.reporting"]);
     assert_eq!(account.login("reporting_secret", "AWSCURRENT"), "reporting");
     assert_eq!(account.login("test_user1_secret", "AWSCURRENT"), "test_user1_clone", "the other one is as it was");

@@ -1,10 +1,9 @@
 //! AWS falters, and functions die: what was asked for comes about all the same, once.
 
+use crate::scenarios::SINGLE_USER;
 use crate::stopping::{as_the_article_wants, counted};
 use crate::support::{ARTICLE, Account, path, until};
 use serde_json::{Value, json};
-
-const SINGLE: &str = "\n[[user]]\nlogin = \"reporting\"\nsecret = \"reporting_secret\"\nstrategy = \"single-user\"\n";
 
 /// Throttled once, and an answer lost after the request took effect: of every call that makes something.
 #[test]
@@ -64,7 +63,7 @@ fn of_aws() {
 fn of_the_function() {
     let account = Account::new();
     account.delays("none,rotation_retry=1");
-    let (config, _) = account.converges(&format!("{ARTICLE}{SINGLE}"));
+    let (config, _) = account.converges(&format!("{ARTICLE}{SINGLE_USER}"));
     // What the function has asked for last, the request with which it dies, and whether it is still carried out.
     let (put, label) = ("secretsmanager.PutSecretValue", "secretsmanager.UpdateSecretVersionStage");
     for (user, request, which) in [

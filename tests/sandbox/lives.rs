@@ -2,7 +2,7 @@
 //! left to do, and destroyed with nothing left but what that names. What others have made is as it was.
 
 use crate::scenarios::{CLIENTS, Scenario, There, all};
-use crate::support::{Account, until};
+use crate::support::{Account, group_id, until};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -171,16 +171,11 @@ fn make(account: &Account, there: There) -> Option<String> {
 
 fn database(account: &Account) {
     make(account, There::SubnetGroup);
-    let found = account.call(
-        "ec2",
-        "describe_security_groups",
-        json!({ "Filters": [{ "Name": "group-name", "Values": ["my-rds-sg"] }] }),
-    );
     let asked = json!({
         "DBInstanceIdentifier": "legacy-db", "DBInstanceClass": "db.t4g.micro", "Engine": "postgres",
         "AllocatedStorage": 20, "MasterUsername": "postgres", "ManageMasterUserPassword": true,
         "DBSubnetGroupName": "my-db-subnet-group",
-        "VpcSecurityGroupIds": [found["SecurityGroups"][0]["GroupId"]],
+        "VpcSecurityGroupIds": [group_id(account, "my-rds-sg")],
     });
     called(account, "rds", "create_db_instance", asked);
     until("the instance is available", || {

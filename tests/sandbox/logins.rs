@@ -1,12 +1,11 @@
 //! A login's life: declared, changed in the file, changed by hand, removed, and back again; and what `status`,
 //! `drift`, `logs` and `graph` say of it meanwhile.
 
+use crate::scenarios::SINGLE_USER;
 use crate::support::{ARTICLE, Account, Run, path};
 use serde_json::{Value, json};
 use std::path::Path;
 
-const REPORTING: &str =
-    "\n[[user]]\nlogin = \"reporting\"\nsecret = \"reporting_secret\"\nstrategy = \"single-user\"\n";
 /// Of `test_user1`, whose table is the file's last.
 const ATTRIBUTES: &str = "
 member_of = [\"app_rw\"]
@@ -145,7 +144,7 @@ fn changed_in_the_file_and_by_hand() {
 fn removed_and_back_again() {
     let account = Account::new();
     account.delays("none");
-    account.converges(&format!("{ARTICLE}{REPORTING}"));
+    account.converges(&format!("{ARTICLE}{SINGLE_USER}"));
     assert_eq!(account.login("reporting_secret", "AWSCURRENT"), "reporting");
     account.sql("grant create on schema public to reporting");
 
@@ -167,7 +166,7 @@ fn removed_and_back_again() {
     assert!(account.drift(&config).is_empty());
 
     // Back: the same secret, the same role with what it may do, and a login again.
-    let (config, _) = account.converges(&format!("{ARTICLE}{REPORTING}"));
+    let (config, _) = account.converges(&format!("{ARTICLE}{SINGLE_USER}"));
     assert_eq!(account.login("reporting_secret", "AWSCURRENT"), "reporting");
     let may = account.sql("select has_schema_privilege('reporting', 'public', 'create')");
     assert_eq!(may, [[json!(true)]]);
@@ -177,10 +176,10 @@ fn removed_and_back_again() {
 
     // The alternating one goes, with its clone, and comes back.
     let (head, user) = ARTICLE.split_at(ARTICLE.find("\n[[user]]").expect("the article's user"));
-    account.converges(&format!("{head}{REPORTING}"));
+    account.converges(&format!("{head}{SINGLE_USER}"));
     let may = "select count(*) from pg_roles where rolname in ('test_user1', 'test_user1_clone') and rolcanlogin";
     assert_eq!(account.sql(may), [[json!(0)]]);
-    let (config, _) = account.converges(&format!("{head}{REPORTING}{user}"));
+    let (config, _) = account.converges(&format!("{head}{SINGLE_USER}{user}"));
     assert_eq!(account.sql(may), [[json!(2)]]);
     account.rotate(&config, "test_user1").exits(0);
     assert!(account.login("test_user1_secret", "AWSPREVIOUS").starts_with("test_user1"));

@@ -1,17 +1,17 @@
 //! Rotation after rotation, on the oldest and the newest PostgreSQL: whoever holds AWSCURRENT logs in before and
 //! after each, under alternating users with AWSPREVIOUS too.
 
+use crate::scenarios::SINGLE_USER;
 use crate::support::{ARTICLE, Account};
 use serde_json::json;
 
-const SINGLE: &str = "\n[[user]]\nlogin = \"reporting\"\nsecret = \"reporting_secret\"\nstrategy = \"single-user\"\n";
 const ROTATIONS: usize = 5;
 
 fn five_of_each(major: &str) {
     let account = Account::new();
     account.delays("none");
     let text = ARTICLE.replace("engine_version = \"16\"", &format!("engine_version = \"{major}\""));
-    let (config, _) = account.converges(&format!("{text}{SINGLE}"));
+    let (config, _) = account.converges(&format!("{text}{SINGLE_USER}"));
     let server = account.sql("show server_version");
     assert!(server[0][0].as_str().is_some_and(|version| version.starts_with(major)), "{server:?}");
 

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-pub const ARTICLE: &str = include_str!("../../configs/article.toml");
+pub use crate::scenarios::ARTICLE;
 
 /// Above anything a test waits for, also on a machine that compiles beside it.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -307,14 +307,14 @@ fn files_in(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
+fn group(account: &Account, name: &str) -> Value {
+    let named = json!({ "Filters": [{ "Name": "group-name", "Values": [name] }] });
+    account.call("ec2", "describe_security_groups", named)["SecurityGroups"][0].take()
+}
+
 /// CIDRs that a group lets in.
-pub fn cidrs(account: &Account, group: &str) -> Vec<String> {
-    let groups = account.call(
-        "ec2",
-        "describe_security_groups",
-        json!({ "Filters": [{ "Name": "group-name", "Values": [group] }] }),
-    );
-    let permissions = groups["SecurityGroups"][0]["IpPermissions"].as_array().expect("permissions").clone();
+pub fn cidrs(account: &Account, name: &str) -> Vec<String> {
+    let permissions = group(account, name)["IpPermissions"].as_array().expect("permissions").clone();
     permissions
         .iter()
         .flat_map(|permission| permission["IpRanges"].as_array().cloned().unwrap_or_default())
@@ -324,12 +324,7 @@ pub fn cidrs(account: &Account, group: &str) -> Vec<String> {
 
 /// A security group's id by its name.
 pub fn group_id(account: &Account, name: &str) -> String {
-    let groups = account.call(
-        "ec2",
-        "describe_security_groups",
-        json!({ "Filters": [{ "Name": "group-name", "Values": [name] }] }),
-    );
-    groups["SecurityGroups"][0]["GroupId"].as_str().expect("a group").to_owned()
+    group(account, name)["GroupId"].as_str().expect("a group").to_owned()
 }
 
 /// What one run of pgrotate came to.

@@ -48,6 +48,10 @@ const ALLOW: &str = r#"allow = [{ cidr = "203.0.113.7/32", description = "office
 /// A second user, to be put at the end of a file.
 pub const SECOND_USER: &str = "\n[[user]]\nlogin = \"reporting\"\nsecret = \"reporting_secret\"\nevery = \"30 days\"\n";
 
+/// The same as a single user.
+pub const SINGLE_USER: &str =
+    "\n[[user]]\nlogin = \"reporting\"\nsecret = \"reporting_secret\"\nstrategy = \"single-user\"\n";
+
 /// `text` with one text of it replaced, which must stand in it once.
 pub fn with(text: &str, old: &str, new: &str) -> String {
     assert_eq!(text.matches(old).count(), 1, "`{old}` stands once in the config");
