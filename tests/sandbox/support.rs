@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-pub use crate::scenarios::ARTICLE;
+pub const ARTICLE: &str = include_str!("../../configs/article.toml");
 
 /// Above anything a test waits for, also on a machine that compiles beside it.
 const PATIENCE: Duration = Duration::from_secs(120);

@@ -177,6 +177,7 @@ fn logins() -> Vec<Scenario> {
     let schedule = |text: &str| article(r#"every = "10 days""#, text);
     vec![
         change("user-added", ARTICLE, two.clone()),
+        change("single-user-added", ARTICLE, format!("{ARTICLE}{SINGLE_USER}")),
         change("user-removed", two.clone(), ARTICLE),
         change(
             "user-renamed",
