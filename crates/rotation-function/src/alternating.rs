@@ -1,14 +1,15 @@
 //! setSecret under alternating users: the admin login readies the role whose turn it is.
 
 use crate::context::{Admin, Context, Version};
-use crate::database::{Database, DatabaseError, Session, identifier};
+use crate::database::{Database, DatabaseError, identifier};
 use crate::error::FunctionError;
 use crate::event::RotationEvent;
-use crate::roles::{self, Role, ServerFacts};
+use crate::ownership;
+use crate::roles::Role;
 use crate::rotation::{Gated, Report};
 use crate::scram::Verifier;
+use crate::session::RoleSession;
 use crate::store::SecretStore;
-use crate::{lock, ownership};
 use function_contract::clone_of;
 
 impl<S: SecretStore, D: Database> Context<'_, S, D> {
@@ -24,7 +25,7 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
             .retrying(async || {
                 let admin = self.log_in_as_admin().await?;
                 let result = self.set_by_admin(event, gated, &admin).await;
-                admin.session.close().await;
+                admin.session.end().await;
                 result
             })
             .await?;
@@ -39,7 +40,7 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         admin: &Admin<D::Session>,
     ) -> Result<(&'static str, Vec<String>), FunctionError> {
         let (session, base) = (&admin.session, gated.base.as_str());
-        lock::take(session, base).await?;
+        session.take_lock(base).await?;
         // Under the lock, because what was read before it another run may have changed.
         let current = self.read_current(&event.secret, base).await?;
         if current.id == event.token {
@@ -47,7 +48,7 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         }
         let pending = self.read_pending(event, gated, &current).await?;
         let clone = clone_of(base);
-        let mut found = roles::read(session, &[base, &clone]).await?;
+        let mut found = session.roles(&[base, &clone]).await?;
         // Ours, or nothing is done: the admin login can reach any role that it holds ADMIN OPTION on.
         let mark = ownership::mark_of_base(self.config, base, found.get(base))?;
         let Some(base_role) = found.remove(base) else {
@@ -66,22 +67,22 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
                 role
             }
             None => {
-                roles::create_clone(session, &clone, base, &mark).await.map_err(on_behalf)?;
+                session.create_clone(&clone, base, &mark).await.map_err(on_behalf)?;
                 notes.push(format!("made role {}", identifier(&clone)));
-                let made: Option<Role> = roles::read(session, &[&clone]).await?.remove(&clone);
+                let made: Option<Role> = session.roles(&[&clone]).await?.remove(&clone);
                 made.ok_or_else(|| {
                     FunctionError::BadEvent(format!("role {clone:?} was dropped while it was being made"))
                 })?
             }
         };
-        notes.extend(roles::mirror(session, &base_role, &clone_role).await.map_err(on_behalf)?);
+        notes.extend(session.mirror(&base_role, &clone_role).await.map_err(on_behalf)?);
         // Last, so that a pending version that logs in has everything else too.
-        let server = ServerFacts::read(session).await?;
+        let server = session.server().await?;
         let verifier = Verifier::of(&pending.value.password, server.iterations)?;
         let on_role = |error: DatabaseError| {
             FunctionError::from(error).or_missing_grant(&pending.value.username, &admin.username)
         };
-        roles::set_password(session, &pending.value.username, &verifier).await.map_err(on_role)?;
+        session.set_password(&pending.value.username, verifier).await.map_err(on_role)?;
         Ok(("password set", notes))
     }
 
@@ -92,7 +93,7 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
     async fn guard(&self, current: &Version) -> Result<Option<String>, FunctionError> {
         match self.log_in(&current.value, None).await {
             Ok(session) => {
-                session.close().await;
+                session.end().await;
                 Ok(None)
             }
             Err(error) if error.sqlstate().is_some() && !error.is_passing() => {

@@ -8,6 +8,7 @@ use crate::secret::SecretValue;
 use crate::store::{SecretInfo, SecretStore, Which, label};
 use function_contract::label as ours;
 use std::collections::BTreeSet;
+use std::pin::Pin;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -25,6 +26,18 @@ pub struct Context<'a, S, D> {
     pub database: &'a D,
     /// When to stop trying again, well before Lambda ends the process.
     pub until: Instant,
+    /// How to wait before trying again.
+    pub pause: Pause,
+}
+
+/// Waits for as long as it is told.
+pub type Pause = fn(Duration) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl<'a, S, D> Context<'a, S, D> {
+    /// For an invocation that is to have ended by `until`.
+    pub fn new(config: &'a Config, store: &'a S, database: &'a D, until: Instant) -> Self {
+        Self { config, store, database, until, pause: |time| Box::pin(tokio::time::sleep(time)) }
+    }
 }
 
 /// A version's value, read, and where it stands.
@@ -136,7 +149,7 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         for _ in 1..TRIES {
             match work().await {
                 Err(error) if error.is_passing() && Instant::now() + pause < self.until => {
-                    tokio::time::sleep(jittered(pause)).await;
+                    (self.pause)(jittered(pause)).await;
                     pause *= 2;
                 }
                 result => return result,

@@ -2,6 +2,7 @@
 
 use crate::config::Hosts;
 use crate::password::Password;
+use crate::session::RoleSession;
 use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -108,13 +109,14 @@ pub struct Login<'a> {
 /// Something one can log in to. The product has one implementation, [`Postgres`]; tests wrap it to fail at
 /// chosen points.
 pub trait Database: Sync {
-    type Session: Session;
+    type Session: RoleSession;
 
     /// Logs in, once.
     fn connect(&self, login: &Login<'_>) -> impl Future<Output = Result<Self::Session, DatabaseError>> + Send;
 }
 
-/// A logged-in session.
+/// A logged-in session that takes SQL. A rotation asks for no more than [`RoleSession`]; provisioning and inspection
+/// need this.
 pub trait Session: Send + Sync {
     /// Rows of a query that changes nothing.
     fn query(

@@ -2,7 +2,7 @@
 
 use crate::config::{Config, Function};
 use crate::context::Context;
-use crate::database::Database;
+use crate::database::{Database, Session};
 use crate::error::FunctionError;
 use crate::event::RotationEvent;
 use crate::logging::Line;
@@ -20,7 +20,7 @@ const MARGIN: Duration = Duration::from_secs(3);
 const GOODBYE: Duration = Duration::from_millis(200);
 
 /// Answers one invocation, whose time ends `remaining` from now, and logs one line about it.
-pub async fn handle<S: SecretStore, D: Database>(
+pub async fn handle<S: SecretStore, D: Database<Session: Session>>(
     config: &Config,
     store: &S,
     database: &D,
@@ -28,7 +28,7 @@ pub async fn handle<S: SecretStore, D: Database>(
     remaining: Duration,
 ) -> Result<Value, FunctionError> {
     let began = Instant::now();
-    let context = Context { config, store, database, until: began + remaining.saturating_sub(MARGIN) };
+    let context = Context::new(config, store, database, began + remaining.saturating_sub(MARGIN));
     match config.function {
         Function::Rotation => {
             let event = logged(config, began, RotationEvent::parse(payload))?;

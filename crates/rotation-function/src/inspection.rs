@@ -19,7 +19,7 @@ enum CatalogueSession<T> {
     None(String),
 }
 
-impl<S: SecretStore, D: Database> Context<'_, S, D> {
+impl<S: SecretStore, D: Database<Session: Session>> Context<'_, S, D> {
     /// Looks at every login of the request, in its order.
     ///
     /// A secret that cannot be described, or is not ours, fails the whole request: an empty list of versions

@@ -1,7 +1,9 @@
 //! The Lambda functions of pgrotate: rotation, provisioning and inspection, one binary.
 //!
 //! The library is generic over where secrets are kept ([`store::SecretStore`]) and over what one logs in to
-//! ([`database::Database`]), so that tests can fail either at any point; the binary has one of each.
+//! ([`database::Database`], [`session::RoleSession`]), so that tests can fail either at any point and can try every
+//! order of two runs; the binary has one of each. What a rotation promises, and why it holds, is in
+//! `docs/rotation-protocol.md`.
 
 pub mod config;
 pub mod context;
@@ -18,6 +20,7 @@ pub mod roles;
 pub mod rotation;
 pub mod scram;
 pub mod secret;
+pub mod session;
 pub mod store;
 pub mod tls;
 

@@ -28,7 +28,7 @@ struct Master<T> {
     username: String,
 }
 
-impl<S: SecretStore, D: Database> Context<'_, S, D> {
+impl<S: SecretStore, D: Database<Session: Session>> Context<'_, S, D> {
     /// Does what is asked, again and again to the same end.
     pub async fn provision(&self, request: &ProvisioningRequest) -> Result<Provisioned, FunctionError> {
         match request {
@@ -339,7 +339,7 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
                 Ok(session) => return Ok(Master { session, username }),
                 Err(error) if error.is_bad_login() && tries < MASTER_TRIES => {
                     tries += 1;
-                    tokio::time::sleep(MASTER_PAUSE).await;
+                    (self.pause)(MASTER_PAUSE).await;
                 }
                 Err(error) => return Err(error.into()),
             }

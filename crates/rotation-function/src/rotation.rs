@@ -1,11 +1,12 @@
 //! The gate before every step, and the steps that are the same for both strategies.
 
 use crate::context::{Context, Version};
-use crate::database::{Database, Session};
+use crate::database::Database;
 use crate::error::FunctionError;
 use crate::event::{RotationEvent, Step};
 use crate::ownership;
 use crate::password::Password;
+use crate::session::RoleSession;
 use crate::store::{Put, SecretInfo, SecretStore, Which, label};
 use function_contract::{Strategy, alternate, label as ours};
 use std::time::Duration;
@@ -164,7 +165,7 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         self.prove(&current).await?;
         if self.strategy(&gated.info, &current)? == Strategy::AlternatingUsers {
             let admin = self.retrying(async || self.log_in_as_admin().await).await?;
-            admin.session.close().await;
+            admin.session.end().await;
         }
         Ok("rehearsed with AWSCURRENT")
     }
@@ -178,14 +179,14 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
                     Ok(session) => break session,
                     Err(error) if error.is_bad_login() && tries < TEST_TRIES => {
                         tries += 1;
-                        tokio::time::sleep(TEST_PAUSE).await;
+                        (self.pause)(TEST_PAUSE).await;
                     }
                     Err(error) => return Err(error.into()),
                 }
             };
-            let answer = session.query("a test query", "SELECT 1", &[]).await;
-            session.close().await;
-            answer.map(drop).map_err(FunctionError::from)
+            let answer = session.ping().await;
+            session.end().await;
+            answer.map_err(FunctionError::from)
         })
         .await
     }

@@ -35,6 +35,14 @@ impl Verifier {
         Ok(Self::with_salt(password, &salt, iterations))
     }
 
+    /// Whether a server that stores this lets `password` in: what PostgreSQL works out at a login.
+    pub fn admits(&self, password: &Password) -> bool {
+        let Some((head, _)) = self.0.rsplit_once('$') else { return false };
+        let Some((iterations, salt)) = head.trim_start_matches("SCRAM-SHA-256$").split_once(':') else { return false };
+        let (Ok(iterations), Ok(salt)) = (iterations.parse(), STANDARD.decode(salt)) else { return false };
+        Self::with_salt(password, &salt, iterations).0 == self.0
+    }
+
     fn with_salt(password: &Password, salt: &[u8], iterations: NonZeroU32) -> Self {
         let mut salted = Zeroizing::new([0u8; digest::SHA256_OUTPUT_LEN]);
         let prepared = prepare(password.expose());
@@ -87,6 +95,13 @@ mod tests {
             verifier.expose(),
             "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="
         );
+    }
+
+    #[test]
+    fn it_admits_its_own_password_only() {
+        let verifier = Verifier::of(&password("pencil"), NonZeroU32::MIN).unwrap();
+        assert!(verifier.admits(&password("pencil")));
+        assert!(!verifier.admits(&password("pencils")));
     }
 
     #[test]

@@ -10,14 +10,14 @@
 //! tries all of them. A normal rotation moves one label.
 
 use crate::context::{Context, Version};
-use crate::database::{Database, Session};
+use crate::database::Database;
 use crate::error::FunctionError;
 use crate::event::RotationEvent;
-use crate::roles::{self, ServerFacts};
+use crate::ownership;
 use crate::rotation::{Gated, Report};
 use crate::scram::Verifier;
+use crate::session::RoleSession;
 use crate::store::{SecretInfo, SecretStore, label as aws};
-use crate::{lock, ownership};
 use function_contract::label;
 
 impl<S: SecretStore, D: Database> Context<'_, S, D> {
@@ -72,7 +72,7 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
             }
             self.set_in_session(event, gated, &session, Some(used)).await
         };
-        session.close().await;
+        session.end().await;
         Ok((result?, notes))
     }
 
@@ -86,7 +86,7 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         used: Option<Version>,
     ) -> Result<&'static str, FunctionError> {
         let (secret, base) = (event.secret.as_str(), gated.base.as_str());
-        lock::take(session, base).await?;
+        session.take_lock(base).await?;
         // Under the lock, because what was read before it another run may have changed.
         let now = self.gate(secret, &event.token).await?;
         if now.finished {
@@ -101,14 +101,14 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         let role = pending.value.username.as_str();
         if by_itself.is_none() {
             // Whoever holds a password of the role needs no other proof; the admin login does.
-            let found = roles::read(session, &[base, role]).await?;
+            let found = session.roles(&[base, role]).await?;
             let mark = ownership::mark_of_base(self.config, base, found.get(base))?;
             found.get(role).map_or(Ok(()), |role| ownership::check_mark(role, &mark, None))?;
         }
-        let server = ServerFacts::read(session).await?;
+        let server = session.server().await?;
         let verifier = Verifier::of(&pending.value.password, server.iterations)?;
         self.label_before_change(event, &now.info, by_itself.as_deref()).await?;
-        roles::set_password(session, role, &verifier).await?;
+        session.set_password(role, verifier).await?;
         Ok("password set")
     }
 
@@ -135,7 +135,7 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
     async fn set_for_locked_out(&self, event: &RotationEvent, gated: &Gated) -> Result<&'static str, FunctionError> {
         let admin = self.log_in_as_admin().await?;
         let result = self.set_in_session(event, gated, &admin.session, None).await;
-        admin.session.close().await;
+        admin.session.end().await;
         result.map_err(|error| error.or_missing_grant(&gated.base, &admin.username))
     }
 }

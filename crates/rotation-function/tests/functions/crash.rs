@@ -158,7 +158,7 @@ async fn provisioning_survives_every_crash() {
             let (store, database) =
                 (FaultyStore(&world.store, &world.plan), FaultyDatabase(&world.database, &world.plan));
             let until = Instant::now() + Duration::from_secs(20);
-            let context = Context { config: &world.config, store: &store, database: &database, until };
+            let context = Context::new(&world.config, &store, &database, until);
             let request = ProvisioningRequest::EnsureLogin(world.request(Duty::User));
             let result = context.provision(&request).await;
             if !world.plan.dead() {

@@ -112,7 +112,7 @@ pub struct FaultyDatabase<'a, D>(pub &'a D, pub &'a Plan);
 
 pub struct FaultySession<'a, T>(T, &'a Plan);
 
-impl<'a, D: Database> Database for FaultyDatabase<'a, D> {
+impl<'a, D: Database<Session: Session>> Database for FaultyDatabase<'a, D> {
     type Session = FaultySession<'a, D::Session>;
 
     async fn connect(&self, login: &Login<'_>) -> Result<Self::Session, DatabaseError> {

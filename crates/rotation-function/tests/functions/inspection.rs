@@ -120,7 +120,7 @@ async fn before_the_cli_knows_the_servers_no_server_is_talked_to() {
     let world = World::new(Strategy::SingleUser).await;
     let config = Config { hosts: Hosts::default(), ..world.config.clone() };
     let until = Instant::now() + Duration::from_secs(25);
-    let context = Context { config: &config, store: &world.store, database: &world.database, until };
+    let context = Context::new(&config, &world.store, &world.database, until);
     let error = context.provision(&ProvisioningRequest::EnsureLogin(world.request(Duty::User))).await.unwrap_err();
     assert_eq!(error.error_type(), error_type::SECRET_REFUSED, "{error}");
 }

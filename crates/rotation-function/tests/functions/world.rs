@@ -96,7 +96,7 @@ impl World {
     }
 
     fn context_over<'a, S, D>(&'a self, store: &'a S, database: &'a D) -> Context<'a, S, D> {
-        Context { config: &self.config, store, database, until: Instant::now() + Duration::from_secs(25) }
+        Context::new(&self.config, store, database, Instant::now() + Duration::from_secs(25))
     }
 
     pub fn request(&self, duty: Duty) -> EnsureLogin {
