@@ -191,25 +191,81 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         .await
     }
 
+    /// Moves AWSCURRENT to a version that logs in at this very moment.
+    ///
+    /// Under the login's lock, because between a test and this another run could have given the role another
+    /// password, or have read which role is in use and be about to: once an operator has cancelled one rotation and
+    /// begun another, the processes of both may still be running.
     async fn finish(&self, event: &RotationEvent, gated: &Gated) -> Result<&'static str, FunctionError> {
-        let (secret, token, info) = (&event.secret, event.token.as_str(), &gated.info);
-        if !gated.finished {
-            if self.read(secret, &gated.base, Which::Version(token)).await?.is_none() {
-                return Err(FunctionError::refused(
-                    secret,
-                    "its AWSPENDING version holds no value: it cannot become AWSCURRENT",
-                ));
-            }
-            // AWS compares: where the label has moved since the gate, this fails and the step is repeated.
-            self.store.move_label(secret, label::CURRENT, Some(token), info.version_with(label::CURRENT)).await?;
+        let (secret, base) = (event.secret.as_str(), gated.base.as_str());
+        if gated.finished {
+            self.tidy_up(event, &gated.info).await?;
+            return Ok("already current");
         }
-        // Left where it is, AWSPENDING would be harmless here, and look like a rotation under way.
-        if info.has(token, label::PENDING) {
-            self.store.move_label(secret, label::PENDING, None, Some(token)).await?;
+        let Some(pending) = self.read(secret, base, Which::Version(&event.token)).await? else {
+            let because = "its AWSPENDING version holds no value: it cannot become AWSCURRENT";
+            return Err(FunctionError::refused(secret, because));
+        };
+        let guard = self.retrying(async || self.lock_for_finish(gated, &pending).await).await?;
+        let result = self.finish_under_lock(event, gated, &pending).await;
+        guard.end().await;
+        result?;
+        Ok("made current")
+    }
+
+    /// A session that holds the login's lock: the pending version's own, where that comes to where locks are taken.
+    /// Otherwise the admin login's: a database may be closed to the login, and a replica's locks guard nothing.
+    async fn lock_for_finish(&self, gated: &Gated, pending: &Version) -> Result<D::Session, FunctionError> {
+        let session = match self.log_in(&pending.value, Some(self.config.lock_database.as_str())).await {
+            Ok(session) => Some(session),
+            Err(error) if error.is_not_permitted() => None,
+            Err(error) => return Err(error.into()),
+        };
+        if let Some(session) = session {
+            if !session.server().await?.is_replica {
+                return locked(session, &gated.base).await;
+            }
+            session.end().await;
+        }
+        locked(self.log_in_as_admin().await?.session, &gated.base).await
+    }
+
+    async fn finish_under_lock(
+        &self,
+        event: &RotationEvent,
+        gated: &Gated,
+        pending: &Version,
+    ) -> Result<(), FunctionError> {
+        // The session that holds the lock may have logged in before another run's last change.
+        self.prove(pending).await?;
+        let info = &gated.info;
+        // AWS compares: where the label has moved since the gate, this fails and the step is repeated.
+        let current = info.version_with(label::CURRENT);
+        self.store.move_label(&event.secret, label::CURRENT, Some(&event.token), current).await?;
+        self.tidy_up(event, info).await
+    }
+
+    /// Takes away the labels that have served. Left where it is, AWSPENDING would look like a rotation under way, and
+    /// block the next one as soon as somebody puts a value by hand. Each goes only from where it was seen, so
+    /// that nothing of a later rotation is taken.
+    async fn tidy_up(&self, event: &RotationEvent, info: &SecretInfo) -> Result<(), FunctionError> {
+        if info.has(&event.token, label::PENDING) {
+            self.store.move_label(&event.secret, label::PENDING, None, Some(&event.token)).await?;
         }
         if let Some(old) = info.version_with(ours::IN_FORCE) {
-            self.store.move_label(secret, ours::IN_FORCE, None, Some(old)).await?;
+            self.store.move_label(&event.secret, ours::IN_FORCE, None, Some(old)).await?;
         }
-        Ok(if gated.finished { "already current" } else { "made current" })
+        Ok(())
+    }
+}
+
+/// The session with the lock of `login`, or its end.
+async fn locked<T: RoleSession>(session: T, login: &str) -> Result<T, FunctionError> {
+    match session.take_lock(login).await {
+        Ok(()) => Ok(session),
+        Err(error) => {
+            session.end().await;
+            Err(error)
+        }
     }
 }

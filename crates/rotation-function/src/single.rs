@@ -57,49 +57,79 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
             Err(FunctionError::Database(error))
                 if error.is_bad_login() && gated.info.arn != self.config.admin_secret_arn =>
             {
-                let notes = vec![format!("repaired by the admin login: no labelled version logs in ({error})")];
-                return Ok((self.set_for_locked_out(event, gated).await?, notes));
+                return self.set_by_admin_for(event, gated).await;
             }
             Err(error) => return Err(error),
         };
-        let mut notes = Vec::new();
-        let result = if used.id == event.token {
+        if used.id == event.token {
             // An earlier try of this step got this far.
-            Ok("password was set")
-        } else {
-            if !gated.info.has(&used.id, aws::CURRENT) {
-                notes.push(format!("AWSCURRENT did not log in; version {} did", used.id));
-            }
-            self.set_in_session(event, gated, &session, Some(used)).await
-        };
+            session.end().await;
+            return Ok(("password was set", Vec::new()));
+        }
+        let result = self.set_in_session(event, gated, &session, By::Itself(used)).await;
         session.end().await;
-        Ok((result?, notes))
+        result
     }
 
-    /// Sets the pending password in a session that may; `used` is the version it logged in with, if it is
-    /// the login's own.
+    /// The way back for a login none of whose versions logs in: the admin login sets the password, where role and
+    /// secret are provably this deployment's.
+    async fn set_by_admin_for(
+        &self,
+        event: &RotationEvent,
+        gated: &Gated,
+    ) -> Result<(&'static str, Vec<String>), FunctionError> {
+        let admin = self.log_in_as_admin().await?;
+        let result = self.set_in_session(event, gated, &admin.session, By::Admin).await;
+        admin.session.end().await;
+        result.map_err(|error| error.or_missing_grant(&gated.base, &admin.username))
+    }
+
+    /// Sets the pending password in a session that may.
     async fn set_in_session(
         &self,
         event: &RotationEvent,
         gated: &Gated,
         session: &D::Session,
-        used: Option<Version>,
-    ) -> Result<&'static str, FunctionError> {
+        by: By,
+    ) -> Result<(&'static str, Vec<String>), FunctionError> {
         let (secret, base) = (event.secret.as_str(), gated.base.as_str());
         session.take_lock(base).await?;
         // Under the lock, because what was read before it another run may have changed.
         let now = self.gate(secret, &event.token).await?;
         if now.finished {
-            return Ok("already current");
+            return Ok(("already current", Vec::new()));
         }
-        let by_itself = used.as_ref().map(|version| version.id.clone());
-        let current = match used.filter(|version| now.info.has(&version.id, aws::CURRENT)) {
+        let by_admin = matches!(by, By::Admin);
+        let mut notes = Vec::new();
+        let in_force = match by {
+            By::Itself(used) if !may_have_changed(event, &now.info, &used) => Some(used),
+            By::Itself(used) => Some(self.in_force(event, &now.info, base, used).await?),
+            By::Admin => {
+                let current = self.read_current(secret, base).await?;
+                match self.in_force(event, &now.info, base, current).await {
+                    Ok(version) => Some(version),
+                    Err(FunctionError::Database(error)) if error.is_bad_login() => {
+                        notes.push(format!("repaired by the admin login: no labelled version logs in ({error})"));
+                        None
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        };
+        if let Some(version) = in_force.as_ref().filter(|version| !now.info.has(&version.id, aws::CURRENT)) {
+            if version.id == event.token {
+                return Ok(("password was set", notes));
+            }
+            notes.push(format!("AWSCURRENT did not log in; version {} did", version.id));
+        }
+        let in_force_id = in_force.as_ref().map(|version| version.id.clone());
+        let current = match in_force.filter(|version| now.info.has(&version.id, aws::CURRENT)) {
             Some(current) => current,
             None => self.read_current(secret, base).await?,
         };
         let pending = self.read_pending(event, &now, &current).await?;
         let role = pending.value.username.as_str();
-        if by_itself.is_none() {
+        if by_admin {
             // Whoever holds a password of the role needs no other proof; the admin login does.
             let found = session.roles(&[base, role]).await?;
             let mark = ownership::mark_of_base(self.config, base, found.get(base))?;
@@ -107,20 +137,34 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         }
         let server = session.server().await?;
         let verifier = Verifier::of(&pending.value.password, server.iterations)?;
-        self.label_before_change(event, &now.info, by_itself.as_deref()).await?;
+        self.label_before_change(event, &now.info, in_force_id.as_deref()).await?;
         session.set_password(role, verifier).await?;
-        Ok("password set")
+        Ok(("password set", notes))
+    }
+
+    /// The version whose password the database holds, found out under the lock: there it stays so.
+    async fn in_force(
+        &self,
+        event: &RotationEvent,
+        now: &SecretInfo,
+        base: &str,
+        likely: Version,
+    ) -> Result<Version, FunctionError> {
+        let lock_database = self.config.lock_database.as_str();
+        let (session, version) = self.log_in_with_any(&event.secret, base, likely, Some(now), lock_database).await?;
+        session.end().await;
+        Ok(version)
     }
 
     async fn label_before_change(
         &self,
         event: &RotationEvent,
         info: &SecretInfo,
-        used: Option<&str>,
+        in_force: Option<&str>,
     ) -> Result<(), FunctionError> {
         let secret = event.secret.as_str();
-        if let Some(used) = used.filter(|used| !info.has(used, aws::CURRENT) && !info.has(used, label::IN_FORCE)) {
-            self.store.move_label(secret, label::IN_FORCE, Some(used), info.version_with(label::IN_FORCE)).await?;
+        if let Some(id) = in_force.filter(|id| !info.has(id, aws::CURRENT) && !info.has(id, label::IN_FORCE)) {
+            self.store.move_label(secret, label::IN_FORCE, Some(id), info.version_with(label::IN_FORCE)).await?;
         }
         if !info.has(&event.token, label::SETTING) {
             self.store
@@ -129,13 +173,17 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         }
         Ok(())
     }
+}
 
-    /// The way back for a login none of whose versions logs in: the admin login sets the password, where role and
-    /// secret are provably this deployment's.
-    async fn set_for_locked_out(&self, event: &RotationEvent, gated: &Gated) -> Result<&'static str, FunctionError> {
-        let admin = self.log_in_as_admin().await?;
-        let result = self.set_in_session(event, gated, &admin.session, None).await;
-        admin.session.end().await;
-        result.map_err(|error| error.or_missing_grant(&gated.base, &admin.username))
-    }
+/// Whose session changes the password.
+enum By {
+    /// The login's own, by this version.
+    Itself(Version),
+    Admin,
+}
+
+/// Whether another run may have changed the password after this one had logged in and before it got the lock.
+/// Such a run labels its version first, so a label that is where it should be shows that none did.
+fn may_have_changed(event: &RotationEvent, now: &SecretInfo, used: &Version) -> bool {
+    now.version_with(label::SETTING).is_some_and(|setting| setting != used.id && setting != event.token)
 }

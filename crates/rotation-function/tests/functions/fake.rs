@@ -7,7 +7,7 @@ use rotation_function::store::{Put, SecretInfo, SecretStore, StoreCause, StoreEr
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Secret {
     pub tags: BTreeMap<String, String>,
     pub rotation_enabled: Option<bool>,
@@ -42,6 +42,13 @@ impl Secret {
 
     pub fn value(&self, label: &str) -> serde_json::Value {
         serde_json::from_str(self.values[&self.labels[label]].as_deref().unwrap()).unwrap()
+    }
+}
+
+impl Clone for Fake {
+    /// A store of its own with the same secrets.
+    fn clone(&self) -> Self {
+        Self { secrets: Mutex::new(self.secrets.lock().unwrap().clone()), calls: Mutex::default() }
     }
 }
 

@@ -1,12 +1,16 @@
 //! The functions against a real PostgreSQL. One test binary, so that one server serves all tests.
 
 mod alternating;
+mod bugs;
 mod crash;
+mod desk;
 mod events;
+mod explore;
 mod failover;
 mod fake;
 mod faults;
 mod inspection;
+mod memory;
 mod provisioning;
 mod security;
 mod server;
