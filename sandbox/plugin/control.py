@@ -18,8 +18,8 @@ def handle(method: str, path: str, body: bytes) -> tuple[int, dict, bytes]:
         what = path.removeprefix("/_sandbox/")
         if method == "GET" and what == "status":
             return _answer(200, _status())
-        if method == "POST" and what in _CHANGES:
-            return _answer(200, _CHANGES[what](given))
+        if method == "POST" and what in CHANGES:
+            return _answer(200, CHANGES[what](given))
         return _answer(404, {"error": f"the sandbox knows no {method} {path}"})
     except ValueError as wrong:
         return _answer(400, {"error": str(wrong)})
@@ -29,7 +29,7 @@ def _answer(status: int, content) -> tuple[int, dict, bytes]:
     return status, {"content-type": "application/json"}, json.dumps(content).encode()
 
 
-def _account(given: dict) -> str:
+def account_number(given: dict) -> str:
     number = given.get("account") or ""
     if not ACCOUNT_ID.fullmatch(number):
         raise ValueError(f"an account number has 12 digits; {number!r} has not")
@@ -46,7 +46,7 @@ def _status() -> dict:
 
 
 def _reset(given: dict) -> dict:
-    number = _account(given) if given.get("account") else None
+    number = account_number(given) if given.get("account") else None
     gone = WORLD.forget(number)
     for place in gone:
         for call in ON_FORGET:
@@ -55,7 +55,7 @@ def _reset(given: dict) -> dict:
 
 
 def _clock(given: dict) -> dict:
-    account = WORLD.account(_account(given))
+    account = WORLD.account(account_number(given))
     move = given.get("move", "")
     if move == "now":
         account.ahead = 0.0
@@ -74,14 +74,15 @@ def _delays(given: dict) -> dict:
         for account in WORLD.accounts():
             account.delays = delays.parse(given.get("spec", ""), account.delays)
         return WORLD.default_delays
-    account = WORLD.account(_account(given))
+    account = WORLD.account(account_number(given))
     account.delays = delays.parse(given.get("spec", ""), account.delays)
     return account.delays
 
 
 def _faults(given: dict) -> dict:
-    place = WORLD.place(_account(given), settings.GIVEN["region"])
+    place = WORLD.place(account_number(given), settings.GIVEN["region"])
     return {"planned": faults.plan(place, given)}
 
 
-_CHANGES = {"reset": _reset, "clock": _clock, "delays": _delays, "faults": _faults}
+# What a POST changes, by its name in the path.
+CHANGES = {"reset": _reset, "clock": _clock, "delays": _delays, "faults": _faults}

@@ -1,4 +1,5 @@
 import json
+import urllib.error
 import uuid
 
 import psycopg
@@ -46,6 +47,17 @@ class Rotation(Case):
 
     def set_tag(self, key, value):
         self.manager.tag_resource(SecretId="s", Tags=[{"Key": key, "Value": value}])
+
+    def test_a_rotation_is_only_begun(self):
+        self.secret()
+        token = str(uuid.uuid4())
+        self.control("rotations", secret="s", token=token)
+        self.assertEqual(self.look()["VersionIdsToStages"][token], ["AWSPENDING"])
+        self.refused("ResourceNotFoundException", self.manager.get_secret_value, SecretId="s", VersionId=token)
+        with self.assertRaises(urllib.error.HTTPError) as refused:
+            self.control("rotations", secret="s", token=str(uuid.uuid4()))
+        self.assertIn("isn't complete", refused.exception.read().decode())
+        self.assertEqual(self.steps(), [])
 
     def test_the_four_steps_against_a_real_database(self):
         function = self.function("f", ROTATE)

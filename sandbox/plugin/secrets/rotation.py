@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 
-from .. import control, events, functions
+from .. import control, events, functions, settings
 from ..registry import Request, operations
 from ..world import WORLD, After, Fault, Place, new_uuid
 from .schedule import Schedule
@@ -38,19 +38,11 @@ def _rotate(request: Request) -> dict:
     schedule = Schedule(rules)
     schedule.opens(place.now())
     functions.check_secrets_manager_may_invoke(place, function, secret.arn)
-    pending = secret.at(PENDING)
-    if pending and pending != secret.at(CURRENT):
-        raise Fault("InvalidRequestException", "A previous rotation isn't complete. That rotation will be reattempted.")
-    if token in secret.versions:
-        raise Fault("ResourceExistsException", f"You can't use ClientRequestToken {token} because that value is already "
-                    f"in use for a version of secret {secret.arn}.")
+    _check_startable(secret, token)
     if rules != secret.rules or not secret.rotation_enabled:
         secret.scheduled_from = place.now()
     secret.function, secret.rules, secret.rotation_enabled = function, rules, True
-    secret.versions[token] = Version(place.now())
-    secret.label(PENDING, token)
-    secret.changed = place.now()
-    store.touched(secret.name)
+    _make_pending(place, secret, token)
     if params.get("RotateImmediately", True):
         _start(place, secret, token, 1)
     else:
@@ -59,6 +51,35 @@ def _rotate(request: Request) -> dict:
         secret.running = token
         threading.Thread(target=_test_only, args=(place, secret, token), daemon=True).start()
     return {"ARN": secret.arn, "Name": secret.name, "VersionId": token}
+
+
+def _check_startable(secret: Secret, token: str) -> None:
+    pending = secret.at(PENDING)
+    if pending and pending != secret.at(CURRENT):
+        raise Fault("InvalidRequestException", "A previous rotation isn't complete. That rotation will be reattempted.")
+    if token in secret.versions:
+        raise Fault("ResourceExistsException", f"You can't use ClientRequestToken {token} because that value is already "
+                    f"in use for a version of secret {secret.arn}.")
+
+
+def _make_pending(place: Place, secret: Secret, token: str) -> None:
+    secret.versions[token] = Version(place.now())
+    secret.label(PENDING, token)
+    secret.changed = place.now()
+    place.of(Secrets).touched(secret.name)
+
+
+def _only_begin(given: dict) -> dict:
+    """What RotateSecret does before it invokes the function, for a test that takes the steps itself."""
+    place = WORLD.place(control.account_number(given), settings.GIVEN["region"])
+    with place.lock:
+        try:
+            secret = place.of(Secrets).get(given["secret"])
+            _check_startable(secret, given["token"])
+        except Fault as refused:
+            raise ValueError(str(refused)) from refused
+        _make_pending(place, secret, given["token"])
+    return {"ARN": secret.arn}
 
 
 def _rotate_managed(place: Place, secret: Secret, params: dict) -> dict:
@@ -204,3 +225,4 @@ def start() -> None:
 
 
 operations("secretsmanager", RotateSecret=_rotate, CancelRotateSecret=_cancel)
+control.CHANGES["rotations"] = _only_begin

@@ -1,0 +1,517 @@
+//! Rotations and provisionings that come to grief at each of their side effects, on a real PostgreSQL and the sandbox's
+//! Secrets Manager, and what may follow.
+//!
+//! After every step the promise must hold: AWSCURRENT logs in (alternating users), or a version labelled as possibly in
+//! force does (single user). The next rotation ends well, and AWSPREVIOUS of alternating users logs in then too.
+
+use crate::bugs::{Bug, Buggy, BuggyDatabase, steps};
+use crate::faults::{FaultyDatabase, FaultyStore, PASSWORD, Plan, When};
+use crate::sandbox::Manager;
+use crate::server::{MASTER, MASTER_PASSWORD, Server, server};
+use crate::world::{DEPLOYMENT, postgres, token};
+use function_contract::{
+    Duty, EnsureLogin, InspectLogin, InspectionRequest, LoginAttempt, ProvisioningRequest, RoleAttributes, Strategy,
+    label,
+};
+use rotation_function::config::{Config, Function, Hosts};
+use rotation_function::context::Context;
+use rotation_function::database::{Postgres, literal};
+use rotation_function::event::RotationEvent;
+use rotation_function::rotation::Report;
+use rotation_function::store::{AwsStore, SecretInfo, SecretStore, label as aws};
+use std::cell::Cell;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::pin::pin;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Set for all cases (`make crash`); without it one in [`SHARE`], always the same ones.
+const WHOLE: &str = "PGROTATE_CRASH";
+const SHARE: usize = 9;
+const SEED: u64 = 20_261_124;
+
+/// Looks that find nothing in force before that is believed. A look is several logins, and a process beside may change
+/// label or password between two of them: at most four times in a rotation.
+const LOOKS: usize = 5;
+
+/// Those of `cases` to be played.
+fn chosen<T>(cases: Vec<T>) -> Vec<T> {
+    if std::env::var_os(WHOLE).is_some() {
+        return cases;
+    }
+    let share = cases.len().div_ceil(SHARE);
+    let mut drawn: Vec<(u64, usize, T)> = cases
+        .into_iter()
+        .enumerate()
+        .map(|(number, case)| {
+            let mut hasher = DefaultHasher::new();
+            (SEED, number).hash(&mut hasher);
+            (hasher.finish(), number, case)
+        })
+        .collect();
+    drawn.sort_by_key(|(drawn, _, _)| *drawn);
+    drawn.truncate(share);
+    drawn.sort_by_key(|(_, number, _)| *number);
+    drawn.into_iter().map(|(_, _, case)| case).collect()
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Second {
+    SameToken,
+    NewToken,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Then {
+    /// Secrets Manager repeats the rotation.
+    SameToken,
+    /// Another is begun, which takes an operator's hand where the first is outstanding.
+    NewToken,
+    /// The operator removes AWSPENDING, and the same rotation is repeated all the same; then another.
+    Cancelled,
+    /// The process waits before this effect while another one runs, and meets its mishap after it.
+    Beside(usize, Second),
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Case {
+    at: usize,
+    when: When,
+    then: Then,
+}
+
+/// How something went wrong.
+#[derive(Debug)]
+enum Trouble {
+    /// A step failed, as steps may.
+    Failed(String),
+    /// A promise is broken.
+    Broken(String),
+}
+
+/// A login of a deployment of its own.
+struct Site {
+    server: &'static Server,
+    manager: Manager,
+    store: AwsStore,
+    database: Postgres,
+    config: Config,
+    strategy: Strategy,
+    admin: String,
+    user: String,
+    user_arn: String,
+}
+
+impl Site {
+    async fn unprovisioned(strategy: Strategy) -> Self {
+        let (server, manager) = (server(), Manager::new());
+        let number = token();
+        let (admin, user) = (format!("Admin {number}"), format!("App\"{number}"));
+        let hosts = format!("127.0.0.1:{}", server.port);
+        let master = serde_json::json!({"username": MASTER, "password": MASTER_PASSWORD}).to_string();
+        let master_arn = manager.create("master", "none", "none", Some(&master)).await;
+        let admin_arn = manager.create("admin", DEPLOYMENT, &admin, None).await;
+        let user_arn = manager.create("user", DEPLOYMENT, &user, None).await;
+        let config = Config {
+            function: Function::Rotation,
+            deployment: DEPLOYMENT.to_owned(),
+            hosts: Hosts::parse(&hosts).unwrap(),
+            admin_secret_arn: admin_arn,
+            master_secret_arn: Some(master_arn),
+            lock_database: "postgres".to_owned(),
+        };
+        let store = manager.store();
+        let site = Self {
+            server,
+            manager,
+            store,
+            database: postgres(&server.ca, &hosts),
+            config,
+            strategy,
+            admin,
+            user,
+            user_arn,
+        };
+        site.provision(Duty::Admin, &Plan::default()).await.expect("the admin login is provisioned");
+        site
+    }
+
+    async fn new(strategy: Strategy) -> Self {
+        let site = Self::unprovisioned(strategy).await;
+        site.provision(Duty::User, &Plan::default()).await.expect("the login is provisioned");
+        site
+    }
+
+    async fn rotated(strategy: Strategy, times: usize) -> Self {
+        let site = Self::new(strategy).await;
+        for _ in 0..times {
+            let token = token();
+            site.begin(&token).await;
+            site.rotate(&token).await.expect("a rotation without mishap");
+        }
+        site
+    }
+
+    fn context<'a, S, D>(&'a self, store: &'a S, database: &'a D) -> Context<'a, S, D> {
+        Context::new(&self.config, store, database, Instant::now() + Duration::from_secs(25))
+    }
+
+    async fn provision(&self, duty: Duty, plan: &Plan) -> Result<(), Trouble> {
+        let (login, secret_arn, strategy) = match duty {
+            Duty::Admin => (&self.admin, &self.config.admin_secret_arn, Strategy::SingleUser),
+            Duty::User => (&self.user, &self.user_arn, self.strategy),
+        };
+        let request = ProvisioningRequest::EnsureLogin(EnsureLogin {
+            login: login.clone(),
+            address: format!("login.{login}"),
+            duty,
+            strategy,
+            secret_arn: secret_arn.clone(),
+            database: "postgres".to_owned(),
+            server: function_contract::Server {
+                host: "127.0.0.1".to_owned(),
+                port: self.server.port,
+                instance: "db".to_owned(),
+            },
+            attributes: RoleAttributes::default(),
+        });
+        let (store, database) = (FaultyStore(&self.store, plan), FaultyDatabase(&self.database, plan));
+        let done = self.context(&store, &database).provision(&request).await;
+        done.map(drop).map_err(|error| Trouble::Failed(error.to_string()))
+    }
+
+    /// The four steps of a process with the mishaps of `plan`. The promise is looked at after each.
+    async fn run(&self, token: &str, plan: &Plan, bug: Option<Bug>) -> Result<(), Trouble> {
+        let store = Buggy::new(FaultyStore(&self.store, plan), bug);
+        let database =
+            BuggyDatabase { database: FaultyDatabase(&self.database, plan), store: &store, secret: &self.user_arn };
+        for step in steps(bug) {
+            store.begins(step);
+            let event = serde_json::json!({"Step": step, "SecretId": self.user_arn, "ClientRequestToken": token});
+            let event = RotationEvent::parse(event).map_err(|error| Trouble::Failed(error.to_string()))?;
+            let done = self.context(&store, &database).rotate(&event, &mut Report::default()).await;
+            self.check(step).await?;
+            done.map_err(|error| Trouble::Failed(format!("{step}: {error}")))?;
+        }
+        Ok(())
+    }
+
+    /// A rotation without mishap.
+    async fn rotate(&self, token: &str) -> Result<(), Trouble> {
+        self.run(token, &Plan::default(), None).await
+    }
+
+    /// Labels of versions that log in.
+    async fn working(&self) -> Result<Vec<String>, Trouble> {
+        let login = InspectLogin { login: self.user.clone(), secret_arn: self.user_arn.clone() };
+        let context = self.context(&self.store, &self.database);
+        let report = context.inspect(&InspectionRequest { logins: vec![login] }).await;
+        let mut report = report.map_err(|error| Trouble::Broken(format!("inspection: {error}")))?;
+        let versions = report.logins.remove(0).versions.into_iter();
+        Ok(versions
+            .filter(|version| version.login == LoginAttempt::Succeeded)
+            .flat_map(|version| version.labels)
+            .collect())
+    }
+
+    async fn check(&self, after: &str) -> Result<(), Trouble> {
+        let may: &[&str] = match self.strategy {
+            Strategy::AlternatingUsers => &[aws::CURRENT],
+            Strategy::SingleUser => &[aws::CURRENT, label::SETTING, label::IN_FORCE],
+        };
+        let mut working = Vec::new();
+        for _ in 0..LOOKS {
+            working = self.working().await?;
+            if working.iter().any(|label| may.contains(&label.as_str())) {
+                return Ok(());
+            }
+        }
+        Err(Trouble::Broken(format!("locked out after {after}: only {working:?} log in")))
+    }
+
+    async fn info(&self) -> SecretInfo {
+        self.store.describe(&self.user_arn).await.expect("the secret is there")
+    }
+
+    /// The version of a rotation that has not ended.
+    async fn outstanding(&self) -> Option<String> {
+        let info = self.info().await;
+        let pending = info.version_with(aws::PENDING).filter(|version| !info.has(version, aws::CURRENT));
+        pending.map(str::to_owned)
+    }
+
+    /// Begins a rotation; one that is outstanding is taken away first, and only if AWS asks for it.
+    async fn begin(&self, token: &str) {
+        if self.manager.begin(&self.user_arn, token) {
+            return;
+        }
+        let outstanding = self.outstanding().await.expect("AWS refuses for no other reason");
+        self.manager.cancel(&self.user_arn, &outstanding).await;
+        assert!(self.manager.begin(&self.user_arn, token));
+    }
+
+    /// Waits until a session of this login's roles waits for a lock.
+    async fn somebody_waits_for_the_lock(&self) {
+        let users = [&self.admin, &self.user, &function_contract::clone_of(&self.user)].map(|name| literal(name));
+        let sql = format!(
+            "SELECT 'waits' FROM pg_locks JOIN pg_stat_activity USING (pid) \
+             WHERE locktype = 'advisory' AND NOT granted AND usename IN ({})",
+            users.join(", ")
+        );
+        while self.server.texts(&sql).await.is_empty() {
+            // PostgreSQL tells nobody that a session waits; one has to look.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    async fn play(&self, case: &Case, bug: Option<Bug>) -> Result<(), Trouble> {
+        let (plan, first) = (Plan::default(), token());
+        plan.start(Some((case.at, case.when)));
+        self.begin(&first).await;
+        // Whether Secrets Manager's own repetition must end well: not once somebody has meddled.
+        let mut repeats_well = true;
+        match case.then {
+            Then::SameToken | Then::NewToken => passed(self.run(&first, &plan, bug).await)?,
+            Then::Cancelled => {
+                passed(self.run(&first, &plan, bug).await)?;
+                if let Some(outstanding) = self.outstanding().await {
+                    self.manager.cancel(&self.user_arn, &outstanding).await;
+                    self.check("AWSPENDING was taken away").await?;
+                    if self.rotate(&outstanding).await.is_ok() {
+                        return Err(Trouble::Broken("a cancelled rotation ended".to_owned()));
+                    }
+                }
+            }
+            Then::Beside(pause, second) => {
+                plan.pause_before(pause);
+                repeats_well = second == Second::SameToken;
+                self.run_beside(&first, &plan, second, bug).await?;
+            }
+        }
+        self.check("all processes").await?;
+        if let Some(outstanding) = self.outstanding().await.filter(|_| case.then != Then::NewToken) {
+            match self.rotate(&outstanding).await {
+                Err(Trouble::Failed(_)) if !repeats_well => {}
+                result => broken("the same rotation again", result)?,
+            }
+        }
+        let last = token();
+        self.begin(&last).await;
+        broken("the next rotation", self.rotate(&last).await)?;
+        let (info, working) = (self.info().await, self.working().await?);
+        let previous = self.strategy == Strategy::SingleUser || working.iter().any(|label| label == aws::PREVIOUS);
+        if !info.has(&last, aws::CURRENT) || !working.iter().any(|label| label == aws::CURRENT) || !previous {
+            return Err(Trouble::Broken(format!(
+                "after the next rotation only {working:?} log in: {:?}",
+                info.versions
+            )));
+        }
+        Ok(())
+    }
+
+    /// Runs the process of `plan`; where it pauses, another runs until it ends or is kept out by the first one's lock.
+    async fn run_beside(&self, first: &str, plan: &Plan, second: Second, bug: Option<Bug>) -> Result<(), Trouble> {
+        let began = Cell::new(false);
+        let mut one = pin!(self.run(first, plan, bug));
+        let mut other = pin!(async {
+            plan.paused().await;
+            began.set(true);
+            let token = match second {
+                Second::SameToken => first.to_owned(),
+                Second::NewToken => {
+                    let token = token();
+                    self.begin(&token).await;
+                    token
+                }
+            };
+            let mut running = pin!(self.rotate(&token));
+            let result = tokio::select! {
+                result = &mut running => result,
+                () = self.somebody_waits_for_the_lock() => {
+                    plan.release();
+                    running.await
+                }
+            };
+            plan.release();
+            result
+        });
+        let (of_one, of_other) = tokio::select! {
+            result = &mut one => (result, if began.get() { other.await } else { Ok(()) }),
+            result = &mut other => (one.await, result),
+        };
+        passed(of_one)?;
+        passed(of_other)
+    }
+}
+
+/// A process may fail: what it must not do is break a promise.
+fn passed(result: Result<(), Trouble>) -> Result<(), Trouble> {
+    match result {
+        Err(Trouble::Failed(_)) => Ok(()),
+        other => other,
+    }
+}
+
+fn broken(what: &str, result: Result<(), Trouble>) -> Result<(), Trouble> {
+    result.map_err(|trouble| match trouble {
+        Trouble::Failed(why) | Trouble::Broken(why) => Trouble::Broken(format!("{what}: {why}")),
+    })
+}
+
+/// The side effects of a rotation after `earlier` others.
+async fn effects(strategy: Strategy, earlier: usize) -> Vec<&'static str> {
+    let site = Site::new(strategy).await;
+    let plan = Plan::default();
+    for _ in 0..=earlier {
+        plan.start(None);
+        let token = token();
+        site.begin(&token).await;
+        site.run(&token, &plan, None).await.unwrap();
+    }
+    plan.effects()
+}
+
+fn cases(effects: &[&str]) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (at, effect) in effects.iter().enumerate() {
+        for when in [When::Before, When::After, When::Lost, When::Forgotten] {
+            if when == When::Forgotten && *effect != PASSWORD {
+                continue;
+            }
+            let plain = [Then::SameToken, Then::NewToken, Then::Cancelled];
+            let seconds = [Second::SameToken, Second::NewToken];
+            let beside = (0..=at).flat_map(|pause| seconds.map(|second| Then::Beside(pause, second)));
+            cases.extend(plain.into_iter().chain(beside).map(|then| Case { at, when, then }));
+        }
+    }
+    cases
+}
+
+async fn all(strategy: Strategy) {
+    let (mut played, mut total) = (0, 0);
+    for earlier in 0..3 {
+        let cases = cases(&effects(strategy, earlier).await);
+        total += cases.len();
+        let mut kept: Option<Site> = None;
+        for case in chosen(cases) {
+            played += 1;
+            // The first rotation makes the clone, so that it needs a login without one. Otherwise a login that has
+            // recovered is as good as new, and the next case proves it.
+            let site = match kept.take() {
+                Some(site) if earlier > 0 => site,
+                _ => Site::rotated(strategy, earlier).await,
+            };
+            if let Err(trouble) = site.play(&case, None).await {
+                panic!("{strategy:?} after {earlier}, {case:?}: {trouble:?}");
+            }
+            kept = Some(site);
+        }
+    }
+    println!("{}: {played} of {total} cases, no lock-out", strategy.as_str());
+    assert!(total > 300 && played * 10 >= total, "{played} of {total}");
+}
+
+#[tokio::test]
+async fn alternating_users() {
+    all(Strategy::AlternatingUsers).await;
+}
+
+#[tokio::test]
+async fn a_single_user() {
+    all(Strategy::SingleUser).await;
+}
+
+#[tokio::test]
+async fn every_bug_put_in_is_found() {
+    for (bug, strategy) in [
+        (Bug::SetBeforePut, Strategy::SingleUser),
+        (Bug::FinishBeforeTest, Strategy::AlternatingUsers),
+        (Bug::LabelDropped, Strategy::SingleUser),
+    ] {
+        let effects = effects(strategy, 1).await;
+        let password = effects.iter().position(|effect| *effect == PASSWORD).unwrap();
+        let when = if bug == Bug::FinishBeforeTest { When::Forgotten } else { When::After };
+        // With the put held back, the password comes one effect earlier.
+        let at = if bug == Bug::FinishBeforeTest { password } else { password - 1 };
+        let case = Case { at, when, then: Then::NewToken };
+        let play = async |bug| Site::rotated(strategy, 1).await.play(&case, bug).await;
+        let found = play(Some(bug)).await.expect_err("a bug that goes unnoticed");
+        assert!(matches!(&found, Trouble::Broken(why) if why.contains("locked out")), "{bug:?}: {found:?}");
+        play(None).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn provisioning() {
+    let mut cases = Vec::new();
+    for strategy in [Strategy::AlternatingUsers, Strategy::SingleUser] {
+        let (site, plan) = (Site::unprovisioned(strategy).await, Plan::default());
+        site.provision(Duty::User, &plan).await.unwrap();
+        for at in 0..plan.effects().len() {
+            for when in [When::Before, When::After, When::Lost] {
+                let pauses = std::iter::once(None).chain((0..=at).map(Some));
+                cases.extend(pauses.map(|pause| (strategy, at, when, pause)));
+            }
+        }
+    }
+    let total = cases.len();
+    let cases = chosen(cases);
+    println!("provisioning: {} of {total} cases", cases.len());
+    assert!(total > 60 && cases.len() * 10 >= total);
+    for (strategy, at, when, pause) in cases {
+        let case = format!("{strategy:?}, effect {at}, {when:?}, beside {pause:?}");
+        let well = |result: Result<(), Trouble>| result.unwrap_or_else(|trouble| panic!("{case}: {trouble:?}"));
+        let site = Site::unprovisioned(strategy).await;
+        provision_with(&site, (at, when), pause).await;
+        well(site.provision(Duty::User, &Plan::default()).await);
+        assert_eq!(site.info().await.versions.len(), 1, "{case}: more than one value was put");
+        well(site.check("provisioning").await);
+        let token = token();
+        site.begin(&token).await;
+        well(site.rotate(&token).await);
+    }
+}
+
+/// A provisioning with a mishap; where it pauses, another one runs.
+async fn provision_with(site: &Site, mishap: (usize, When), pause: Option<usize>) {
+    let plan = Plan::default();
+    plan.start(Some(mishap));
+    if let Some(pause) = pause {
+        plan.pause_before(pause);
+    }
+    let began = Cell::new(false);
+    let mut one = pin!(site.provision(Duty::User, &plan));
+    let mut other = pin!(async {
+        plan.paused().await;
+        began.set(true);
+        let none = Plan::default();
+        let mut running = pin!(site.provision(Duty::User, &none));
+        tokio::select! {
+            _ = &mut running => {}
+            () = site.master_waits_for_the_lock() => {
+                plan.release();
+                let _ = running.await;
+            }
+        }
+        plan.release();
+    });
+    tokio::select! {
+        _ = &mut one => if began.get() { other.await },
+        () = &mut other => drop(one.await),
+    }
+}
+
+impl Site {
+    /// Waits until a session of the master waits for this login's lock.
+    async fn master_waits_for_the_lock(&self) {
+        let sql = format!(
+            "SELECT 'waits' FROM pg_locks JOIN pg_stat_activity USING (pid) \
+             WHERE locktype = 'advisory' AND NOT granted AND usename = {}",
+            literal(MASTER)
+        );
+        while self.server.texts(&sql).await.is_empty() {
+            // PostgreSQL tells nobody that a session waits; one has to look.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
