@@ -38,6 +38,16 @@ bench: function ## What plan, apply and a rotation cost, beside what they are to
 	@sandbox/ctl install
 	@demo/bench
 
+.PHONY: crash
+crash: tools ## Every mishap at every side effect of a rotation, and every order of two runs: about an hour
+	@sandbox/ctl install
+	PGROTATE_CRASH=whole cargo test --locked --workspace --test functions -- matrix explore --nocapture
+
+.PHONY: soak
+soak: tools ## Clients that log in while 200 rotations run, five minutes
+	@sandbox/ctl install
+	cargo test --locked --workspace --test functions -- soak --ignored --nocapture --test-threads=1
+
 .PHONY: build
 build: tools ## The command line: target/debug/pgrotate
 	@demo/quietly "Building pgrotate" -- cargo build --locked --workspace

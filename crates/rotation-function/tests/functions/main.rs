@@ -17,4 +17,5 @@ mod sandbox;
 mod security;
 mod server;
 mod single;
+mod soak;
 mod world;

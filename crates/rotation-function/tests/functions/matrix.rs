@@ -90,16 +90,16 @@ enum Trouble {
 }
 
 /// A login of a deployment of its own.
-struct Site {
-    server: &'static Server,
+pub struct Site {
+    pub server: &'static Server,
     manager: Manager,
-    store: AwsStore,
+    pub store: AwsStore,
     database: Postgres,
     config: Config,
     strategy: Strategy,
     admin: String,
     user: String,
-    user_arn: String,
+    pub user_arn: String,
 }
 
 impl Site {
@@ -142,7 +142,7 @@ impl Site {
         site
     }
 
-    async fn rotated(strategy: Strategy, times: usize) -> Self {
+    pub async fn rotated(strategy: Strategy, times: usize) -> Self {
         let site = Self::new(strategy).await;
         for _ in 0..times {
             let token = token();
@@ -201,6 +201,16 @@ impl Site {
         self.run(token, &Plan::default(), None).await
     }
 
+    /// The same, with nobody looking on.
+    pub async fn rotate_unwatched(&self, token: &str) {
+        for step in crate::world::STEPS {
+            let event = serde_json::json!({"Step": step, "SecretId": self.user_arn, "ClientRequestToken": token});
+            let event = RotationEvent::parse(event).expect("an event");
+            let context = self.context(&self.store, &self.database);
+            context.rotate(&event, &mut Report::default()).await.expect("a step without mishap");
+        }
+    }
+
     /// Labels of versions that log in.
     async fn working(&self) -> Result<Vec<String>, Trouble> {
         let login = InspectLogin { login: self.user.clone(), secret_arn: self.user_arn.clone() };
@@ -241,7 +251,7 @@ impl Site {
     }
 
     /// Begins a rotation; one that is outstanding is taken away first, and only if AWS asks for it.
-    async fn begin(&self, token: &str) {
+    pub async fn begin(&self, token: &str) {
         if self.manager.begin(&self.user_arn, token) {
             return;
         }

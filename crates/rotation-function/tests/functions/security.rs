@@ -91,7 +91,7 @@ async fn verifiers_of_odd_passwords_and_iterations_are_the_servers_own() {
                 rotation_function::database::literal(&world.user)
             ))
             .await;
-        let ours = world.application(&world.user, word).await;
+        let ours = world.server.application(&world.user, word).await;
         assert!(ours.is_ok(), "{word:?}: {:?}", ours.err());
         if world.server.version().await >= 160_000 {
             assert!(stored[0].starts_with("SCRAM-SHA-256$5001:"), "{}", stored[0]);

@@ -159,6 +159,21 @@ impl Server {
         Ok(client)
     }
 
+    /// Logs in as an application does.
+    pub async fn application(
+        &self,
+        user: &str,
+        password: &str,
+    ) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
+        let mut config = tokio_postgres::Config::new();
+        config.host("127.0.0.1").port(self.port).dbname("postgres").user(user).password(password);
+        config.ssl_mode(tokio_postgres::config::SslMode::Require);
+        let tls = tokio_postgres_rustls::MakeRustlsConnect::new(crate::world::client(&self.ca));
+        let (client, connection) = config.connect(tls).await?;
+        tokio::spawn(connection);
+        Ok(client)
+    }
+
     /// Runs statements as the superuser.
     pub async fn sql(&self, sql: &str) {
         self.try_superuser().await.unwrap().batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));

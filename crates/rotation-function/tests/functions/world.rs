@@ -41,7 +41,7 @@ pub fn token() -> String {
 }
 
 /// TLS with the given PEM as the user's bundle.
-fn client(ca: &str) -> rustls::ClientConfig {
+pub fn client(ca: &str) -> rustls::ClientConfig {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join(CA_BUNDLE_FILE), ca).unwrap();
     tls::client(Some(folder.path())).unwrap()
@@ -215,24 +215,10 @@ impl World {
     /// Runs statements with AWSCURRENT, in a session as an application opens it.
     pub async fn as_current(&self, sql: &str) -> Result<(), tokio_postgres::Error> {
         let value = self.current(&self.user_arn);
-        self.application(value["username"].as_str().unwrap(), value["password"].as_str().unwrap())
+        self.server
+            .application(value["username"].as_str().unwrap(), value["password"].as_str().unwrap())
             .await?
             .batch_execute(sql)
             .await
-    }
-
-    /// Logs in as an application does.
-    pub async fn application(
-        &self,
-        user: &str,
-        password: &str,
-    ) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
-        let mut config = tokio_postgres::Config::new();
-        config.host("127.0.0.1").port(self.server.port).dbname("postgres").user(user).password(password);
-        config.ssl_mode(tokio_postgres::config::SslMode::Require);
-        let tls = tokio_postgres_rustls::MakeRustlsConnect::new(client(&self.server.ca));
-        let (client, connection) = config.connect(tls).await?;
-        tokio::spawn(connection);
-        Ok(client)
     }
 }
