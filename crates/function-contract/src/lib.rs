@@ -244,6 +244,10 @@ pub enum LoginAttempt {
     NoValue,
 }
 
+/// Time of one invocation, in seconds: what the stack gives each function, and what a function's own limits are
+/// measured against.
+pub const FUNCTION_TIMEOUT_SECONDS: u32 = 60;
+
 /// `errorType` of a failed invocation. The CLI matches on these, never on a message.
 pub mod error_type {
     /// The request is not of a kind that this version of the function knows.

@@ -1,13 +1,16 @@
 //! The functions against a real PostgreSQL. One test binary, so that one server serves all tests.
 
 mod alternating;
+mod connections;
 mod crash;
 mod events;
 mod failover;
 mod fake;
 mod faults;
 mod inspection;
+mod listener;
 mod provisioning;
+mod replica;
 mod security;
 mod server;
 mod single;
