@@ -11,6 +11,7 @@ mod fake;
 mod faults;
 mod inspection;
 mod listener;
+mod names;
 mod provisioning;
 mod replica;
 mod security;
