@@ -13,6 +13,7 @@ mod inspection;
 mod listener;
 mod names;
 mod provisioning;
+mod refusals;
 mod replica;
 mod security;
 mod server;
