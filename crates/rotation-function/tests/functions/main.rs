@@ -12,6 +12,7 @@ mod faults;
 mod inspection;
 mod listener;
 mod names;
+mod plaintext;
 mod provisioning;
 mod refusals;
 mod replica;

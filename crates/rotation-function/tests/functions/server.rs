@@ -95,6 +95,12 @@ fn command(program: &Path, user: Option<(u32, u32)>) -> Command {
     command
 }
 
+/// The module that keeps statements, where the build has it: the server refuses to start without.
+fn statements(bin: &Path) -> &'static str {
+    let places = ["../lib/postgresql", "../lib"].map(|place| bin.join(place).join("pg_stat_statements.so"));
+    if places.iter().any(|place| place.exists()) { "pg_stat_statements" } else { "" }
+}
+
 /// Starts a server on `FOLDER/data`, which ends when this process does, however it ends, and takes `folder` along.
 fn launch(bin: &Path, folder: &Path, port: u16, addresses: &str, user: Option<(u32, u32)>) -> Child {
     // The shell ends the server when its standard input closes.
@@ -102,11 +108,12 @@ fn launch(bin: &Path, folder: &Path, port: u16, addresses: &str, user: Option<(u
         "$1/postgres" -D "$2/data" -k "$2" -p "$3" -h "$4" -c ssl=on -c fsync=off -c wal_keep_size=1GB \
             -c log_statement=all -c log_connections=on -c max_connections=300 -c shared_buffers=16MB \
             -c log_min_error_statement=debug5 -c log_error_verbosity=verbose \
+            -c shared_preload_libraries="$5" -c pg_stat_statements.max=20000 -c track_activity_query_size=8192 \
             </dev/null >"$2/log" 2>&1 3<&- &
         cat <&3 >/dev/null
         kill -INT $!; wait $!; rm -rf "$2""#;
     let mut keeper = command(Path::new("/bin/sh"), user);
-    keeper.arg("-c").arg(script).arg("sh").args([bin, folder]).args([&port.to_string(), addresses]);
+    keeper.arg("-c").arg(script).arg("sh").args([bin, folder]).args([&port.to_string(), addresses, statements(bin)]);
     keeper.stdin(Stdio::piped()).spawn().unwrap()
 }
 
@@ -210,6 +217,11 @@ impl Server {
                 });
             });
         });
+    }
+
+    /// A session of the superuser's.
+    pub async fn superuser(&self) -> tokio_postgres::Client {
+        self.try_superuser().await.unwrap()
     }
 
     async fn try_superuser(&self) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
