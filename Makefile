@@ -37,6 +37,11 @@ majors: build ## The functions' tests on PostgreSQL 15, 16, 17 and 18
 		PGROTATE_TEST_POSTGRES="$$bin" cargo test --locked --workspace --test functions; \
 	done
 
+.PHONY: fuzz
+fuzz: build ## A million mutated inputs for each reader of the functions; SEED=7 and INPUTS=… choose others
+	@PGROTATE_FUZZ_INPUTS=$(or $(INPUTS),1000000) PGROTATE_FUZZ_SEED=$(or $(SEED),1) \
+		cargo test --locked --workspace --test fuzz -- --nocapture
+
 .PHONY: lint
 lint: tools ## Formatting, clippy without a warning, and the scripts
 	cargo fmt --all --check

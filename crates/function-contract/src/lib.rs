@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 mod names;
 pub use names::{
-    CLONE_SUFFIX, IDENTIFIER_BYTES, RoleComment, alternate, clone_of, decode_tag, encode_tag, same_setting, setting,
+    CLONE_SUFFIX, IDENTIFIER_BYTES, RoleComment, alternate, clone_of, decode_tag, encode_tag, name_list, same_setting,
+    setting,
 };
 
 /// Environment variables by which one binary is told which function it is and what it may touch.
