@@ -27,6 +27,21 @@ test: function ## All tests: the sandbox's own, then those of cargo
 	sandbox/test
 	cargo test --locked --workspace
 
+# 15 is no major that the sandbox offers as RDS; the functions have to get along with it all the same.
+.PHONY: majors
+majors: build ## The functions' tests on PostgreSQL 15, 16, 17 and 18
+	@demo/quietly "Building the tests" -- cargo test --locked --workspace --no-run
+	@for major in 15 16 17 18; do \
+		bin="$$(sandbox/ctl postgres $$major)"; \
+		echo "PostgreSQL $$major: $$($$bin/postgres --version)"; \
+		PGROTATE_TEST_POSTGRES="$$bin" cargo test --locked --workspace --test functions; \
+	done
+
+.PHONY: fuzz
+fuzz: build ## A million mutated inputs for each reader of the functions; SEED=7 and INPUTS=… choose others
+	@PGROTATE_FUZZ_INPUTS=$(or $(INPUTS),1000000) PGROTATE_FUZZ_SEED=$(or $(SEED),1) \
+		cargo test --locked --workspace --test fuzz -- --nocapture
+
 .PHONY: lint
 lint: tools ## Formatting, clippy without a warning, and the scripts
 	cargo fmt --all --check

@@ -29,6 +29,7 @@ fsync = off
 full_page_writes = off
 shared_buffers = '16MB'
 max_connections = 80
+wal_keep_size = '64MB'
 autovacuum = off
 shared_memory_type = mmap
 dynamic_shared_memory_type = mmap
@@ -40,6 +41,7 @@ port = {port}
 # rds.force_ssl=1 is the default from PostgreSQL 15 on; rdsadmin is AWS's and never logs in from outside.
 HBA = """
 local all rdsadmin trust
+local replication rdsadmin trust
 hostssl all rdsadmin all reject
 hostssl all all all scram-sha-256
 """
@@ -49,6 +51,12 @@ class Server:
     """Started at once, and ready when the constructor returns."""
 
     def __init__(self, home: Path, folder: Path, port: int, authority, master: str, password: str, database: str | None):
+        self._prepare(home, folder, port)
+        self._unpack(home / "template.tar")
+        self.address = self._start(authority)
+        self._set_up(master, password, database)
+
+    def _prepare(self, home: Path, folder: Path, port: int) -> None:
         self.port = port
         self.folder = folder
         self._user = postgres_user.choose()
@@ -56,9 +64,9 @@ class Server:
         folder.chmod(0o700)
         self._user.own(folder)
         self._binary = self._user.reachable(home, folder) / "bin" / "postgres"
-        self._unpack(home / "template.tar")
-        self.address = self._start(authority)
-        self._set_up(master, password, database)
+
+    def _settings(self, address: str) -> str:
+        return SETTINGS.format(address=address, port=self.port)
 
     def _unpack(self, template: Path) -> None:
         extra = {"filter": "fully_trusted"} if hasattr(tarfile, "fully_trusted_filter") else {}
@@ -81,7 +89,7 @@ class Server:
             self._write("server.crt", certificate)
             self._write("server.key", key)
             self._write("data/pg_hba.conf", HBA.encode())
-            self._write("data/postgresql.conf", SETTINGS.format(address=address, port=self.port).encode())
+            self._write("data/postgresql.conf", self._settings(address).encode())
             with open(self.folder / "log", "ab") as log:
                 self._process = spawn([self._binary, "-D", self.folder / "data"], signal.SIGQUIT,
                                       cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -127,6 +135,46 @@ class Server:
             self._process.send_signal(signal.SIGQUIT)
             self._process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Replica(Server):
+    """A streaming replica of a server that runs, begun from a base backup of it."""
+
+    def __init__(self, home: Path, folder: Path, source: Server, authority):  # pylint: disable=super-init-not-called
+        self._prepare(home, folder, source.port)
+        self._source = source
+        self._back_up()
+        self.address = self._start(authority)
+
+    def _back_up(self) -> None:
+        data = self.folder / "data"
+        # No tool for it is in the builds; what the tool does is copy between these two calls. WAL is streamed.
+        with self._source.admin() as connection:
+            connection.execute("SELECT pg_backup_start('replica', fast => true)")
+            shutil.copytree(self._source.folder / "data", data, copy_function=_copy_if_there,
+                            ignore=lambda folder, names: [name for name in names if name.startswith("postmaster.")
+                                                          or Path(folder).name == "pg_wal" and Path(folder, name).is_file()])
+            (label,) = connection.execute("SELECT labelfile FROM pg_backup_stop(wait_for_archive => false)").fetchone()
+        for path in [data, *data.rglob("*")]:
+            self._user.own(path)
+        data.chmod(0o700)
+        self._write("data/backup_label", label.encode())
+        self._write("data/standby.signal", b"")
+
+    def _settings(self, address: str) -> str:
+        return super()._settings(address) + f"primary_conninfo = 'host={self._source.folder} port={self.port} user=rdsadmin'\n"
+
+    def promote(self) -> None:
+        with self.admin() as connection:
+            connection.execute("SELECT pg_promote(wait => false)")
+
+
+def _copy_if_there(source: str, target: str) -> None:
+    """Files come and go while a server runs; those that matter, the backup's two calls hold still."""
+    try:
+        shutil.copy2(source, target)
+    except FileNotFoundError:
+        pass
 
 
 def _free_address(port: int) -> str:

@@ -51,6 +51,38 @@ class Instances(Case):
             with self.connect(instance) as connection:
                 self.assertTrue(connection.execute("SHOW server_version").fetchone()[0].startswith(major))
 
+    def test_a_replica_streams_and_takes_no_writes(self):
+        source, rds = self.instance(BackupRetentionPeriod=1), self.aws("rds")
+        make = {"DBInstanceIdentifier": "replica", "SourceDBInstanceIdentifier": "db"}
+        self.refused("DBInstanceNotFound", rds.create_db_instance_read_replica, **{**make, "SourceDBInstanceIdentifier": "no"})
+        made = rds.create_db_instance_read_replica(**make)["DBInstance"]
+        self.assertEqual((made["DBInstanceStatus"], made["ReadReplicaSourceDBInstanceIdentifier"]), ("creating", "db"))
+        self.assertEqual(self.described()["ReadReplicaDBInstanceIdentifiers"], ["replica"])
+        replica = self.available("replica")
+        self.assertNotEqual(replica["Endpoint"]["Address"], source["Endpoint"]["Address"])
+        with self.connect(source) as writer, self.connect(replica) as reader:
+            writer.execute("CREATE ROLE made_on_the_writer LOGIN PASSWORD 'x'")
+            until(lambda: reader.execute("SELECT 1 FROM pg_roles WHERE rolname = 'made_on_the_writer'").fetchone(), "streamed")
+            with self.assertRaises(psycopg.errors.ReadOnlySqlTransaction):
+                reader.execute("ALTER ROLE made_on_the_writer PASSWORD 'y'")
+        self.refused("InvalidParameterCombination", rds.modify_db_instance, DBInstanceIdentifier="replica",
+                     MasterUserPassword="another-long-password")
+        # A replica outlives its source, as an instance of its own.
+        rds.delete_db_instance(DBInstanceIdentifier="db", SkipFinalSnapshot=True)
+        with self.connect(replica) as alone:
+            until(lambda: alone.execute("SELECT NOT pg_is_in_recovery()").fetchone()[0], "promoted")
+        self.assertNotIn("ReadReplicaSourceDBInstanceIdentifier", self.described("replica"))
+
+    def test_no_replica_of_a_managed_master_or_without_backups(self):
+        rds = self.aws("rds")
+        make = {"DBInstanceIdentifier": "replica", "SourceDBInstanceIdentifier": "db"}
+        self.instance(ManageMasterUserPassword=True, BackupRetentionPeriod=1)
+        self.refused("InvalidParameterValue", rds.create_db_instance_read_replica, **make)
+        rds.modify_db_instance(DBInstanceIdentifier="db", ManageMasterUserPassword=False, MasterUserPassword="a-long-password",
+                               BackupRetentionPeriod=0, ApplyImmediately=True)
+        until(lambda: self.described()["BackupRetentionPeriod"] == 0, "no backups")
+        self.refused("InvalidDBInstanceState", rds.create_db_instance_read_replica, **make)
+
     def test_creating_shows_no_endpoint_and_takes_its_time(self):
         self.delays("instance_create=2")
         made = self.instance(wait=False)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from . import supervisor
 from .install import InstallError, install, known_majors
-from .paths import DEFAULT_DIR, PYTHON, SANDBOX, VENV
+from .paths import DEFAULT_DIR, PYTHON, SANDBOX, VENV, postgres_home
 
 # The article's region, and an account that looks like nobody's.
 REGION = "eu-north-1"
@@ -45,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     def command(name, run, text, account=False):
         added = commands.add_parser(name, help=text, description=text)
         added.set_defaults(run=run)
-        if name != "install":
+        if name not in ("install", "postgres"):
             added.add_argument("--dir", type=Path, default=DEFAULT_DIR, help="the sandbox's folder (default: target/sandbox)")
         if account:
             added.add_argument("--account", default=ACCOUNT if account is True else None, help="12 digits")
@@ -53,6 +53,8 @@ def _parser() -> argparse.ArgumentParser:
 
     added = command("install", _install, "bring the pinned tools into target/sandbox-tools")
     added.add_argument("--postgres", default="16", help=f"majors, with commas: {','.join(known_majors())} (default: 16)")
+    added = command("postgres", _postgres, "bring one major's PostgreSQL alone, and print its bin folder")
+    added.add_argument("major", help=f"one of {', '.join(known_majors())}")
     added = command("up", _up, "start a sandbox and wait until it is ready")
     added.add_argument("--parent", type=int, help="end with this process, however it ends")
     added.add_argument("--delays", default="fast", help="none, fast, demo, aws, or instance_create=3,…")
@@ -103,6 +105,11 @@ def _ask(directory: Path, what: str, given: dict | None = None) -> dict:
 
 def _install(arguments) -> None:
     install(arguments.postgres.split(","))
+
+
+def _postgres(arguments) -> None:
+    install([arguments.major])
+    print(postgres_home(arguments.major) / "bin")
 
 
 def _up(arguments) -> int:

@@ -134,7 +134,7 @@ def _postgres(major: str, say) -> None:
     with tempfile.TemporaryDirectory(dir=TOOLS) as scratch:
         scratch = Path(scratch)
         _unpack(_fetch(pin, scratch), scratch / "home")
-        _template(scratch / "home")
+        _template(scratch / "home", major)
         _finish(scratch / "home")
         shutil.rmtree(home, ignore_errors=True)
         (scratch / "home").rename(home)
@@ -194,7 +194,7 @@ def _unpack(archive: Path, home: Path) -> None:
         os.chmod(folder, 0o755)
 
 
-def _template(home: Path) -> None:
+def _template(home: Path, major: str) -> None:
     """One fresh cluster with RDS's own roles, kept as an archive.
 
     initdb takes over a second; unpacking takes a tenth of that. It is an archive and not a folder
@@ -209,6 +209,9 @@ def _template(home: Path) -> None:
         _run([binaries / "initdb", "-D", data, "-U", "rdsadmin", "-A", "reject", "-E", "UTF8",
               "--locale=C", "--no-sync", "--wal-segsize=1"], "initdb", cwd=scratch, **user.options())
         sql = (SANDBOX / "plugin" / "template.sql").read_text()
+        if major == "15":
+            # PostgreSQL has that role since 16.
+            sql = sql.replace(", pg_use_reserved_connections", "")
         # Single-user mode takes one statement a line.
         statements = "\n".join(" ".join(part.split()) for part in _statements(sql)) + "\n"
         done = subprocess.run([binaries / "postgres", "--single", "-D", data, "-c", "fsync=off", "postgres"],

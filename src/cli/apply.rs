@@ -1,7 +1,7 @@
 //! `pgrotate apply`.
 
 use super::output::{print, print_json};
-use super::progress::Progress;
+use super::progress::{Progress, REDRAW};
 use super::session::Session;
 use super::{CliError, DeploymentArgs, Format};
 use crate::code::exit;
@@ -10,7 +10,9 @@ use crate::plan::{Goal, Plan};
 use crate::render::{PlanDocument, ReportDocument, human};
 use crate::resources::{Cloud, Kinds};
 use clap::Args;
+use std::cell::RefCell;
 use std::io::{BufRead, IsTerminal, Write};
+use std::pin::pin;
 use tokio::sync::watch;
 
 #[derive(Debug, Args)]
@@ -44,21 +46,37 @@ pub(super) async fn run(args: ApplyArgs) -> Result<u8, CliError> {
 /// Runs a plan, prints its report, and answers with the exit code.
 pub(super) async fn carry_out(session: &Session, plan: &Plan<Kinds>, format: Format) -> Result<u8, CliError> {
     let (stop, stopped) = watch::channel(false);
+    let progress = RefCell::new(Progress::new(plan));
+    let screen = progress.borrow().screen();
     let ctrl_c = tokio::spawn(async move {
         if tokio::signal::ctrl_c().await.is_ok() {
             // Sending fails only when the run is over.
             let _ = stop.send(true);
         }
         if tokio::signal::ctrl_c().await.is_ok() {
+            if let Some(screen) = screen {
+                screen.clear();
+            }
             // Stopping anywhere is safe; whoever asks twice wants it now.
             std::process::exit(i32::from(exit::PARTLY));
         }
     });
-    let mut progress = Progress::new(plan);
     let cloud = Cloud::new(&session.aws);
-    let report =
-        execute(plan, &cloud, Limits::default(), stopped, |event, outcomes| progress.tell(event, outcomes)).await;
+    let report = {
+        let mut run = pin!(execute(plan, &cloud, Limits::default(), stopped, |event, outcomes| {
+            progress.borrow_mut().tell(event, outcomes);
+        }));
+        let mut redraw = tokio::time::interval(REDRAW);
+        loop {
+            tokio::select! {
+                report = &mut run => break report,
+                _ = redraw.tick() => progress.borrow().tick(),
+            }
+        }
+    };
     ctrl_c.abort();
+    // The report comes below what has ended, not below the board.
+    drop(progress);
     let document = ReportDocument::of(plan, &report, &session.config.deployment);
     match format {
         Format::Human => {

@@ -1,33 +1,116 @@
-//! What happens while a plan is carried out, as plain lines on standard error: what starts, what it waits
-//! for and since when, how it ended. A line that would only repeat the one before is not written.
+//! What happens while a plan is carried out, on standard error. As plain lines: what starts, what it waits for
+//! and since when, how it ended; a line that would only repeat the one before is not written. On a terminal
+//! that can be drawn on, only what has ended is such a line, and below them stands a board of all else.
 
+use super::output;
 use crate::code::{Code, Coded};
 use crate::execute::{Event, Outcome};
 use crate::plan::Plan;
 use crate::render::document::{chain, name};
 use crate::render::human;
+use crate::render::live::Board;
 use crate::resources::Kinds;
+use console::Term;
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// A wait that says nothing new is told again only so often.
 const REMIND: Duration = Duration::from_secs(60);
 
+/// How often the board is drawn anew at the least: its times are in whole seconds.
+pub const REDRAW: Duration = Duration::from_millis(500);
+
 pub struct Progress<'a> {
     plan: &'a Plan<Kinds>,
     began: Instant,
     told: BTreeMap<usize, (String, Duration)>,
+    live: Option<Live>,
+}
+
+/// The board on the terminal.
+struct Live {
+    board: Board,
+    screen: Screen,
+}
+
+/// The part of the terminal that is drawn on. Clones are of the same one.
+///
+/// The cursor rests on the row below the board, at its beginning: the `^C` that a terminal echoes then moves no
+/// row, which is where libraries that leave it at the end of the last row lose their place.
+#[derive(Clone)]
+pub struct Screen(Arc<Mutex<Drawn>>);
+
+struct Drawn {
+    /// Buffered: what is drawn appears at once.
+    terminal: Term,
+    rows: usize,
+}
+
+impl Drawn {
+    /// The board's rows are gone, `line` stands where they began, and `board` below it.
+    fn draw(&mut self, line: Option<&str>, board: &[String]) -> std::io::Result<()> {
+        self.terminal.clear_line()?;
+        self.terminal.clear_last_lines(self.rows)?;
+        for line in line.into_iter().chain(board.iter().map(String::as_str)) {
+            self.terminal.write_line(line)?;
+        }
+        self.rows = board.len();
+        self.terminal.flush()
+    }
+}
+
+impl Screen {
+    /// None where there is no terminal, or one that cannot move its cursor (`TERM=dumb`).
+    fn open() -> Option<Self> {
+        let terminal = Term::buffered_stderr();
+        let fit = terminal.is_term() && !console::is_dumb();
+        fit.then(|| Self(Arc::new(Mutex::new(Drawn { terminal, rows: 0 }))))
+    }
+
+    fn draw(&self, line: Option<&str>, board: &Board, at: Duration) {
+        let mut drawn = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (rows, columns) = drawn.terminal.size();
+        let columns = output::columns().unwrap_or(usize::MAX).min(usize::from(columns));
+        // The cursor has a row of its own.
+        let board = board.lines(at, columns, usize::from(rows).saturating_sub(1));
+        // Progress nobody reads is no reason to stop.
+        let _ = drawn.draw(line, &board);
+    }
+
+    /// Takes the board off the terminal.
+    pub fn clear(&self) {
+        let _ = self.0.lock().unwrap_or_else(PoisonError::into_inner).draw(None, &[]);
+    }
 }
 
 impl<'a> Progress<'a> {
     pub fn new(plan: &'a Plan<Kinds>) -> Self {
-        Self { plan, began: Instant::now(), told: BTreeMap::new() }
+        let live = Screen::open().map(|screen| Live { board: Board::new(plan), screen });
+        Self { plan, began: Instant::now(), told: BTreeMap::new(), live }
+    }
+
+    /// What is to be cleared before anything else is written; None where nothing is drawn.
+    pub fn screen(&self) -> Option<Screen> {
+        self.live.as_ref().map(|live| live.screen.clone())
+    }
+
+    /// Time has passed.
+    pub fn tick(&self) {
+        if let Some(live) = &self.live {
+            live.screen.draw(None, &live.board, self.began.elapsed());
+        }
     }
 
     pub fn tell(&mut self, event: Event, outcomes: &BTreeMap<usize, Outcome>) {
+        if let Some(live) = &mut self.live {
+            live.board.take(&event, outcomes, self.began.elapsed());
+        }
         match event {
+            // What runs and what it waits for is on the board.
+            Event::Started { .. } | Event::Waiting { .. } if self.live.is_some() => self.tick(),
             Event::Started { action } => {
                 let what = human::verb(self.plan.actions[action].verb);
                 self.line(what, &self.plan.actions[action].label(), "");
@@ -57,7 +140,19 @@ impl<'a> Progress<'a> {
 
     fn line(&self, what: &str, label: &str, more: &str) {
         let at = human::seconds(self.began.elapsed().as_secs_f64());
-        // Progress nobody reads is no reason to stop.
-        let _ = writeln!(std::io::stderr().lock(), "{at:>8}  {what:<12}  {label}{more}");
+        let line = format!("{at:>8}  {what:<12}  {label}{more}");
+        match &self.live {
+            Some(live) => live.screen.draw(Some(&line), &live.board, self.began.elapsed()),
+            // Progress nobody reads is no reason to stop.
+            None => _ = writeln!(std::io::stderr().lock(), "{line}"),
+        }
+    }
+}
+
+impl Drop for Progress<'_> {
+    fn drop(&mut self) {
+        if let Some(live) = &self.live {
+            live.screen.clear();
+        }
     }
 }

@@ -5,6 +5,7 @@ pub mod document;
 pub mod drift;
 pub mod graph;
 pub mod human;
+pub mod live;
 
 pub use document::{GraphDocument, LoginStatus, PlanDocument, ReportDocument, StatusDocument};
 pub use drift::{DriftDocument, Finding, Moved};

@@ -4,7 +4,7 @@
 
 use super::artifact::{Artifact, CodePlace};
 use super::functions::{self, FunctionLook, put_code};
-use super::db_instance::{DbInstance, MasterSecretArn, Server};
+use super::db_instance::{DbInstance, MasterSecretArn, Servers};
 use super::secret::{Secret, SecretArn};
 use super::security_group::{GroupId, SecurityGroup};
 use super::template::{self, Inputs};
@@ -71,7 +71,7 @@ pub struct Values {
 
 #[derive(Debug, Clone)]
 pub struct Instance {
-    pub server: Val<Server>,
+    pub servers: Val<Servers>,
     pub master_secret: Val<MasterSecretArn>,
 }
 
@@ -207,7 +207,7 @@ impl Resource for Stack {
             (template::ADMIN_SECRET_ARN, known.output::<SecretArn>(&want.admin_secret)?.0),
             (template::CODE_BUCKET, code.bucket),
             (template::CODE_KEY, code.key),
-            (template::HOSTS, known.output::<Server>(&want.instance)?.to_string()),
+            (template::HOSTS, known.output::<Servers>(&want.instance)?.to_string()),
             (template::MASTER_SECRET_ARN, known.output::<MasterSecretArn>(&want.instance)?.0),
         ];
         Ok(Observed {
@@ -237,7 +237,7 @@ fn values(cx: &mut Diff<'_>, want: &Desired) -> Values {
 }
 
 fn instance(cx: &mut Diff<'_>, want: &Desired) -> Instance {
-    Instance { server: cx.output(&want.instance), master_secret: cx.output(&want.instance) }
+    Instance { servers: cx.output(&want.instance), master_secret: cx.output(&want.instance) }
 }
 
 fn create(cx: &mut Diff<'_>, want: &Desired) -> Vec<Step<Change>> {
@@ -248,7 +248,7 @@ fn create(cx: &mut Diff<'_>, want: &Desired) -> Vec<Step<Change>> {
     }
     let later = values.instance.is_none();
     let (group, code) = (values.group.shown(), values.code.shown());
-    let hosts = values.instance.as_ref().map_or(Shown::Unset, |instance| instance.server.shown());
+    let hosts = values.instance.as_ref().map_or(Shown::Unset, |instance| instance.servers.shown());
     let mut steps = vec![
         cx.step("create", Verb::Create, Change::Create(values))
             .set("functions", Shown::list([
@@ -269,7 +269,7 @@ fn create(cx: &mut Diff<'_>, want: &Desired) -> Vec<Step<Change>> {
 
 fn set_hosts(cx: &mut Diff<'_>, want: &Desired, before: &str) -> Step<Change> {
     let instance = instance(cx, want);
-    let shown = instance.server.shown();
+    let shown = instance.servers.shown();
     let before = if before.is_empty() { Shown::Unset } else { Shown::text(before) };
     cx.step("set-hosts", Verb::Update, Change::SetHosts(instance))
         .attribute("hosts", before, shown)
@@ -309,7 +309,7 @@ fn update(cx: &mut Diff<'_>, want: &Desired, live: &Observed) -> Vec<Step<Change
         }
     }
     let instance = instance(cx, want);
-    if differs(&instance.server, &parameter(template::HOSTS))
+    if differs(&instance.servers, &parameter(template::HOSTS))
         || differs(&instance.master_secret, &parameter(template::MASTER_SECRET_ARN))
     {
         steps.push(set_hosts(cx, want, &parameter(template::HOSTS)));
@@ -490,7 +490,7 @@ fn all_parameters(values: &Values, known: &Known) -> Result<Vec<Parameter>, Live
 
 fn instance_parameters(instance: &Instance, known: &Known) -> Result<Vec<Parameter>, LiveError> {
     Ok(vec![
-        parameter(template::HOSTS, known.get(&instance.server)?.to_string()),
+        parameter(template::HOSTS, known.get(&instance.servers)?.to_string()),
         parameter(template::MASTER_SECRET_ARN, known.get(&instance.master_secret)?.0),
     ])
 }

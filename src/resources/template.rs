@@ -3,7 +3,7 @@
 
 use super::functions::{FunctionLook, FunctionNames};
 use crate::model::Place;
-use function_contract::{encode_tag, env, tag};
+use function_contract::{FUNCTION_TIMEOUT_SECONDS, encode_tag, env, tag};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,8 +28,6 @@ pub const CODE_KEY: &str = "CodeKey";
 pub const HOSTS: &str = "Hosts";
 pub const MASTER_SECRET_ARN: &str = "MasterSecretArn";
 
-/// Above one rotation's worst case: the function bounds its own connections and statements to half of it.
-const TIMEOUT_SECONDS: u32 = 60;
 /// The function peaks below 32 MiB; Lambda gives CPU by memory, and SCRAM's 4096 rounds want some.
 const MEMORY_MIB: u32 = 256;
 /// Long enough to read what happened at the last rotation but one of a monthly schedule.
@@ -248,7 +246,7 @@ impl Part<'_> {
                 "Role": { "Fn::GetAtt": [role, "Arn"] },
                 "Code": { "S3Bucket": { "Ref": CODE_BUCKET }, "S3Key": { "Ref": CODE_KEY } },
                 "MemorySize": MEMORY_MIB,
-                "Timeout": TIMEOUT_SECONDS,
+                "Timeout": FUNCTION_TIMEOUT_SECONDS,
                 "VpcConfig": { "SubnetIds": subnets, "SecurityGroupIds": [{ "Ref": FUNCTION_GROUP }] },
                 "Environment": { "Variables": environment },
             },

@@ -13,3 +13,4 @@ mod scenarios;
 mod simulation;
 mod stopping;
 mod telling;
+mod watching;

@@ -235,7 +235,7 @@ impl Simulation {
         set("CodeBucket", code.bucket);
         set("CodeKey", code.key);
         if let Some(instance) = &values.instance {
-            set("Hosts", known.get(&instance.server)?.to_string());
+            set("Hosts", known.get(&instance.servers)?.to_string());
             set("MasterSecretArn", known.get(&instance.master_secret)?.0);
         }
         let made = stack::Observed {

@@ -55,6 +55,18 @@ fn drift_by_hand() {
     drift("drift-by-hand", &scenario, &live);
 }
 
+/// A replica that came makes the functions' list longer, behind the writer; nothing else moves.
+#[test]
+fn drift_by_a_replica() {
+    let article = Scenario::article();
+    let mut live = article.realised();
+    change!(live, DbInstance, "db_instance.my-postgres-instance", |live| {
+        let host = "reader.example.rds.amazonaws.com".to_owned();
+        live.replicas.push(pgrotate::resources::db_instance::Server { host, port: 5432 });
+    });
+    drift("drift-by-a-replica", &article, &live);
+}
+
 #[test]
 fn drift_as_json() {
     let (scenario, live) = tampered();

@@ -220,3 +220,75 @@ fn functions_and_secrets() {
     account.rotate(&at.config, "test_user1").exits(0);
     assert!(account.login("test_user1_secret", "AWSCURRENT").starts_with("test_user1"));
 }
+
+/// Read replicas are servers of the deployment: found when they come and go, and a secret that names one is
+/// written on the writer and tested where it says.
+#[test]
+fn a_read_replica() {
+    let deployment = Deployment::new(ARTICLE);
+    let (account, instance, stack) = (&deployment.account, "my-postgres-instance", "stack.pgpasslambda-stack");
+    let look = |identifier: &str| {
+        let named = json!({ "DBInstanceIdentifier": identifier });
+        account.call("rds", "describe_db_instances", named)["DBInstances"].get(0).cloned().unwrap_or_default()
+    };
+    let available = |identifier: &str| {
+        until(identifier, || Some(look(identifier)).filter(|look| look["DBInstanceStatus"] == "available"))
+    };
+    // RDS makes no replica of an instance whose master password it manages, so whoever has one made it before.
+    let replicate = json!({ "DBInstanceIdentifier": "reader", "SourceDBInstanceIdentifier": instance });
+    let refused = account.call("rds", "create_db_instance_read_replica", replicate.clone());
+    assert_eq!(refused["error"], "InvalidParameterValue");
+    deployment.by_hand("rds", "modify_db_instance", json!({
+        "DBInstanceIdentifier": instance, "ManageMasterUserPassword": false, "MasterUserPassword": "a-long-password",
+    }));
+    deployment.by_hand("rds", "create_db_instance_read_replica", replicate);
+    let reader = available("reader");
+    deployment.by_hand(
+        "rds",
+        "modify_db_instance",
+        json!({
+            "DBInstanceIdentifier": instance, "ManageMasterUserPassword": true,
+        }),
+    );
+    until("the master's secret", || (look(instance)["MasterUserSecret"]["SecretStatus"] == "active").then_some(()));
+    let host = |look: &Value| look["Endpoint"]["Address"].as_str().expect("an address").to_owned();
+    let (writer, reader) = (host(&look(instance)), host(&reader));
+    deployment.mends(&[stack], &["hosts", &format!("{writer}:5432,{reader}:5432")]);
+
+    let value = |change: Option<&str>| {
+        let named = json!({ "SecretId": "test_user1_secret" });
+        let told = account.call("secretsmanager", "get_secret_value", named);
+        let mut value: Value = serde_json::from_str(told["SecretString"].as_str().expect("text")).expect("JSON");
+        if let Some(host) = change {
+            value["host"] = host.into();
+            deployment.by_hand(
+                "secretsmanager",
+                "put_secret_value",
+                json!({
+                    "SecretId": "test_user1_secret", "SecretString": value.to_string(),
+                }),
+            );
+        }
+        value
+    };
+    value(Some(&reader));
+    for user in ["test_user1", "test_user1_clone"] {
+        account.rotate(&deployment.config, "test_user1").exits(0);
+        assert_eq!(value(None)["host"], reader.as_str());
+        assert_eq!(account.login("test_user1_secret", "AWSCURRENT"), user);
+    }
+    account.is_empty(&deployment.config);
+
+    value(Some(&writer));
+    deployment.by_hand(
+        "rds",
+        "delete_db_instance",
+        json!({
+            "DBInstanceIdentifier": "reader", "SkipFinalSnapshot": true,
+        }),
+    );
+    until("the replica is gone", || look("reader").is_null().then_some(()));
+    deployment.mends(&[stack], &["hosts", &format!("\"{writer}:5432\"")]);
+    account.rotate(&deployment.config, "test_user1").exits(0);
+    account.login("test_user1_secret", "AWSCURRENT");
+}

@@ -13,3 +13,4 @@ mod rotations;
 mod scenarios;
 mod stopping;
 mod support;
+mod watching;

@@ -119,6 +119,17 @@ impl Account {
         command
     }
 
+    /// The same in a terminal of `(rows, columns)`: standard input is its keyboard, standard output its screen.
+    pub fn in_terminal(&self, arguments: &[&str], (rows, columns): (u16, u16)) -> Command {
+        let inner = self.command(arguments);
+        let mut command = Command::new(&sandbox().environment["PGROTATE_SANDBOX_PYTHON"]);
+        command.arg(root().join("tests/sandbox/terminal.py")).args([rows.to_string(), columns.to_string()]);
+        command.arg(inner.get_program()).args(inner.get_args());
+        command.env_clear().envs(environment(&self.number)).current_dir(self.folder.path());
+        command.env("HOME", self.folder.path());
+        command
+    }
+
     pub fn pgrotate(&self, arguments: &[&str]) -> Run {
         let done = self.command(arguments).output().expect("pgrotate runs");
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8");

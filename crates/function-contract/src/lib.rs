@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 mod names;
 pub use names::{
-    CLONE_SUFFIX, IDENTIFIER_BYTES, RoleComment, alternate, clone_of, decode_tag, encode_tag, same_setting, setting,
+    CLONE_SUFFIX, IDENTIFIER_BYTES, RoleComment, alternate, clone_of, decode_tag, encode_tag, name_list, same_setting,
+    setting,
 };
 
 /// Environment variables by which one binary is told which function it is and what it may touch.
@@ -243,6 +244,10 @@ pub enum LoginAttempt {
     /// The version holds no usable value.
     NoValue,
 }
+
+/// Time of one invocation, in seconds: what the stack gives each function, and what a function's own limits are
+/// measured against.
+pub const FUNCTION_TIMEOUT_SECONDS: u32 = 60;
 
 /// `errorType` of a failed invocation. The CLI matches on these, never on a message.
 pub mod error_type {

@@ -59,11 +59,57 @@ pub fn decode_tag(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
+/// Settings whose stored value is a list of quoted names (GUC_LIST_QUOTE). The same list stands in pg_dump
+/// (`variable_is_guc_list_quote`).
+const NAME_LISTS: [&str; 6] = [
+    "local_preload_libraries",
+    "search_path",
+    "session_preload_libraries",
+    "shared_preload_libraries",
+    "temp_tablespaces",
+    "unix_socket_directories",
+];
+
+/// The names in the value of a setting that is a list of names; None for every other setting. A quoted name is what
+/// the quotes hold, a doubled quote in it being one; a list that is broken is read as far as it goes. Letters keep
+/// their case: a setting that is given as text is not folded either.
+pub fn name_list(setting: &str, value: &str) -> Option<Vec<String>> {
+    if !NAME_LISTS.iter().any(|known| known.eq_ignore_ascii_case(setting)) {
+        return None;
+    }
+    let mut names = Vec::new();
+    let mut rest = value.trim_start();
+    while !rest.is_empty() {
+        let mut name = String::new();
+        if let Some(quoted) = rest.strip_prefix('"') {
+            let mut chars = quoted.char_indices().peekable();
+            let mut end = quoted.len();
+            while let Some((at, c)) = chars.next() {
+                if c != '"' {
+                    name.push(c);
+                } else if chars.next_if(|(_, next)| *next == '"').is_some() {
+                    name.push('"');
+                } else {
+                    end = at + 1;
+                    break;
+                }
+            }
+            rest = &quoted[end..];
+        } else {
+            let end = rest.find(',').unwrap_or(rest.len());
+            name.push_str(rest[..end].trim_end());
+            rest = &rest[end..];
+        }
+        names.push(name);
+        rest = rest.trim_start().trim_start_matches(',').trim_start();
+    }
+    Some(names)
+}
+
 /// Whether two texts mean the same to a setting. PostgreSQL stores a list of names (`search_path`) with its
 /// own quotes and spaces; everything else stands as it was written.
 pub fn same_setting(name: &str, one: &str, other: &str) -> bool {
-    let plain = |text: &str| text.split(',').map(|part| part.trim().trim_matches('"').to_owned()).collect::<Vec<_>>();
-    one == other || (name.eq_ignore_ascii_case("search_path") && plain(one) == plain(other))
+    one == other || name_list(name, one).is_some_and(|names| name_list(name, other) == Some(names))
 }
 
 /// A setting by name. PostgreSQL stores some under a spelling of its own (`TimeZone`).
@@ -121,6 +167,9 @@ mod tests {
     fn settings_are_compared_by_what_they_mean() {
         assert!(same_setting("search_path", "\"$user\", app", "$user,app"));
         assert!(!same_setting("search_path", "app", "app, public"));
+        // One name that holds a comma is not two.
+        assert!(!same_setting("search_path", "\"a,b\"", "\"a\", b\""));
+        assert!(same_setting("Search_Path", "\"a,\"\"b\"", " \"a,\"\"b\" "));
         assert!(!same_setting("application_name", "a, b", "a,b"));
         let settings = BTreeMap::from([("TimeZone".to_owned(), "UTC".to_owned())]);
         assert_eq!(setting(&settings, "timezone"), Some("UTC"));

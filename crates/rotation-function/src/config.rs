@@ -1,7 +1,6 @@
 //! The environment a function runs in, read once.
 
 use function_contract::env;
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// Which of the three functions this process is.
@@ -46,19 +45,24 @@ pub enum ConfigError {
 ///
 /// A secret's JSON can be written by whoever may write secrets; without this list its `host` could point
 /// the admin login's password at a server of theirs.
+///
+/// The first is the writer; the others, replicas of it, are read from and logged in to, never written to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Hosts(BTreeSet<(String, u16)>);
+pub struct Hosts(Vec<(String, u16)>);
 
 impl Hosts {
     /// Reads `host:port,…`; an IPv6 address stands in brackets. Empty text is an empty list.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        let mut hosts = BTreeSet::new();
+        let mut hosts = Vec::new();
         for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
             let parts = entry.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)));
             let Some((host, port)) = parts.filter(|(host, _)| !host.is_empty()) else {
                 return Err(ConfigError::Host(entry.to_owned()));
             };
-            hosts.insert((normal(host), port));
+            let server = (normal(host), port);
+            if !hosts.contains(&server) {
+                hosts.push(server);
+            }
         }
         Ok(Self(hosts))
     }
@@ -68,14 +72,31 @@ impl Hosts {
         self.0.contains(&(normal(host), port))
     }
 
-    /// All of them, in order of name.
+    /// Where what is written goes, and where locks are taken: a replica has no part in either.
+    pub fn writer(&self) -> Option<(&str, u16)> {
+        self.iter().next()
+    }
+
+    /// All of them, the writer first.
     pub fn iter(&self) -> impl Iterator<Item = (&str, u16)> {
         self.0.iter().map(|(host, port)| (host.as_str(), *port))
     }
 }
 
 fn normal(host: &str) -> String {
-    host.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase()
+    unbracketed(host).to_ascii_lowercase()
+}
+
+/// A host as a resolver and a certificate know it: an IPv6 address without the brackets that set it off from
+/// a port.
+pub(crate) fn unbracketed(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+}
+
+/// `host:port`, an IPv6 address in brackets.
+pub(crate) fn address(host: &str, port: u16) -> String {
+    let host = unbracketed(host);
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 /// The environment, typed.
@@ -148,6 +169,26 @@ mod tests {
         assert!(!hosts.allow("db.example", 5433));
         assert!(!hosts.allow("db.example.evil", 5432));
         assert!(!read(&[(env::HOSTS, None)]).unwrap().hosts.allow("db.example", 5432));
+    }
+
+    #[test]
+    fn the_first_server_is_the_writer() {
+        let hosts = Hosts::parse("z.example:5432,a.example:5432,Z.example:5432").unwrap();
+        assert_eq!(hosts.writer(), Some(("z.example", 5432)));
+        assert_eq!(hosts.iter().collect::<Vec<_>>(), [("z.example", 5432), ("a.example", 5432)]);
+        assert_eq!(Hosts::default().writer(), None);
+    }
+
+    #[test]
+    fn ipv6_addresses_are_bracketed_beside_a_port_and_nowhere_else() {
+        for host in ["fd00::1", "[fd00::1]"] {
+            assert_eq!(address(host, 5432), "[fd00::1]:5432");
+            assert_eq!(unbracketed(host), "fd00::1");
+            assert!(Hosts::parse("[FD00::1]:5432").unwrap().allow(host, 5432));
+        }
+        assert_eq!(address("db.example", 1), "db.example:1");
+        // Half a bracket is part of a name that nobody has.
+        assert_eq!(unbracketed("[fd00::1"), "[fd00::1");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What every function has at hand, and the ways in that they share.
 
 use crate::config::Config;
-use crate::database::{Database, DatabaseError, Login};
+use crate::database::{Database, DatabaseError, LOGIN_TIMEOUT, Login};
 use crate::error::FunctionError;
 use crate::ownership;
 use crate::secret::SecretValue;
@@ -67,11 +67,14 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         })
     }
 
-    /// Logs in with a value, to the database it names or to another on the same server.
+    /// Logs in with a value: where it says, as an application does; or, to a database that is given, on the
+    /// writer. A secret may name a replica, which takes neither a new password nor a lock that counts.
     pub async fn log_in(&self, value: &SecretValue, database: Option<&str>) -> Result<D::Session, DatabaseError> {
+        let named = (value.host.as_str(), value.port);
+        let (host, port) = database.and_then(|_| self.config.hosts.writer()).unwrap_or(named);
         let login = Login {
-            host: &value.host,
-            port: value.port,
+            host,
+            port,
             database: database.unwrap_or(&value.database),
             username: &value.username,
             password: &value.password,
@@ -140,7 +143,8 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
     }
 
     /// Does `work`, again after a pause when a failover or a restart interrupts it. `work` must be safe to
-    /// repeat, and connects anew each time.
+    /// repeat, and connects anew each time: a try for which there is no time left would end in "out of time" instead
+    /// of the reason.
     pub async fn retrying<T>(
         &self,
         mut work: impl AsyncFnMut() -> Result<T, FunctionError>,
@@ -148,7 +152,7 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         let mut pause = FIRST_PAUSE;
         for _ in 1..TRIES {
             match work().await {
-                Err(error) if error.is_passing() && Instant::now() + pause < self.until => {
+                Err(error) if error.is_passing() && Instant::now() + pause + LOGIN_TIMEOUT < self.until => {
                     (self.pause)(jittered(pause)).await;
                     pause *= 2;
                 }

@@ -1,8 +1,10 @@
 //! PostgreSQL: connections that are always verified, always bounded, and say why they failed.
 
-use crate::config::Hosts;
+use crate::config::{Hosts, address, unbracketed};
+use crate::lock;
 use crate::password::Password;
 use crate::session::RoleSession;
+use function_contract::FUNCTION_TIMEOUT_SECONDS;
 use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -18,11 +20,24 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// All of connecting: name lookup, TCP, TLS and the password exchange.
-const LOGIN_TIMEOUT: Duration = Duration::from_secs(8);
+pub(crate) const LOGIN_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// Round trips in a session. Beyond [`SESSION_SETTINGS`]' statement_timeout and beyond the longest wait
-/// for the login's lock, so that the server's own, more telling error comes first.
+/// How long one statement may take, by the server's own clock: what we run takes milliseconds.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// The sum of the waits that one try of a step can meet, each at its longest: a login, the login's lock, a
+/// statement. At most half of an invocation, so that whatever else it needs (calls of Secrets Manager, a
+/// second try) still fits, and the reason is told instead of Lambda's "Task timed out".
+const _: () = assert!(
+    2 * (LOGIN_TIMEOUT.as_secs() + lock::WAIT.as_secs() + STATEMENT_TIMEOUT.as_secs())
+        <= FUNCTION_TIMEOUT_SECONDS as u64
+);
+
+/// Round trips in a session. Beyond the statement's own limit and beyond the longest wait for the login's
+/// lock, so that the server's own, more telling error comes first.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
+const _: () =
+    assert!(ANSWER_TIMEOUT.as_secs() > lock::WAIT.as_secs() && ANSWER_TIMEOUT.as_secs() > STATEMENT_TIMEOUT.as_secs());
 
 /// How long a session may take to say goodbye.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -35,9 +50,13 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// - default_transaction_read_only: a login that only reads, as `ALTER ROLE … SET` says, still changes its own
 ///   password; a standby refuses it all the same;
 /// - the rest pins how values are read and printed.
-const SESSION_SETTINGS: &str = "-c statement_timeout=8000 -c lock_timeout=4000 \
+const SESSION_SETTINGS: &str = "-c lock_timeout=4000 \
     -c idle_in_transaction_session_timeout=20000 -c idle_session_timeout=60000 -c search_path=pg_catalog -c role=none \
     -c default_transaction_read_only=off -c standard_conforming_strings=on -c TimeZone=UTC -c DateStyle=ISO";
+
+/// PostgreSQL's SQLSTATE for a write where none is taken, `read_only_sql_transaction`
+/// (postgresql.org/docs/current/errcodes-appendix.html).
+const READ_ONLY: &str = "25006";
 
 /// Why the database did not do as asked.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +72,13 @@ pub enum DatabaseError {
     /// The server's own no.
     #[error("{server} refused {what}: {message} (SQLSTATE {sqlstate})")]
     Refused { server: String, what: &'static str, sqlstate: String, message: String },
+    /// It takes no writes: a replica, or a writer that has just become one in a failover.
+    #[error(
+        "{server} refused {what}: this server is a read-only replica (SQLSTATE {READ_ONLY}), and a password is only set on \
+         the writer: the host in the secret must be the writer, or a replica of it that the deployment knows; apply \
+         the deployment, which tells its functions the servers of now"
+    )]
+    ReadOnly { server: String, what: &'static str },
     /// The driver does not understand the answer.
     #[error("{server} gave an unexpected answer to {what}: {because}")]
     Unexpected { server: String, what: &'static str, because: String },
@@ -63,6 +89,7 @@ impl DatabaseError {
     pub fn sqlstate(&self) -> Option<&str> {
         match self {
             Self::Refused { sqlstate, .. } => Some(sqlstate),
+            Self::ReadOnly { .. } => Some(READ_ONLY),
             Self::Unreachable { .. } | Self::Unexpected { .. } => None,
         }
     }
@@ -71,11 +98,13 @@ impl DatabaseError {
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Unreachable { passing, .. } => *passing,
-            // Administrator's shutdown, still starting, connection exceptions, and a writer that has
-            // become a reader. (57P02, a crash of another backend, ends connections likewise.)
+            // Administrator's shutdown, still starting, connection exceptions. (57P02, a crash of another
+            // backend, ends connections likewise.)
             Self::Refused { sqlstate, .. } => {
-                matches!(sqlstate.as_str(), "57P01" | "57P02" | "57P03" | "25006") || sqlstate.starts_with("08")
+                matches!(sqlstate.as_str(), "57P01" | "57P02" | "57P03") || sqlstate.starts_with("08")
             }
+            // In a failover a writer becomes a reader, and its name then leads to the new writer.
+            Self::ReadOnly { .. } => true,
             Self::Unexpected { .. } => false,
         }
     }
@@ -152,7 +181,8 @@ impl Database for Postgres {
     type Session = PostgresSession;
 
     async fn connect(&self, login: &Login<'_>) -> Result<PostgresSession, DatabaseError> {
-        let server = format!("{}:{}", login.host, login.port);
+        let server = address(login.host, login.port);
+        let host = unbracketed(login.host);
         if !self.hosts.allow(login.host, login.port) {
             let because =
                 "it is not among the servers this function may talk to: apply the deployment again".to_owned();
@@ -160,17 +190,17 @@ impl Database for Postgres {
         }
         let mut config = Config::new();
         config
-            .host(login.host)
+            .host(host)
             .port(login.port)
             .dbname(login.database)
             .user(login.username)
             .password(login.password.expose())
             .application_name("pgrotate")
-            .options(SESSION_SETTINGS)
+            .options(format!("-c statement_timeout={} {SESSION_SETTINGS}", STATEMENT_TIMEOUT.as_millis()))
             .connect_timeout(CONNECT_TIMEOUT)
             // Anything less would fall back to plain text.
             .ssl_mode(SslMode::Require);
-        if let Ok(address) = login.host.parse::<IpAddr>() {
+        if let Ok(address) = host.parse::<IpAddr>() {
             config.hostaddr(address);
         }
         let connecting = tokio::time::timeout(LOGIN_TIMEOUT, config.connect(self.tls.clone()));
@@ -231,23 +261,27 @@ fn failed(server: &str, what: &'static str, error: &tokio_postgres::Error) -> Da
     let server = server.to_owned();
     if let Some(answer) = error.as_db_error() {
         let (sqlstate, message) = (answer.code().code().to_owned(), answer.message().to_owned());
+        // Our sessions ask for read and write, so that it is the server that will not.
+        if sqlstate == READ_ONLY {
+            return DatabaseError::ReadOnly { server, what };
+        }
         return DatabaseError::Refused { server, what, sqlstate, message };
     }
     let mut because = error.to_string();
-    let mut tls = false;
+    let mut tls: Option<&rustls::Error> = None;
     let mut io = error.is_closed();
     let mut cause = std::error::Error::source(error);
     while let Some(inner) = cause {
         because = format!("{because}: {inner}");
         if let Some(failure) = inner.downcast_ref::<std::io::Error>() {
             io = true;
-            tls |= failure.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
+            tls = tls.or_else(|| failure.get_ref().and_then(|inner| inner.downcast_ref()));
         }
-        tls |= inner.is::<rustls::Error>();
+        tls = tls.or_else(|| inner.downcast_ref());
         cause = inner.source();
     }
-    if tls {
-        because.push_str("; if the server's authority is not one of Amazon RDS, add it to the deployment's CA bundle");
+    if let Some(tls) = tls {
+        because.push_str(advice(tls));
         DatabaseError::Unreachable { server, because, passing: false }
     } else if io {
         DatabaseError::Unreachable { server, because, passing: true }
@@ -256,6 +290,27 @@ fn failed(server: &str, what: &'static str, error: &tokio_postgres::Error) -> Da
         DatabaseError::Unreachable { server, because, passing: false }
     } else {
         DatabaseError::Unexpected { server, what, because }
+    }
+}
+
+/// What to do about a server that does not verify, as a continuation of the error. Never to do without.
+fn advice(error: &rustls::Error) -> &'static str {
+    use rustls::CertificateError as Bad;
+    let rustls::Error::InvalidCertificate(bad) = error else { return "" };
+    match bad {
+        // A bad signature: of an authority that calls itself by the name of one we know.
+        Bad::UnknownIssuer | Bad::BadSignature => {
+            "; where the server's authority is not one of Amazon RDS, add it to the deployment's CA bundle (--ca-bundle) \
+             and apply"
+        }
+        Bad::NotValidForName | Bad::NotValidForNameContext { .. } => {
+            "; the host in the secret must be a name that the server's certificate holds: of RDS the endpoint's own, no \
+             alias of it"
+        }
+        Bad::Expired | Bad::ExpiredContext { .. } | Bad::NotValidYet | Bad::NotValidYetContext { .. } => {
+            "; the server needs a certificate that is valid now: of RDS, change the instance's certificate authority"
+        }
+        _ => "",
     }
 }
 
@@ -290,9 +345,10 @@ mod tests {
 
     #[test]
     fn failover_errors_pass_and_refusals_do_not() {
-        for state in ["57P01", "57P03", "08006", "08001", "25006"] {
+        for state in ["57P01", "57P03", "08006", "08001"] {
             assert!(refused(state).is_passing(), "{state}");
         }
+        assert!(DatabaseError::ReadOnly { server: "s".into(), what: "it" }.is_passing());
         for state in ["28P01", "28000", "42501", "53300", "55P03", "57014"] {
             assert!(!refused(state).is_passing(), "{state}");
         }

@@ -89,9 +89,9 @@ impl FunctionError {
             Self::Busy { .. } => error_type::BUSY,
             Self::OutOfTime | Self::Database(DatabaseError::Unreachable { .. }) => error_type::UNREACHABLE,
             Self::MissingGrant { .. } | Self::SettingDenied { .. } => error_type::DATABASE_REFUSED,
-            Self::Database(DatabaseError::Refused { .. } | DatabaseError::Unexpected { .. }) => {
-                error_type::DATABASE_REFUSED
-            }
+            Self::Database(
+                DatabaseError::Refused { .. } | DatabaseError::ReadOnly { .. } | DatabaseError::Unexpected { .. },
+            ) => error_type::DATABASE_REFUSED,
             Self::Store(_) => error_type::SECRETS_MANAGER,
         }
     }

@@ -1,7 +1,7 @@
 //! The event Secrets Manager invokes the rotation function with.
 
 use crate::error::FunctionError;
-use serde::Deserialize;
+use serde_json::Value;
 use zeroize::Zeroizing;
 
 /// One of the four steps of a rotation.
@@ -64,36 +64,42 @@ pub struct RotationEvent {
     pub rotation_token: Option<RotationToken>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Raw {
-    step: String,
-    secret_id: String,
-    client_request_token: String,
-    rotation_token: Option<String>,
+/// A key of an event that must be text, or None where it is absent.
+///
+/// The value is never quoted: one of the keys is the rotation token.
+fn text(event: &serde_json::Map<String, Value>, key: &str) -> Result<Option<String>, FunctionError> {
+    match event.get(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(_) => Err(bad(format!("its {key} is not text"))),
+    }
+}
+
+fn bad(because: impl std::fmt::Display) -> FunctionError {
+    FunctionError::BadEvent(format!(
+        "the event is not one of a rotation: {because}. This function is invoked by Secrets Manager alone; to rotate a \
+         login now: pgrotate rotate"
+    ))
 }
 
 impl RotationEvent {
     /// Reads an event. Keys it does not know are left alone: AWS has added some before.
-    pub fn parse(event: serde_json::Value) -> Result<Self, FunctionError> {
-        // serde_json's own message would quote a value of the wrong type, which may be the rotation token.
-        let raw: Raw = serde_json::from_value(event).map_err(|_| {
-            FunctionError::BadEvent(
-                "a rotation event has the keys Step, SecretId and ClientRequestToken, all text: this function is invoked \
-                 by Secrets Manager only"
-                    .to_owned(),
-            )
-        })?;
-        let rotation_token = raw.rotation_token.map(|token| RotationToken(Zeroizing::new(token)));
-        let Some(step) = Step::parse(&raw.step) else {
-            return Err(FunctionError::BadEvent(format!("unknown step {:?}", raw.step)));
+    pub fn parse(event: Value) -> Result<Self, FunctionError> {
+        let Value::Object(event) = event else { return Err(bad("it is no JSON object")) };
+        let need = |key: &str| text(&event, key)?.ok_or_else(|| bad(format_args!("it has no {key}")));
+        let (step, secret, token) = (need("Step")?, need("SecretId")?, need("ClientRequestToken")?);
+        let rotation_token = text(&event, "RotationToken")?.map(|token| RotationToken(Zeroizing::new(token)));
+        let Some(step) = Step::parse(&step) else {
+            return Err(bad(format_args!("its Step is {step:?}, none of {}", Step::ALL.map(Step::as_str).join(", "))));
         };
-        if raw.secret_id.is_empty() || !(32..=64).contains(&raw.client_request_token.len()) {
-            return Err(FunctionError::BadEvent(
-                "SecretId must not be empty and ClientRequestToken has 32 to 64 characters".to_owned(),
-            ));
+        if secret.is_empty() {
+            return Err(bad("its SecretId is empty"));
         }
-        Ok(Self { step, secret: raw.secret_id, token: raw.client_request_token, rotation_token })
+        // What AWS's API allows for a version's id.
+        if !(32..=64).contains(&token.len()) {
+            return Err(bad("its ClientRequestToken has not 32 to 64 characters"));
+        }
+        Ok(Self { step, secret, token, rotation_token })
     }
 }
 
@@ -131,20 +137,39 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_rotation_event_is_refused_without_quoting_it() {
-        for event in [
-            json!(null),
-            json!([]),
-            json!({}),
-            json!({"Step": "createSecret", "SecretId": "arn"}),
-            json!({"Step": "createSecret", "SecretId": "", "ClientRequestToken": TOKEN}),
-            json!({"Step": "createSecret", "SecretId": "arn", "ClientRequestToken": "short"}),
-            json!({"Step": "dropSecret", "SecretId": "arn", "ClientRequestToken": TOKEN}),
-            json!({"Step": 1, "SecretId": "arn", "ClientRequestToken": TOKEN, "RotationToken": "hidden"}),
-            json!({"Step": "createSecret", "SecretId": "arn", "ClientRequestToken": TOKEN, "RotationToken": {"a": "hidden"}}),
+    fn what_is_no_rotation_event_is_refused_by_field_without_quoting_it() {
+        for (event, told) in [
+            (json!(null), "no JSON object"),
+            (json!([]), "no JSON object"),
+            (json!("hidden"), "no JSON object"),
+            (json!({}), "no Step"),
+            (json!({"step": "createSecret", "SecretId": "arn", "ClientRequestToken": TOKEN}), "no Step"),
+            (json!({"Step": "createSecret", "SecretId": "arn"}), "no ClientRequestToken"),
+            (json!({"Step": "createSecret", "SecretId": null, "ClientRequestToken": TOKEN}), "no SecretId"),
+            (json!({"Step": "createSecret", "SecretId": "", "ClientRequestToken": TOKEN}), "SecretId is empty"),
+            (
+                json!({"Step": "createSecret", "SecretId": ["hidden"], "ClientRequestToken": TOKEN}),
+                "SecretId is not text",
+            ),
+            (json!({"Step": "createSecret", "SecretId": "arn", "ClientRequestToken": "short"}), "32 to 64"),
+            (json!({"Step": "createSecret", "SecretId": "arn", "ClientRequestToken": TOKEN.repeat(2)}), "32 to 64"),
+            (json!({"Step": "dropSecret", "SecretId": "arn", "ClientRequestToken": TOKEN}), "Step is \"dropSecret\""),
+            (
+                json!({"Step": "CreateSecret", "SecretId": "arn", "ClientRequestToken": TOKEN}),
+                "Step is \"CreateSecret\"",
+            ),
+            (
+                json!({"Step": 1, "SecretId": "arn", "ClientRequestToken": TOKEN, "RotationToken": "hidden"}),
+                "Step is not text",
+            ),
+            (
+                json!({"Step": "createSecret", "SecretId": "arn", "ClientRequestToken": TOKEN, "RotationToken": {"a": "hidden"}}),
+                "RotationToken is not text",
+            ),
         ] {
             let message = parse(event).err().unwrap();
             assert!(!message.contains("hidden"), "{message}");
+            assert!(message.contains(told), "{told}: {message}");
         }
     }
 

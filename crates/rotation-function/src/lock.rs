@@ -3,10 +3,11 @@
 use crate::database::Session;
 use crate::error::FunctionError;
 use aws_lc_rs::digest;
+use std::time::Duration;
 
-/// How long to wait for another run, in PostgreSQL's notation. Such a run takes tens of milliseconds, or
-/// it is stuck; Secrets Manager tries a failed step again by itself.
-const WAIT: &str = "10s";
+/// How long to wait for another run. Such a run takes tens of milliseconds, or it is stuck; Secrets Manager
+/// tries a failed step again by itself.
+pub(crate) const WAIT: Duration = Duration::from_secs(10);
 
 /// Takes the lock of `login` in this session, which must be in the lock database. It is held until the
 /// session ends, so everything it guards is to be done in this session: when the connection breaks, lock
@@ -14,8 +15,9 @@ const WAIT: &str = "10s";
 pub async fn take(session: &impl Session, login: &str) -> Result<(), FunctionError> {
     // The statement's own limit must not come first, or "busy" would look like a slow server.
     let sql = format!(
-        "SET lock_timeout = '{WAIT}'; SET statement_timeout = '15s'; SELECT pg_advisory_lock({}); \
+        "SET lock_timeout = '{}s'; SET statement_timeout = '15s'; SELECT pg_advisory_lock({}); \
          RESET lock_timeout; RESET statement_timeout",
+        WAIT.as_secs(),
         key(login)
     );
     session.change("the login's lock", &sql).await.map_err(|error| {

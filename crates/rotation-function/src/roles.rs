@@ -2,7 +2,7 @@
 
 use crate::database::{DatabaseError, Session, column, identifier, literal};
 use crate::scram::{DEFAULT_ITERATIONS, Verifier};
-use function_contract::{RoleAttributes, RoleComment, RoleFacts, same_setting, setting};
+use function_contract::{RoleAttributes, RoleComment, RoleFacts, name_list, same_setting, setting};
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use tokio_postgres::types::Type;
@@ -252,48 +252,14 @@ pub fn declared_changes<'a>(role: &str, have: Option<&RoleFacts>, want: &'a Role
     changes
 }
 
-/// Settings whose stored value is a list of quoted names (GUC_LIST_QUOTE): given back as one string, the
-/// list would be taken for one odd name. The same list stands in pg_dump (`variable_is_guc_list_quote`).
-const NAME_LISTS: [&str; 6] = [
-    "local_preload_libraries",
-    "search_path",
-    "session_preload_libraries",
-    "shared_preload_libraries",
-    "temp_tablespaces",
-    "unix_socket_directories",
-];
-
+/// A stored value as a statement gives it back: a list of names that were given as one string would be taken for one
+/// odd name.
 fn setting_value(name: &str, stored: &str) -> String {
-    if !NAME_LISTS.contains(&name.to_ascii_lowercase().as_str()) {
-        return literal(stored);
+    match name_list(name, stored) {
+        Some(names) if !names.is_empty() => names.iter().map(|name| literal(name)).collect::<Vec<_>>().join(", "),
+        Some(_) => literal(""),
+        None => literal(stored),
     }
-    let mut names = Vec::new();
-    let mut rest = stored.trim_start();
-    while !rest.is_empty() {
-        let mut name = String::new();
-        if let Some(quoted) = rest.strip_prefix('"') {
-            let mut chars = quoted.char_indices().peekable();
-            let mut end = quoted.len();
-            while let Some((at, c)) = chars.next() {
-                if c != '"' {
-                    name.push(c);
-                } else if chars.next_if(|(_, next)| *next == '"').is_some() {
-                    name.push('"');
-                } else {
-                    end = at + 1;
-                    break;
-                }
-            }
-            rest = &quoted[end..];
-        } else {
-            let end = rest.find(',').unwrap_or(rest.len());
-            name.push_str(rest[..end].trim_end());
-            rest = &rest[end..];
-        }
-        names.push(literal(&name));
-        rest = rest.trim_start().trim_start_matches(',').trim_start();
-    }
-    if names.is_empty() { literal("") } else { names.join(", ") }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The JSON in a secret: AWS's keys, read strictly, and everything else left as it stands.
 
+use crate::config::address;
 use crate::password::Password;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -266,9 +267,9 @@ impl SecretValue {
         Ok(Some((keys, self.with(&changes)?)))
     }
 
-    /// `host:port`.
+    /// `host:port`, an IPv6 address in brackets.
     pub fn address(&self) -> String {
-        format!("{}:{}", self.host, self.port)
+        address(&self.host, self.port)
     }
 }
 

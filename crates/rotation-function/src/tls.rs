@@ -50,6 +50,10 @@ fn add_bundle(roots: &mut RootCertStore, folder: &Path) -> Result<(), ConfigErro
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
+    use std::time::{Duration, SystemTime, UNIX_EPOCH};
+    use x509_cert::Certificate;
+    use x509_cert::der::{Decode, Encode};
 
     #[test]
     fn every_shipped_root_is_usable() {
@@ -63,6 +67,25 @@ mod tests {
             for kind in ["RSA2048", "RSA4096", "ECC384"] {
                 assert!(RDS_ROOTS.contains(&format!("# Amazon RDS {region} Root CA {kind} G1")), "{region} {kind}");
             }
+        }
+    }
+
+    /// rustls does not look at the dates of a root, so nothing else would ever tell.
+    #[test]
+    fn no_shipped_root_is_expired_or_soon_will_be() {
+        // Time to run scripts/rds-roots and to release, before a server's chain ends in what is gone.
+        const AHEAD: Duration = Duration::from_secs(90 * 24 * 3600);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let mut known = BTreeSet::new();
+        for der in CertificateDer::pem_slice_iter(RDS_ROOTS.as_bytes()) {
+            let certificate = Certificate::from_der(&der.unwrap()).unwrap().tbs_certificate;
+            let name = certificate.subject.to_string();
+            let validity = certificate.validity;
+            assert!(validity.not_before.to_unix_duration() < now, "{name} is not valid yet");
+            let end = validity.not_after.to_unix_duration();
+            assert!(end > now + AHEAD, "{name} expires in 90 days or has expired: run scripts/rds-roots");
+            assert_eq!(certificate.issuer, certificate.subject, "{name} is no root");
+            assert!(known.insert(certificate.subject_public_key_info.to_der().unwrap()), "{name} is there twice");
         }
     }
 

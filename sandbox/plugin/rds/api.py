@@ -10,6 +10,7 @@ from .create import (CERTIFICATES, check_class, check_groups, check_growth, chec
                      check_password, check_public, check_storage)
 from .instances import LINGERING_SHARE, Instance, Instances, Snapshot, make_password
 from .pages import page
+from .replicas import refuse_password
 from .subnets import SubnetGroups
 
 # A change of these waits for ApplyImmediately or the maintenance window; of the others, AWS makes it at once.
@@ -29,7 +30,8 @@ def shown(instance: Instance) -> dict:
         "DBSubnetGroup": {key: value for key, value in place.of(SubnetGroups).get(instance.subnet_group).shown().items()
                           if key not in ("DBSubnetGroupArn", "SupportedNetworkTypes")},
         "VpcSecurityGroups": [{"VpcSecurityGroupId": each, "Status": "active"} for each in instance.groups],
-        "DBSecurityGroups": [], "ReadReplicaDBInstanceIdentifiers": [],
+        "DBSecurityGroups": [],
+        "ReadReplicaDBInstanceIdentifiers": [each.identifier for each in place.of(Instances).replicas_of(instance)],
         "DbInstancePort": 0, "DBParameterGroups": [{"DBParameterGroupName": parameters, "ParameterApplyStatus": "in-sync"}],
         "OptionGroupMemberships": [{"OptionGroupName": f"default:postgres-{major}", "Status": "in-sync"}],
         "PendingModifiedValues": {key: value for key, value in instance.pending.items() if key != "StorageThroughput"},
@@ -37,6 +39,8 @@ def shown(instance: Instance) -> dict:
         "ActivityStreamStatus": "stopped", "BackupTarget": "region", "DedicatedLogVolume": False,
         "EngineLifecycleSupport": "open-source-rds-extended-support", "IsStorageConfigUpgradeAvailable": False,
     }
+    if instance.source:
+        told["ReadReplicaSourceDBInstanceIdentifier"] = instance.source
     if instance.address:
         told["Endpoint"] = {"Address": instance.address, "Port": instance.port, "HostedZoneId": "Z2CSQNT2AAAAAA"}
         told["InstanceCreateTime"] = told["LatestRestorableTime"] = instance.created
@@ -69,6 +73,7 @@ def _modify(request: Request) -> dict:
         raise Fault("InvalidDBInstanceStateFault", "Database instance is not in available state.")
     changes = {key: params[key] for key in _DEFERRABLE if key in params and params[key] != instance.shown.get(key)}
     _check_changes(place, instance, params, changes)
+    refuse_password(instance, params)
     _change_password(instances, instance, params)
     if "VpcSecurityGroupIds" in params:
         instance.groups = params["VpcSecurityGroupIds"]

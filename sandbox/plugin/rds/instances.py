@@ -12,7 +12,7 @@ from tool.paths import postgres_home
 
 from .. import settings
 from ..ec2 import groups as security
-from ..postgres import Server
+from ..postgres import Replica, Server
 from ..secrets import rotation
 from ..secrets.store import Secret, Secrets
 from ..world import After, Fault, Place, new_uuid
@@ -52,6 +52,7 @@ class Instance:
     modify_lingers: After | None = None
     modified: After | None = None
     gone: After | None = None
+    source: str | None = None  # whose read replica it is
     master_secret: str | None = None  # its ARN
     master_secret_active: After | None = None
 
@@ -131,21 +132,30 @@ class Instances:
         self.all()
         return identifier.lower() in self._by_identifier
 
+    def replicas_of(self, source: Instance) -> list[Instance]:
+        return [each for each in self.all() if each.source == source.identifier and each.gone is None]
+
     # --- life ---
 
     def add(self, instance: Instance, password: str | None) -> None:
-        self._by_identifier[instance.identifier] = instance
-        instance.backing_up = After(self.place.delay("instance_create") * BACKUP_SHARE)
-        instance.ready = After(self.place.delay("instance_create"))
         if password is None:
             password = make_password()
             self.make_master_secret(instance, password)
-        threading.Thread(target=self._start, args=(instance, password), daemon=True).start()
+        self._begin(instance, lambda home, folder: Server(home, folder, instance.port, settings.AUTHORITY, instance.master,
+                                                          password, instance.database))
 
-    def _start(self, instance: Instance, password: str) -> None:
+    def add_replica(self, instance: Instance, source: Instance) -> None:
+        self._begin(instance, lambda home, folder: Replica(home, folder, source.server, settings.AUTHORITY))
+
+    def _begin(self, instance: Instance, start) -> None:
+        self._by_identifier[instance.identifier] = instance
+        instance.backing_up = After(self.place.delay("instance_create") * BACKUP_SHARE)
+        instance.ready = After(self.place.delay("instance_create"))
+        threading.Thread(target=self._start, args=(instance, start), daemon=True).start()
+
+    def _start(self, instance: Instance, start) -> None:
         try:
-            server = Server(postgres_home(instance.version.split(".")[0]), settings.RUN / new_uuid()[:13], instance.port,
-                            settings.AUTHORITY, instance.master, password, instance.database)
+            server = start(postgres_home(instance.version.split(".")[0]), settings.RUN / new_uuid()[:13])
         except Exception:
             log.exception("%s did not start", instance.identifier)
             instance.failed = True
@@ -166,6 +176,11 @@ class Instances:
         instance.gone = After(self.place.delay("instance_delete"))
         if snapshot:
             self.snapshot(instance, snapshot)
+        for replica in self.replicas_of(instance):
+            # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_DeleteInstance.html
+            replica.source = None
+            if replica.server:
+                replica.server.promote()
         threading.Thread(target=self._stop, args=(instance,), daemon=True).start()
 
     @staticmethod

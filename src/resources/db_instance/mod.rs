@@ -63,6 +63,8 @@ pub struct Observed {
     pub engine: String,
     pub status: String,
     pub server: Option<Server>,
+    /// Its read replicas in this region, and theirs, as far as they have an address; by name.
+    pub replicas: Vec<Server>,
     pub version: Version,
     pub class: String,
     pub storage: u32,
@@ -99,6 +101,7 @@ pub enum Change {
 #[derive(Debug, Clone)]
 pub struct Outputs {
     pub server: Server,
+    pub servers: Servers,
     pub master_secret: MasterSecretArn,
 }
 
@@ -120,6 +123,21 @@ impl fmt::Display for Server {
     }
 }
 
+/// All that holds the instance's databases: the writer first, then its replicas. A secret may name any of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Servers(Vec<Server>);
+
+impl fmt::Display for Servers {
+    /// As the functions read them: `host:port,…`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, server) in self.0.iter().enumerate() {
+            let before = if number > 0 { "," } else { "" };
+            write!(f, "{before}{server}")?;
+        }
+        Ok(())
+    }
+}
+
 /// ARN of the secret in which RDS keeps the master user's password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MasterSecretArn(pub String);
@@ -134,6 +152,13 @@ impl OutputOf for Server {
     type By = DbInstance;
     fn of(outputs: &Outputs) -> Self {
         outputs.server.clone()
+    }
+}
+
+impl OutputOf for Servers {
+    type By = DbInstance;
+    fn of(outputs: &Outputs) -> Self {
+        outputs.servers.clone()
     }
 }
 
@@ -239,7 +264,8 @@ impl Resource for DbInstance {
 
     fn outputs(_want: &Desired, live: &Observed) -> Option<Outputs> {
         let (master_secret, _) = live.master_secret.clone()?;
-        Some(Outputs { server: live.server.clone()?, master_secret })
+        let server = live.server.clone()?;
+        Some(Outputs { servers: servers(&server, live), server, master_secret })
     }
 
     fn leaving(_want: &Desired, live: &Observed) -> Settled<()> {
@@ -251,6 +277,8 @@ impl Resource for DbInstance {
         let without_moods = |live: &Observed| Observed {
             status: String::new(),
             server: None,
+            // Somebody else's, and no reason not to change the instance.
+            replicas: Vec::new(),
             port: None,
             version: Version { minor: None, ..live.version },
             master_secret: None,
@@ -272,6 +300,7 @@ impl Resource for DbInstance {
             resource_id: made_up_id("db", &want.mark.address).to_uppercase(),
             engine: ENGINE.to_owned(),
             status: "available".to_owned(),
+            replicas: Vec::new(),
             server: Some(Server { host: format!("{}.example.rds.amazonaws.com", want.identifier), port: want.port }),
             version,
             class: spec.map_or("db.t3.micro", |spec| &spec.class).to_owned(),
@@ -418,6 +447,10 @@ fn refuse_the_impossible(want: &Desired, spec: &Spec, live: &Observed) -> Result
     Ok(())
 }
 
+fn servers(writer: &Server, live: &Observed) -> Servers {
+    Servers([writer].into_iter().chain(&live.replicas).cloned().collect())
+}
+
 /// Whether an instance is in working order, whatever is wanted of it.
 fn standing(live: &Observed) -> Settled<Outputs> {
     match live.status.as_str() {
@@ -438,7 +471,7 @@ fn standing(live: &Observed) -> Settled<Outputs> {
     };
     match &live.master_secret {
         Some((arn, status)) if status == "active" || status == "rotating" => {
-            Settled::Yes(Outputs { server: server.clone(), master_secret: arn.clone() })
+            Settled::Yes(Outputs { server: server.clone(), servers: servers(server, live), master_secret: arn.clone() })
         }
         Some((_, status)) => Settled::NotYet { saying: format!("the master secret is {status}") },
         None => Settled::NotYet { saying: "the instance has no master secret yet".to_owned() },

@@ -1,7 +1,10 @@
-//! The functions against a real PostgreSQL. One test binary, so that one server serves all tests.
+//! The functions against a real PostgreSQL. One test binary, so that one server serves all tests; `make majors` runs
+//! it on 15, 16, 17 and 18. What 15 has not, and the tests ask the server's version for: `scram_iterations`, and
+//! ADMIN OPTION as what limits CREATEROLE, so that on 15 an admin login reaches every role that is no superuser.
 
 mod alternating;
 mod bugs;
+mod connections;
 mod crash;
 mod desk;
 mod events;
@@ -10,9 +13,14 @@ mod failover;
 mod fake;
 mod faults;
 mod inspection;
+mod listener;
 mod matrix;
 mod memory;
+mod names;
+mod plaintext;
 mod provisioning;
+mod refusals;
+mod replica;
 mod sandbox;
 mod security;
 mod server;

@@ -1,74 +1,11 @@
 //! TLS that cannot be talked down, verifiers that a server takes, locks that hold, words that never leak.
 
-use crate::world::{World, postgres, token};
+use crate::world::{World, token};
 use function_contract::{Strategy, error_type};
-use rotation_function::config::Hosts;
-use rotation_function::database::{Database, DatabaseError, Postgres, Session, identifier};
+use rotation_function::database::{Session, identifier};
 use rotation_function::error::FunctionError;
-use rotation_function::{handler, tls};
+use rotation_function::handler;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
-
-async fn refusal(world: &World, database: &Postgres, host: &str) -> DatabaseError {
-    use rotation_function::database::Login;
-    let current = world.context().read_current(&world.user_arn, &world.user).await.unwrap();
-    let (user, password) = (&current.value.username, &current.value.password);
-    let login = Login { host, port: world.server.port, database: "postgres", username: user, password };
-    match database.connect(&login).await {
-        Ok(_) => panic!("it logged in"),
-        Err(error) => error,
-    }
-}
-
-#[tokio::test]
-async fn a_server_that_does_not_verify_is_refused_and_not_tried_again() {
-    let world = World::new(Strategy::SingleUser).await;
-    let hosts = format!("127.0.0.1:{0},127.0.0.2:{0},localhost:{0}", world.server.port);
-    // Signed by somebody else: the RDS roots alone do not know the tests' CA.
-    let rds_only = Postgres::new(tls::client(None).unwrap(), Hosts::parse(&hosts).unwrap());
-    let error = refusal(&world, &rds_only, "127.0.0.1").await;
-    assert!(matches!(error, DatabaseError::Unreachable { passing: false, .. }), "{error}");
-    // Signed by the right one, for another address.
-    let error = refusal(&world, &postgres(&world.server.ca, &hosts), "127.0.0.2").await;
-    assert!(matches!(error, DatabaseError::Unreachable { passing: false, .. }), "{error}");
-    // The same server under a name and an address that its certificate holds.
-    let error = refusal(&world, &postgres(&world.server.ca, "other:1"), "127.0.0.1").await;
-    assert!(error.to_string().contains("not among the servers"), "{error}");
-}
-
-#[tokio::test]
-async fn a_server_without_tls_never_sees_a_name_or_a_password() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let plain = tokio::spawn(async move {
-        let (mut stream, _) = listener.accept().await.unwrap();
-        let mut request = [0; 8];
-        stream.read_exact(&mut request).await.unwrap();
-        assert_eq!(request[4..], 80_877_103_i32.to_be_bytes(), "SSLRequest");
-        stream.write_all(b"N").await.unwrap();
-        let mut rest = Vec::new();
-        stream.read_to_end(&mut rest).await.unwrap();
-        rest
-    });
-    let world = World::new(Strategy::SingleUser).await;
-    let mut value = world.current(&world.user_arn);
-    value["port"] = port.into();
-    let world = World {
-        database: postgres(&world.server.ca, &format!("127.0.0.1:{port}")),
-        config: rotation_function::config::Config {
-            hosts: Hosts::parse(&format!("127.0.0.1:{port}")).unwrap(),
-            ..world.config.clone()
-        },
-        ..world
-    };
-    let pending = token();
-    world.store.put_by_hand(&world.user_arn, &token(), &value.to_string());
-    world.store.start_rotation(&world.user_arn, &pending).unwrap();
-    let error = world.step(&world.user_arn, "testSecret", &pending).await.unwrap_err();
-    assert_eq!(error.error_type(), error_type::UNREACHABLE);
-    assert_eq!(plain.await.unwrap(), Vec::<u8>::new());
-}
 
 #[tokio::test]
 async fn verifiers_of_odd_passwords_and_iterations_are_the_servers_own() {

@@ -20,6 +20,7 @@ pub struct Server {
     /// PEM of the CA that signed the server's certificate.
     pub ca: String,
     socket: PathBuf,
+    bin: PathBuf,
     /// While this process lives it holds the pipe open that keeps the server up.
     _keeper: Child,
 }
@@ -61,15 +62,59 @@ fn other_user() -> Option<(u32, u32)> {
     Some(entry("postgres").or_else(|| entry("nobody")).unwrap_or((65534, 65534)))
 }
 
-fn certificates() -> (String, String, String) {
+/// A CA, a server's certificate that it signed for `names` until `end` (a year), and that server's key; all PEM.
+pub fn certificates(names: &[&str], end: i32) -> (String, String, String) {
     let ca_key = KeyPair::generate().unwrap();
     let mut ca = CertificateParams::new(Vec::new()).unwrap();
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let ca_pem = ca.self_signed(&ca_key).unwrap().pem();
     let key = KeyPair::generate().unwrap();
-    let leaf = CertificateParams::new(vec!["127.0.0.1".to_owned(), "localhost".to_owned()]).unwrap();
+    let mut leaf = CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();
+    leaf.not_after = rcgen::date_time_ymd(end, 1, 1);
     let leaf = leaf.signed_by(&key, &Issuer::new(ca, ca_key)).unwrap();
     (ca_pem, leaf.pem(), key.serialize_pem())
+}
+
+/// Whether this machine can listen on `::1`: a container may be without IPv6.
+pub fn has_ipv6() -> bool {
+    TcpListener::bind("[::1]:0").is_ok()
+}
+
+/// A port that nothing listens on now.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A command as the user that PostgreSQL runs as, in a clean environment.
+fn command(program: &Path, user: Option<(u32, u32)>) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir("/").env_clear().env("PATH", "/usr/bin:/bin").env("LC_ALL", "C");
+    if let Some((uid, gid)) = user {
+        command.uid(uid).gid(gid);
+    }
+    command
+}
+
+/// The module that keeps statements, where the build has it: the server refuses to start without.
+fn statements(bin: &Path) -> &'static str {
+    let places = ["../lib/postgresql", "../lib"].map(|place| bin.join(place).join("pg_stat_statements.so"));
+    if places.iter().any(|place| place.exists()) { "pg_stat_statements" } else { "" }
+}
+
+/// Starts a server on `FOLDER/data`, which ends when this process does, however it ends, and takes `folder` along.
+fn launch(bin: &Path, folder: &Path, port: u16, addresses: &str, user: Option<(u32, u32)>) -> Child {
+    // The shell ends the server when its standard input closes.
+    let script = r#"exec 3<&0
+        "$1/postgres" -D "$2/data" -k "$2" -p "$3" -h "$4" -c ssl=on -c fsync=off -c wal_keep_size=1GB \
+            -c log_statement=all -c log_connections=on -c max_connections=300 -c shared_buffers=16MB \
+            -c log_min_error_statement=debug5 -c log_error_verbosity=verbose \
+            -c shared_preload_libraries="$5" -c pg_stat_statements.max=20000 -c track_activity_query_size=8192 \
+            </dev/null >"$2/log" 2>&1 3<&- &
+        cat <&3 >/dev/null
+        kill -INT $!; wait $!; rm -rf "$2""#;
+    let mut keeper = command(Path::new("/bin/sh"), user);
+    keeper.arg("-c").arg(script).arg("sh").args([bin, folder]).args([&port.to_string(), addresses, statements(bin)]);
+    keeper.stdin(Stdio::piped()).spawn().unwrap()
 }
 
 impl Server {
@@ -83,49 +128,72 @@ impl Server {
             }
         };
         owned(&folder);
-        let command = |program: &Path| {
-            let mut command = Command::new(program);
-            command.current_dir("/").env_clear().env("PATH", "/usr/bin:/bin").env("LC_ALL", "C");
-            if let Some((uid, gid)) = user {
-                command.uid(uid).gid(gid);
-            }
-            command
-        };
-        if !command(&bin.join("postgres")).arg("--version").output().is_ok_and(|done| done.status.success()) {
+        if !command(&bin.join("postgres"), user).arg("--version").output().is_ok_and(|done| done.status.success()) {
             // That user may not come in there, in a checkout below /root for one: it gets a copy.
             let home = folder.join("postgresql");
             let copied = Command::new("cp").arg("-R").arg(bin.parent().unwrap()).arg(&home).status().unwrap();
             assert!(copied.success(), "{} could not be copied", bin.display());
             bin = home.join("bin");
         }
-        let mut initdb = command(&bin.join("initdb"));
+        let mut initdb = command(&bin.join("initdb"), user);
         initdb.args(["--no-sync", "-A", "trust", "-U", "postgres", "-E", "UTF8", "-D"]).arg(&data);
         let made = initdb.output().unwrap();
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
 
-        let (ca, certificate, key) = certificates();
+        let names = ["127.0.0.1", "127.0.0.3", "::1", "localhost"];
+        let (ca, certificate, key) = certificates(&names, 4096);
         for (name, text) in [("server.crt", &certificate), ("server.key", &key)] {
             let path = data.join(name);
             fs::write(&path, text).unwrap();
             fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
             owned(&path);
         }
-        let hba = "local all all trust\nhostssl all all 127.0.0.0/8 scram-sha-256\n";
+        let hba = "local all all trust\nlocal replication all trust\nhostssl all all 127.0.0.0/8 scram-sha-256\n\
+                   hostssl all all ::1/128 scram-sha-256\n";
         fs::write(data.join("pg_hba.conf"), hba).unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        // The shell ends the server when its standard input closes, which it does however this process ends.
-        let script = r#"exec 3<&0
-            "$1/postgres" -D "$2/data" -k "$2" -p "$3" -h 127.0.0.1,127.0.0.2 -c ssl=on -c fsync=off \
-                -c log_statement=all -c log_connections=on -c max_connections=300 -c shared_buffers=16MB \
-                </dev/null >"$2/log" 2>&1 3<&- &
-            cat <&3 >/dev/null
-            kill -INT $!; wait $!; rm -rf "$2""#;
-        let mut keeper = command(Path::new("/bin/sh"));
-        keeper.arg("-c").arg(script).arg("sh").args([&bin, &folder]).arg(port.to_string());
-        let keeper = keeper.stdin(Stdio::piped()).spawn().unwrap();
-        let server = Self { port, ca, socket: folder, _keeper: keeper };
+        // As it is before its first start, the cluster is also what a replica begins with.
+        let seed = folder.join("seed");
+        let copied = command(Path::new("/bin/cp"), user).arg("-R").args([&data, &seed]).status().unwrap();
+        assert!(copied.success(), "no copy for a replica");
+        let port = free_port();
+        let addresses = if has_ipv6() { "127.0.0.1,127.0.0.2,::1" } else { "127.0.0.1,127.0.0.2" };
+        let keeper = launch(&bin, &folder, port, addresses, user);
+        let server = Self { port, ca, socket: folder, bin, _keeper: keeper };
         server.set_up();
         server
+    }
+
+    /// A streaming replica of this server, on 127.0.0.3 and the port that is answered.
+    pub fn start_replica(&self) -> Self {
+        let user = other_user();
+        let folder = tempfile::Builder::new().prefix("pgrotate-replica-").tempdir().unwrap().keep();
+        if let Some((uid, gid)) = user {
+            chown(&folder, Some(uid), Some(gid)).unwrap();
+        }
+        let data = folder.join("data");
+        let script = r#"cp -R "$1/seed" "$2" && : >"$2/standby.signal" && printf "%s\n" "$3" >>"$2/postgresql.conf""#;
+        let source = format!("primary_conninfo = 'host={} port={} user=postgres'", self.socket.display(), self.port);
+        let mut copy = command(Path::new("/bin/sh"), user);
+        copy.args(["-c", script, "sh"]).args([&self.socket, &data]).arg(source);
+        assert!(copy.status().unwrap().success());
+        let port = free_port();
+        let keeper = launch(&self.bin, &folder, port, "127.0.0.3", user);
+        Self { port, ca: self.ca.clone(), socket: folder, bin: self.bin.clone(), _keeper: keeper }
+    }
+
+    /// Waits until `sql` answers "true" here, as the superuser sees it.
+    pub async fn until(&self, sql: &str) {
+        let began = Instant::now();
+        loop {
+            if let Ok(client) = self.try_superuser().await
+                && let Ok(row) = client.query_one(sql, &[]).await
+                && row.get::<_, bool>(0)
+            {
+                return;
+            }
+            assert!(began.elapsed() < Duration::from_secs(60), "{sql}: {}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     fn set_up(&self) {
@@ -149,6 +217,11 @@ impl Server {
                 });
             });
         });
+    }
+
+    /// A session of the superuser's.
+    pub async fn superuser(&self) -> tokio_postgres::Client {
+        self.try_superuser().await.unwrap()
     }
 
     async fn try_superuser(&self) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
