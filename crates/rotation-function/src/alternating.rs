@@ -5,7 +5,7 @@ use crate::database::{Database, DatabaseError, Session, identifier};
 use crate::error::FunctionError;
 use crate::event::RotationEvent;
 use crate::roles::{self, Role, ServerFacts};
-use crate::rotation::{Gated, Report};
+use crate::rotation::{Gated, PASSWORD_SET, Report, repaired};
 use crate::scram::Verifier;
 use crate::store::SecretStore;
 use crate::{lock, ownership};
@@ -53,11 +53,12 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         let Some(base_role) = found.remove(base) else {
             return Err(FunctionError::BadEvent(format!("role {base:?} does not exist: apply the deployment")));
         };
-        let mut notes = Vec::new();
+        let (mut notes, mut outcome) = (Vec::new(), PASSWORD_SET);
         if let Some(refusal) = self.guard(&current).await? {
             notes.push(format!(
                 "repaired: AWSCURRENT did not log in ({refusal}), and the role is this deployment's own"
             ));
+            outcome = repaired(outcome);
         }
         let on_behalf = |error: DatabaseError| FunctionError::from(error).or_missing_grant(base, &admin.username);
         let clone_role = match found.remove(&clone) {
@@ -82,7 +83,7 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
             FunctionError::from(error).or_missing_grant(&pending.value.username, &admin.username)
         };
         roles::set_password(session, &pending.value.username, &verifier).await.map_err(on_role)?;
-        Ok(("password set", notes))
+        Ok((outcome, notes))
     }
 
     /// Whether AWSCURRENT logs in; otherwise the server's refusal.

@@ -14,7 +14,7 @@ use crate::database::{Database, Session};
 use crate::error::FunctionError;
 use crate::event::RotationEvent;
 use crate::roles::{self, ServerFacts};
-use crate::rotation::{Gated, Report};
+use crate::rotation::{Gated, PASSWORD_SET, Report, repaired};
 use crate::scram::Verifier;
 use crate::store::{SecretInfo, SecretStore, label as aws};
 use crate::{lock, ownership};
@@ -58,7 +58,7 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
                 if error.is_bad_login() && gated.info.arn != self.config.admin_secret_arn =>
             {
                 let notes = vec![format!("repaired by the admin login: no labelled version logs in ({error})")];
-                return Ok((self.set_for_locked_out(event, gated).await?, notes));
+                return Ok((repaired(self.set_for_locked_out(event, gated).await?), notes));
             }
             Err(error) => return Err(error),
         };
@@ -67,10 +67,12 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
             // An earlier try of this step got this far.
             Ok("password was set")
         } else {
-            if !gated.info.has(&used.id, aws::CURRENT) {
+            let by_another = !gated.info.has(&used.id, aws::CURRENT);
+            if by_another {
                 notes.push(format!("AWSCURRENT did not log in; version {} did", used.id));
             }
-            self.set_in_session(event, gated, &session, Some(used)).await
+            let result = self.set_in_session(event, gated, &session, Some(used)).await;
+            if by_another { result.map(repaired) } else { result }
         };
         session.close().await;
         Ok((result?, notes))
@@ -109,7 +111,7 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         let verifier = Verifier::of(&pending.value.password, server.iterations)?;
         self.label_before_change(event, &now.info, by_itself.as_deref()).await?;
         roles::set_password(session, role, &verifier).await?;
-        Ok("password set")
+        Ok(PASSWORD_SET)
     }
 
     async fn label_before_change(

@@ -7,6 +7,7 @@ mod failover;
 mod fake;
 mod faults;
 mod inspection;
+mod passwords;
 mod provisioning;
 mod security;
 mod server;
