@@ -25,6 +25,14 @@ pub fn topic(account: &Account, arn: &str) {
     assert!(account.call("sns", "set_topic_attributes", asked)["error"].is_null());
 }
 
+/// A topic that is listened to, and the article's config with it.
+fn watched(account: &Account) -> (Listener<'_>, String) {
+    let arn = TOPIC.replace("111122223333", &account.number);
+    topic(account, &arn);
+    let alerts = format!("\n[alerts]\ntopic = \"{arn}\"\n\n[function]\n");
+    (Listener::of(account, &arn), with(ARTICLE, "\n[function]\n", &alerts))
+}
+
 /// A queue that gets what a topic is told.
 struct Listener<'a> {
     account: &'a Account,
@@ -95,13 +103,10 @@ fn lines(account: &Account, step: &str) -> Vec<(String, Value)> {
 fn a_rotation_that_fails_reaches_the_topic() {
     let account = Account::new();
     account.delays("none");
-    let arn = TOPIC.replace("111122223333", &account.number);
-    topic(&account, &arn);
-    let listener = Listener::of(&account, &arn);
+    let (listener, with_alerts) = watched(&account);
 
     // Deployed without, and told later: the stack changes, and nothing else.
     account.converges(ARTICLE);
-    let with_alerts = with(ARTICLE, "\n[function]\n", &format!("\n[alerts]\ntopic = \"{arn}\"\n\n[function]\n"));
     let config = account.config(&with_alerts);
     let plan = account.plan(&config);
     assert_eq!(plan.exits(2).planned(), ["update stack.pgpasslambda-stack"]);
@@ -174,11 +179,8 @@ fn a_rotation_that_fails_reaches_the_topic() {
 fn a_login_that_was_mended_reaches_the_topic() {
     let account = Account::new();
     account.delays("none");
-    let arn = TOPIC.replace("111122223333", &account.number);
-    topic(&account, &arn);
-    let listener = Listener::of(&account, &arn);
-    let text = with(ARTICLE, "\n[function]\n", &format!("\n[alerts]\ntopic = \"{arn}\"\n\n[function]\n"));
-    let (config, _) = account.converges(&text);
+    let (listener, with_alerts) = watched(&account);
+    let (config, _) = account.converges(&with_alerts);
     assert_eq!(listener.heard(), Vec::<Value>::new(), "an apply that goes well is told to nobody");
 
     let user = account.login("test_user1_secret", "AWSCURRENT");
@@ -197,7 +199,6 @@ fn a_login_that_was_mended_reaches_the_topic() {
     assert_eq!((rules, alarms), (json!([]), json!([])));
 }
 
-/// A rule and alarms that cannot be told from outside are as the stack wants them, before and after.
 #[test]
 fn without_a_topic_alarms_show_and_nobody_is_told() {
     let account = Account::new();

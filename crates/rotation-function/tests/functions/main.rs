@@ -8,6 +8,7 @@ mod fake;
 mod faults;
 mod inspection;
 mod passwords;
+mod process;
 mod provisioning;
 mod security;
 mod server;
