@@ -21,7 +21,7 @@ from hypercorn.config import Config  # noqa: E402
 from ministack.app import app as ministack  # noqa: E402
 
 from . import cloudformation, control, delays, events, functions, gateway, requestlog, storage, tagging  # noqa: E402
-from . import function_requests, logs, roles  # noqa: E402, F401
+from . import function_requests, logs, metrics, roles, topics  # noqa: E402, F401
 from .ec2 import endpoints, groups, tags, vpc  # noqa: E402, F401
 from .rds import api as rds_api  # noqa: E402, F401
 from .rds.instances import Instances  # noqa: E402
@@ -83,6 +83,8 @@ def main() -> None:
     functions.install(settings.GIVEN["endpoint"])
     cloudformation.install()
     events.install()
+    topics.install()
+    metrics.install()
     storage.install()
     tagging.install()
     rotation.start()

@@ -110,7 +110,10 @@ def invoke(place: Place, function_arn: str, event: dict, secret) -> tuple[bool, 
             return False, "the function's policy does not allow it"
         _about.secret = json.dumps([version.value.get("SecretString", "") for version in secret.versions.values()
                                     if version.value])
+        began = time.monotonic()
         result = lambda_svc._execute_function_with_config_scope(function, event)
+        # MiniStack counts those only that come by its API.
+        lambda_svc._emit_lambda_metrics(config["FunctionName"], (time.monotonic() - began) * 1000, bool(result.get("error")), False)
     body = result.get("body")
     return not result.get("error"), str(body.get("errorMessage", body) if isinstance(body, dict) else body)[:300]
 

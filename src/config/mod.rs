@@ -1,10 +1,12 @@
 //! The config file: one deployment, as declared. Parsing is strict and tells everything it finds wrong
 //! at once, each with its line; what needs no AWS is checked here, what needs AWS in the plan.
 
+mod alerts;
 mod attributes;
 mod check;
 mod error;
 mod logins;
+mod passwords;
 mod read;
 mod schedule;
 mod tables;
@@ -14,7 +16,7 @@ mod tests;
 pub use error::{ConfigError, Errors, Source};
 
 use crate::code::{Code, REPORT_IT};
-use function_contract::{RoleAttributes, Strategy};
+use function_contract::{PasswordPolicy, RoleAttributes, Strategy};
 use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
@@ -124,6 +126,8 @@ pub struct Config {
     pub network: Network,
     pub database: Database,
     pub function: Function,
+    /// Who is told of rotations that fail; None: the alarms show it, and nobody is told.
+    pub alerts: Option<Alerts>,
     pub admin: Login,
     /// In the file's order; at least one.
     pub users: Vec<Login>,
@@ -232,6 +236,12 @@ pub struct Function {
     pub bucket: Option<String>,
 }
 
+#[derive(Debug, Clone, PartialEq)]
+pub struct Alerts {
+    /// ARN of an SNS topic that is there: it is never made, changed or deleted. Of the deployment's region.
+    pub topic: Located<String>,
+}
+
 /// A login that rotates: the admin or a user.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Login {
@@ -243,6 +253,8 @@ pub struct Login {
     pub schedule: Schedule,
     /// Days in which a deleted secret can be restored, 7-30.
     pub recovery_days: u32,
+    /// How its passwords are made, from the next rotation on.
+    pub passwords: PasswordPolicy,
     /// What is declared of the role beside its name.
     pub attributes: RoleAttributes,
 }

@@ -159,6 +159,11 @@ impl<'p, 't> Table<'p, 't> {
         self.find(key).is_some_and(|(_, value)| value.as_table().is_some())
     }
 
+    /// Whether the key holds a string.
+    pub fn is_string(&self, key: &str) -> bool {
+        self.find(key).is_some_and(|(_, value)| value.as_str().is_some())
+    }
+
     /// Whether there is no table, or something else in its place, which was told already.
     pub fn is_unread(&self) -> bool {
         self.entries.is_none()

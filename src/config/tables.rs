@@ -1,9 +1,11 @@
 //! The tables of a config file: their keys, defaults, and what each key is checked for.
 
+use super::alerts;
 use super::attributes;
 use super::check;
 use super::error::ConfigError;
 use super::logins::{self, Draft};
+use super::passwords;
 use super::read::{Problems, Table, advice};
 use super::schedule::{self, Timing};
 use super::{
@@ -11,7 +13,7 @@ use super::{
     Storage, SubnetGroup,
 };
 use crate::code::Code;
-use function_contract::{RoleAttributes, Strategy};
+use function_contract::{PasswordPolicy, RoleAttributes, Strategy};
 use toml::de::DeTable;
 
 /// AWS's own default, and its longest: nothing is lost sooner unless asked for.
@@ -51,6 +53,9 @@ pub(super) fn config(problems: &Problems<'_>, entries: &DeTable<'_>) -> Option<C
         ),
     );
     let function = function(problems, root.optional_table("function", "[function]"), deployment.as_ref());
+    let has_alerts = root.has("alerts");
+    let alerts = root.optional_table("alerts", "[alerts]\ntopic = \"arn:aws:sns:…\"");
+    let alerts = alerts::read(problems, alerts, has_alerts, aws.as_ref());
     let defaults = rotation(problems, root.optional_table("rotation", "[rotation]"));
     let admin = login(
         problems,
@@ -77,6 +82,7 @@ pub(super) fn config(problems: &Problems<'_>, entries: &DeTable<'_>) -> Option<C
         network: network?,
         database: database?,
         function: function?,
+        alerts: alerts?,
         admin: admin.finish()?,
         users: users.into_iter().map(Read::finish).collect::<Option<_>>()?,
     })
@@ -331,14 +337,16 @@ struct Defaults {
     strategy: Option<Strategy>,
     timing: Timing,
     recovery_days: Option<u32>,
+    passwords: Option<PasswordPolicy>,
 }
 
 fn rotation(problems: &Problems<'_>, mut table: Table<'_, '_>) -> Defaults {
     let strategy = strategy(problems, &mut table, Some(Strategy::AlternatingUsers));
     let timing = Timing::read(problems, &mut table);
     let recovery_days = recovery_days(&mut table, Some(RECOVERY_DAYS));
+    let passwords = passwords::read(problems, &mut table, Some(&PasswordPolicy::default()));
     table.finish();
-    Defaults { strategy, timing, recovery_days }
+    Defaults { strategy, timing, recovery_days, passwords }
 }
 
 fn strategy(problems: &Problems<'_>, table: &mut Table<'_, '_>, default: Option<Strategy>) -> Option<Strategy> {
@@ -363,6 +371,7 @@ struct Read {
     strategy: Option<Strategy>,
     schedule: Option<super::Schedule>,
     recovery_days: Option<u32>,
+    passwords: Option<PasswordPolicy>,
     attributes: RoleAttributes,
     is_admin: bool,
 }
@@ -374,7 +383,8 @@ impl Read {
     }
 
     fn finish(self) -> Option<Login> {
-        let Self { login, secret, database, strategy, schedule, recovery_days, attributes, is_admin: _ } = self;
+        let Self { login, secret, database, strategy, schedule, recovery_days, passwords, attributes, is_admin: _ } =
+            self;
         Some(Login {
             login: login?,
             secret: secret?,
@@ -382,6 +392,7 @@ impl Read {
             strategy: strategy?,
             schedule: schedule?,
             recovery_days: recovery_days?,
+            passwords: passwords?,
             attributes,
         })
     }
@@ -419,8 +430,9 @@ fn login(problems: &Problems<'_>, mut table: Table<'_, '_>, defaults: &Defaults,
         timing.schedule(problems, &defaults.timing, None, &whose)
     };
     let recovery_days = recovery_days(&mut table, defaults.recovery_days);
+    let passwords = passwords::read(problems, &mut table, defaults.passwords.as_ref());
     // The admin login has what rotating takes and nothing else.
     let attributes = if is_admin { RoleAttributes::default() } else { attributes::read(problems, &mut table) };
     table.finish();
-    Read { login, secret, database, strategy, schedule, recovery_days, attributes, is_admin }
+    Read { login, secret, database, strategy, schedule, recovery_days, passwords, attributes, is_admin }
 }

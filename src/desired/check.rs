@@ -15,6 +15,7 @@ pub(super) fn check(config: &Config, place: &Place, around: &Around) -> Vec<Conf
     let vpc_is_there = errors.is_empty() && network.vpc.is_some();
     errors.extend(subnets(config, place, network));
     errors.extend(clients(config, network));
+    errors.extend(topic(config, place));
     if vpc_is_there && errors.is_empty() {
         match config.network.secrets_manager.value {
             SecretsManagerPath::Endpoint => {}
@@ -118,6 +119,20 @@ fn clients(config: &Config, network: &NetworkLook) -> Vec<ConfigError> {
             _ => None,
         })
         .collect()
+}
+
+/// What can be told of the topic without asking for it: pgrotate needs no leave to look at topics.
+fn topic(config: &Config, place: &Place) -> Option<ConfigError> {
+    let topic = &config.alerts.as_ref()?.topic;
+    let account = topic.value.split(':').nth(4).unwrap_or_default();
+    (account != place.account).then(|| {
+        ConfigError::at(
+            Code::BadValue,
+            &topic.span,
+            format!("the topic is of account {account}, and your credentials are of {}", place.account),
+        )
+        .hint("name a topic of the deployment's account")
+    })
 }
 
 /// A function in a VPC has no public address: only a NAT, or what else stands between, brings it out.

@@ -16,7 +16,7 @@ use crate::resources::stack::{self, Stack};
 use crate::resources::tagged::Found;
 use crate::resources::vpc_endpoint::{self, VpcEndpoint};
 use crate::resources::{FunctionNames, Kinds, TemplateInputs, Want};
-use function_contract::RoleAttributes;
+use function_contract::{PasswordPolicy, RoleAttributes};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What leaves, each after those it refers to; all of it may refer to `wants`. `instance_stays` says whether the
@@ -292,6 +292,7 @@ impl Leaving<'_> {
                 mark: self.mark(secret_at.address()),
                 name: name.clone(),
                 login: login.clone(),
+                passwords: PasswordPolicy::default(),
                 recovery: self.config.admin.recovery_days,
             });
             logins.push(login::Desired {

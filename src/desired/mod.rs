@@ -322,6 +322,7 @@ impl Model<'_> {
                 subnets: self.subnets(),
                 instance_arn: self.place.arn("rds", &format!("db:{}", self.config.database.identifier.value)),
                 lock_database: self.config.admin.database.clone(),
+                topic: self.config.alerts.as_ref().map(|alerts| alerts.topic.value.clone()),
             },
             group: groups.function.at.clone(),
             admin_secret: Secret::at(&self.config.admin.login.value),
@@ -348,6 +349,7 @@ impl Model<'_> {
             mark: secret_mark.clone(),
             name: config.secret.value.clone(),
             login: login.clone(),
+            passwords: config.passwords.clone(),
             recovery: config.recovery_days,
         };
         self.wants.push(secret.into());

@@ -3,6 +3,9 @@
 use super::LiveError;
 use super::functions::FunctionNames;
 use crate::aws::{Aws, absent, call};
+use function_contract::metric;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use std::fmt;
 
 /// The function's lines of the last ten minutes that tell of an error, the latest last.
 pub(super) async fn errors(aws: &Aws, function: &str) -> Result<Vec<String>, LiveError> {
@@ -67,7 +70,7 @@ pub async fn log_of(aws: &Aws, function: &str, token: &str, since: i64) -> Resul
 }
 
 /// The last lines, at most `most`, that a function has logged about `login` since `since` (Unix
-/// milliseconds), as they are.
+/// milliseconds), as they are but for what is in them for CloudWatch.
 pub async fn log_about(
     aws: &Aws,
     function: &str,
@@ -78,12 +81,51 @@ pub async fn log_about(
     let mut found = Vec::new();
     for_each_line(aws, function, login, since, |at, text, line| {
         if line["login"].as_str() == Some(login) {
-            found.push((at, text.trim().to_owned()));
+            found.push((at, for_people(text)));
         }
     })
     .await?;
     found.sort();
     Ok(found.split_off(found.len().saturating_sub(most)))
+}
+
+/// A log line without its metrics, which tell a person nothing that the rest does not.
+fn for_people(text: &str) -> String {
+    let metrics = ["_aws", metric::ROTATION_FAILED, metric::LOGIN_REPAIRED, metric::STEP_MILLISECONDS];
+    match serde_json::from_str::<Members>(text) {
+        Ok(Members(members)) => {
+            let kept = members.iter().filter(|(key, _)| !metrics.contains(&key.as_str()));
+            let kept: Vec<_> =
+                kept.map(|(key, value)| format!("{}:{value}", serde_json::Value::from(key.as_str()))).collect();
+            format!("{{{}}}", kept.join(","))
+        }
+        Err(_) => text.trim().to_owned(),
+    }
+}
+
+/// An object's members in the order in which they stand: a map of serde_json's sorts them.
+struct Members(Vec<(String, serde_json::Value)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct InOrder;
+        impl<'de> Visitor<'de> for InOrder {
+            type Value = Members;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(InOrder)
+    }
 }
 
 /// Every JSON line of a function's log that holds `term`: (Unix milliseconds, text, the line read).
@@ -122,6 +164,21 @@ async fn for_each_line(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn people_are_shown_a_line_without_its_metrics() {
+        let line = concat!(
+            r#" {"step":"setSecret","login":"Ünusual \"user\"","outcome":"password set","milliseconds":12,"notes":["a, b"],"#,
+            r#""RotationFailed":0,"LoginRepaired":0,"StepMilliseconds":12,"_aws":{"CloudWatchMetrics":[{"Namespace":"pgrotate"}]}}"#,
+            "\n"
+        );
+        assert_eq!(
+            for_people(line),
+            r#"{"step":"setSecret","login":"Ünusual \"user\"","outcome":"password set","milliseconds":12,"notes":["a, b"]}"#
+        );
+        assert_eq!(for_people("START RequestId: 1\n"), "START RequestId: 1");
+        assert_eq!(for_people("[1]"), "[1]");
+    }
 
     #[test]
     fn another_rotation_s_error_explains_nothing() {

@@ -8,7 +8,7 @@ use crate::resource::{
     Diff, Known, NotProduced, OutputOf, Refusal, Resource, Risk, Settled, Step, Verb, require_ours, unobservable,
 };
 use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType, Tag};
-use function_contract::{decode_tag, encode_tag, tag};
+use function_contract::{PasswordPolicy, decode_tag, encode_tag, tag};
 use std::fmt;
 use std::time::Duration;
 
@@ -20,6 +20,8 @@ pub struct Desired {
     pub mark: Mark,
     pub name: String,
     pub login: String,
+    /// How its passwords are made. The functions read it off the secret's tag.
+    pub passwords: PasswordPolicy,
     /// Days in which it can be restored after deletion, 7-30.
     pub recovery: u32,
 }
@@ -32,6 +34,7 @@ impl Desired {
     fn tags(&self) -> Tags {
         let mut tags = self.mark.tags();
         tags.insert(tag::LOGIN.to_owned(), encode_tag(&self.login));
+        tags.insert(tag::PASSWORDS.to_owned(), self.passwords.tag());
         tags
     }
 }
@@ -104,6 +107,7 @@ impl Resource for Secret {
                     cx.step("create", Verb::Create, Change::Create)
                         .set("name", Shown::text(&want.name))
                         .set("login", Shown::text(&want.login))
+                        .set("passwords", self::shown(&want.passwords))
                         .set("value", Shown::Withheld)
                         .because("created empty: the provisioning function makes the password"),
                 ]);
@@ -127,11 +131,26 @@ impl Resource for Secret {
                 Shown::text(want.description()),
             ));
         }
-        let missing = missing_tags(&want.tags(), &live.tags);
+        let mut missing = missing_tags(&want.tags(), &live.tags);
         if !missing.is_empty() {
-            steps.push(
-                cx.step("set-tags", Verb::Update, Change::SetTags).set("tags", Shown::list(missing.keys())),
-            );
+            let passwords = missing.remove(tag::PASSWORDS).is_some();
+            let mut step =
+                cx.step("set-tags", Verb::Update, Change::SetTags).set("tags", Shown::list(missing.keys()));
+            if passwords {
+                let before = live.tags.get(tag::PASSWORDS).map(|text| match PasswordPolicy::read_tag(text) {
+                    Ok(policy) => policy.to_string(),
+                    // Shown as it is: nobody can say what it was meant to be.
+                    Err(_) => text.clone(),
+                });
+                step = step
+                    .attribute(
+                        "passwords",
+                        before.map_or(Shown::Unset, Shown::text),
+                        Shown::text(want.passwords.to_string()),
+                    )
+                    .because("the next rotation makes a password like that; the one in use stays until then");
+            }
+            steps.push(step);
         }
         Ok(steps)
     }
@@ -239,6 +258,11 @@ impl Live for Secret {
         }
         Ok(Applied::Accepted)
     }
+}
+
+/// Said where it is not as everybody expects it.
+fn shown(passwords: &PasswordPolicy) -> Shown {
+    if *passwords == PasswordPolicy::default() { Shown::Unset } else { Shown::text(passwords.to_string()) }
 }
 
 fn observed(secret: SecretLook) -> Observed {

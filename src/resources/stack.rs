@@ -1,4 +1,4 @@
-//! `stack`: CloudFormation's stack of the three functions, their roles, permission, log groups and alarm.
+//! `stack`: CloudFormation's stack of the three functions, their roles, permission, log groups, alarms and rule.
 //! It is made beside the instance; the instance's address follows in an update of its own, so that the
 //! slow instance does not hold up the stack.
 
@@ -249,8 +249,9 @@ fn create(cx: &mut Diff<'_>, want: &Desired) -> Vec<Step<Change>> {
     let later = values.instance.is_none();
     let (group, code) = (values.group.shown(), values.code.shown());
     let hosts = values.instance.as_ref().map_or(Shown::Unset, |instance| instance.servers.shown());
-    let mut steps = vec![
-        cx.step("create", Verb::Create, Change::Create(values))
+    let topic = want.inputs.topic.as_deref();
+    let create = cx
+        .step("create", Verb::Create, Change::Create(values))
             .set("functions", Shown::list([
                 &want.inputs.names.rotation,
                 &want.inputs.names.provisioning,
@@ -259,13 +260,19 @@ fn create(cx: &mut Diff<'_>, want: &Desired) -> Vec<Step<Change>> {
             .set("code", code)
             .set("subnets", Shown::list(&want.inputs.subnets))
             .set("group", group)
-            .set("hosts", hosts),
-    ];
+            .set("hosts", hosts)
+            .set("alerts", topic.map_or(Shown::Unset, Shown::text));
+    let mut steps = vec![if topic.is_some() { create.because(TOPIC_POLICY) } else { create }];
     if later {
         steps.push(set_hosts(cx, want, ""));
     }
     steps
 }
+
+/// Said where a topic is named anew. Whether its policy lets them is the topic's owner's affair, and to look would
+/// take more leave than all the rest.
+const TOPIC_POLICY: &str = "the topic's own policy must let events.amazonaws.com and cloudwatch.amazonaws.com publish, \
+                            and a CloudTrail trail must be logging: pgrotate sees to neither";
 
 fn set_hosts(cx: &mut Diff<'_>, want: &Desired, before: &str) -> Step<Change> {
     let instance = instance(cx, want);
@@ -301,7 +308,14 @@ fn update(cx: &mut Diff<'_>, want: &Desired, live: &Observed) -> Vec<Step<Change
             .attribute("code", Shown::text(before), code)
             .set("tags", Shown::list(missing.keys()));
         if template_changes {
-            step = step.attribute("template", pretty(&live.template), pretty(&template));
+            let (before, after) = (template::topic(&live.template), want.inputs.topic.as_deref());
+            let shown = |topic: Option<&str>| topic.map_or(Shown::Unset, Shown::text);
+            step = step
+                .attribute("alerts", shown(before), shown(after))
+                .attribute("template", pretty(&live.template), pretty(&template));
+            if after.is_some() && before != after {
+                step = step.because(TOPIC_POLICY);
+            }
         }
         steps.push(step);
         if done {

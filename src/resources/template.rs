@@ -3,7 +3,7 @@
 
 use super::functions::{FunctionLook, FunctionNames};
 use crate::model::Place;
-use function_contract::{FUNCTION_TIMEOUT_SECONDS, encode_tag, env, tag};
+use function_contract::{FUNCTION_TIMEOUT_SECONDS, encode_tag, env, metric, tag};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +18,8 @@ pub struct Inputs {
     pub instance_arn: String,
     /// The database in which the functions take their locks.
     pub lock_database: String,
+    /// ARN of the topic that is told of failures.
+    pub topic: Option<String>,
 }
 
 pub const ADMIN_SECRET_ARN: &str = "AdminSecretArn";
@@ -35,7 +37,7 @@ const LOG_DAYS: u32 = 90;
 
 /// The template as a JSON value.
 pub fn build(inputs: &Inputs) -> Value {
-    let Inputs { deployment, place, names, subnets, instance_arn, lock_database } = inputs;
+    let Inputs { deployment, place, names, subnets, instance_arn, lock_database, topic } = inputs;
     let ours = json!({ format!("aws:ResourceTag/{}", tag::DEPLOYMENT): encode_tag(deployment) });
     let secrets = |actions: &[&str], condition: Value| json!({ "Effect": "Allow", "Action": actions, "Resource": "*", "Condition": { "StringEquals": condition } });
     let admin_secret = json!({
@@ -74,21 +76,6 @@ pub fn build(inputs: &Inputs) -> Value {
                     "FunctionName": { "Ref": "RotationFunction" },
                     "Principal": "secretsmanager.amazonaws.com",
                     "SourceAccount": { "Ref": "AWS::AccountId" },
-                },
-            },
-            "RotationErrors": {
-                "Type": "AWS::CloudWatch::Alarm",
-                "Properties": {
-                    "AlarmDescription": format!("A password rotation of pgrotate deployment {deployment} failed"),
-                    "Namespace": "AWS/Lambda",
-                    "MetricName": "Errors",
-                    "Dimensions": [{ "Name": "FunctionName", "Value": { "Ref": "RotationFunction" } }],
-                    "Statistic": "Sum",
-                    "Period": 300,
-                    "EvaluationPeriods": 1,
-                    "Threshold": 1,
-                    "ComparisonOperator": "GreaterThanOrEqualToThreshold",
-                    "TreatMissingData": "notBreaching",
                 },
             },
         },
@@ -146,7 +133,82 @@ pub fn build(inputs: &Inputs) -> Value {
     for part in parts {
         part.add_to(&mut template, subnets);
     }
+    watch(&mut template, deployment, topic.as_deref());
     template
+}
+
+/// What watches the rotations.
+///
+/// Each sees what the others cannot: Lambda counts also those runs that ended without a word (killed, out of
+/// memory); the function's own metrics tell a mended login, which is no error; and Secrets Manager's events tell
+/// of a rotation that never reached the function, and of one that is given up.
+fn watch(template: &mut Value, deployment: &str, topic: Option<&str>) {
+    let resources = &mut template["Resources"];
+    let of_deployment = json!([{ "Name": metric::DEPLOYMENT, "Value": deployment }]);
+    let of_function = json!([{ "Name": "FunctionName", "Value": { "Ref": "RotationFunction" } }]);
+    for (id, what, namespace, name, dimensions) in [
+        ("RotationErrors", "The rotation function failed, in", "AWS/Lambda", "Errors", of_function),
+        (
+            "RotationFailed",
+            "A password rotation failed, in",
+            metric::NAMESPACE,
+            metric::ROTATION_FAILED,
+            of_deployment.clone(),
+        ),
+        (
+            "LoginRepaired",
+            "A login did not log in with AWSCURRENT until its rotation mended that, in",
+            metric::NAMESPACE,
+            metric::LOGIN_REPAIRED,
+            of_deployment,
+        ),
+    ] {
+        resources[id] = json!({
+            "Type": "AWS::CloudWatch::Alarm",
+            "Properties": {
+                "AlarmDescription": format!("{what} pgrotate deployment {deployment}"),
+                "Namespace": namespace,
+                "MetricName": name,
+                "Dimensions": dimensions,
+                "Statistic": "Sum",
+                "Period": 300,
+                "EvaluationPeriods": 1,
+                "Threshold": 1,
+                "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+                "TreatMissingData": "notBreaching",
+            },
+        });
+        if let Some(topic) = topic {
+            resources[id]["Properties"]["AlarmActions"] = json!([topic]);
+        }
+    }
+    let Some(topic) = topic else { return };
+    // An event names a secret and neither its tags nor its function, and a pattern of 2,048 characters holds the
+    // names of a few dozen secrets: so the rule is for all secrets of account and region, and the event, which goes
+    // to the topic as it is, names the one. What chat services make of events they make of unchanged ones only.
+    resources[RULE] = json!({
+        "Type": "AWS::Events::Rule",
+        "Properties": {
+            "Description": format!("Rotations that fail, for pgrotate deployment {deployment}"),
+            "State": "ENABLED",
+            "EventPattern": {
+                "source": ["aws.secretsmanager"],
+                "detail-type": ["AWS Service Event via CloudTrail"],
+                "detail": {
+                    "eventSource": ["secretsmanager.amazonaws.com"],
+                    "eventName": ["RotationFailed", "RotationAbandoned", "TestRotationFailed"],
+                },
+            },
+            "Targets": [{ "Id": "topic", "Arn": topic }],
+        },
+    });
+}
+
+const RULE: &str = "RotationEvents";
+
+/// The topic that a template's rule sends to.
+pub fn topic(template: &Value) -> Option<&str> {
+    template["Resources"][RULE]["Properties"]["Targets"][0]["Arn"].as_str()
 }
 
 /// The functions as the template, with `parameters`, makes them: by name. `code` is the zip's SHA-256 in

@@ -34,3 +34,10 @@ fn a_vpc_without_dns() {
     );
     of(&account, ARTICLE, "a-vpc-without-dns");
 }
+
+/// The file has no account to compare it with; the credentials have.
+#[test]
+fn a_topic_of_another_account() {
+    let alerts = "\n[alerts]\ntopic = \"arn:aws:sns:eu-north-1:999999999999:database-alerts\"\n\n[function]\n";
+    of(&Account::new(), &ARTICLE.replace("\n[function]\n", alerts), "a-topic-of-another-account");
+}

@@ -1,7 +1,7 @@
 //! Every scenario for real: planned on the sandbox as its golden file says, applied, planned again with nothing
 //! left to do, and destroyed with nothing left but what that names. What others have made is as it was.
 
-use crate::scenarios::{CLIENTS, Scenario, There, all};
+use crate::scenarios::{CLIENTS, Scenario, TOPIC, There, all};
 use crate::support::{Account, group_id, until};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -55,6 +55,7 @@ fn live(scenario: &Scenario) {
     }
     let own = |text: &str| {
         let text = text.replace("my-bucket-of-zips", &bucket(&account));
+        let text = text.replace(TOPIC, &topic(&account));
         clients.as_ref().map_or(text.clone(), |id| text.replace(CLIENTS, id))
     };
     let before = everything(&account);
@@ -108,6 +109,10 @@ fn bucket(account: &Account) -> String {
     format!("my-bucket-of-zips-{}", account.number)
 }
 
+fn topic(account: &Account) -> String {
+    TOPIC.replace("111122223333", &account.number)
+}
+
 /// A protected instance is destroyed only once the config says so.
 fn unprotected(text: &str) -> String {
     const LIFTED: &str = "deletion_protection = false";
@@ -140,6 +145,9 @@ fn make(account: &Account, there: There) -> Option<String> {
             called(account, "rds", "create_db_subnet_group", asked);
         }
         There::Database => database(account),
+        There::Topic => {
+            crate::alerts::topic(account, &topic(account));
+        }
         There::Endpoint => {
             let own = group(account, "endpoints");
             let https = json!([{
@@ -217,6 +225,9 @@ fn everything(account: &Account) -> BTreeSet<String> {
     list("logs", "describe_log_groups", json!({}), "logGroups", "logGroupName");
     list("iam", "list_roles", json!({}), "Roles", "RoleName");
     list("cloudformation", "describe_stacks", json!({}), "Stacks", "StackName");
+    list("sns", "list_topics", json!({}), "Topics", "TopicArn");
+    list("events", "list_rules", json!({}), "Rules", "Name");
+    list("cloudwatch", "describe_alarms", json!({}), "MetricAlarms", "AlarmName");
     list("secretsmanager", "list_secrets", json!({ "IncludePlannedDeletion": true }), "SecretList", "Name");
     all
 }

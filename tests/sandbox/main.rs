@@ -2,12 +2,14 @@
 //! account of its own for each test.
 
 mod again;
+mod alerts;
 mod article;
 mod changes;
 mod drifting;
 mod faltering;
 mod lives;
 mod logins;
+mod passwords;
 mod rotations;
 #[path = "../scenarios/mod.rs"]
 mod scenarios;

@@ -14,6 +14,9 @@ pub struct Scenario {
     pub after: String,
 }
 
+/// The topic of [`There::Topic`], as configs and golden files name it.
+pub const TOPIC: &str = "arn:aws:sns:eu-north-1:111122223333:database-alerts";
+
 /// What is in the account and not the deployment's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum There {
@@ -31,6 +34,8 @@ pub enum There {
     SecurityGroup,
     /// The DB subnet group `my-db-subnet-group`.
     SubnetGroup,
+    /// The SNS topic [`TOPIC`], whose policy lets EventBridge and CloudWatch publish.
+    Topic,
 }
 
 /// The id by which configs and golden files name the group of [`There::Clients`].
@@ -89,6 +94,8 @@ pub fn all() -> Vec<Scenario> {
     all.extend(network());
     all.extend(database());
     all.extend(logins());
+    all.extend(passwords());
+    all.extend(alerts());
     all
 }
 
@@ -211,5 +218,26 @@ fn logins() -> Vec<Scenario> {
             let (first, second) = users.split_at(users.rfind("\n[[user]]").expect("a second"));
             format!("{head}{second}{first}")
         }),
+    ]
+}
+
+/// Changes of how passwords are made.
+fn passwords() -> Vec<Scenario> {
+    let for_all = article("recovery_days = 7 ", "passwords = \"url-safe\"\nrecovery_days = 7 ");
+    vec![
+        new("new-with-url-safe-passwords", for_all.clone()),
+        change("passwords-longer", ARTICLE, article_user("passwords = { length = 64, exclude = '\"' }")),
+        change("passwords-url-safe-for-all", ARTICLE, for_all.clone()),
+        change("passwords-as-by-default", for_all, ARTICLE),
+    ]
+}
+
+/// Who is told of what fails.
+fn alerts() -> Vec<Scenario> {
+    let with_alerts = article("\n[function]\n", &format!("\n[alerts]\ntopic = \"{TOPIC}\"\n\n[function]\n"));
+    vec![
+        new("new-with-alerts", with_alerts.clone()).among(&[There::Topic]),
+        change("alerts-added", ARTICLE, with_alerts.clone()).among(&[There::Topic]),
+        change("alerts-removed", with_alerts, ARTICLE).among(&[There::Topic]),
     ]
 }

@@ -7,10 +7,12 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 mod names;
+mod password;
 pub use names::{
     CLONE_SUFFIX, IDENTIFIER_BYTES, RoleComment, alternate, clone_of, decode_tag, encode_tag, name_list, same_setting,
     setting,
 };
+pub use password::{PasswordPolicy, PolicyError};
 
 /// Environment variables by which one binary is told which function it is and what it may touch.
 pub mod env {
@@ -39,6 +41,27 @@ pub mod tag {
     /// The base login of a secret, [`encode_tag`](crate::encode_tag)d: the clone's suffix alone cannot
     /// tell `x_clone` the clone from a role that is really called so.
     pub const LOGIN: &str = "pgrotate:login";
+    /// How the secret's passwords are made: [`PasswordPolicy::tag`](crate::PasswordPolicy::tag). The rotation
+    /// function learns no more of a login than its secret tells. Absent on a secret of before there was a choice,
+    /// whose passwords are made as by default.
+    pub const PASSWORDS: &str = "pgrotate:passwords";
+}
+
+/// What the rotation function measures: the names that its log lines and the stack's alarms agree on.
+///
+/// A metric costs by each combination of its dimensions, so a login is none of them: the log line names it.
+pub mod metric {
+    pub const NAMESPACE: &str = "pgrotate";
+    /// A key of every log line, and the dimension of all metrics.
+    pub const DEPLOYMENT: &str = "deployment";
+    /// A key of every log line, and the second dimension of [`STEP_MILLISECONDS`].
+    pub const STEP: &str = "step";
+    /// 1 where a step failed, 0 where it did not.
+    pub const ROTATION_FAILED: &str = "RotationFailed";
+    /// 1 where AWSCURRENT did not log in and the step mended that, 0 otherwise.
+    pub const LOGIN_REPAIRED: &str = "LoginRepaired";
+    /// How long a step took.
+    pub const STEP_MILLISECONDS: &str = "StepMilliseconds";
 }
 
 /// Labels of ours on secret versions, beside AWS's. Only single-user rotation needs them: they name every

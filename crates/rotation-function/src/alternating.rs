@@ -6,7 +6,7 @@ use crate::error::FunctionError;
 use crate::event::RotationEvent;
 use crate::ownership;
 use crate::roles::Role;
-use crate::rotation::{Gated, Report};
+use crate::rotation::{Gated, PASSWORD_SET, Report, repaired};
 use crate::scram::Verifier;
 use crate::session::RoleSession;
 use crate::store::SecretStore;
@@ -54,11 +54,12 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         let Some(base_role) = found.remove(base) else {
             return Err(FunctionError::BadEvent(format!("role {base:?} does not exist: apply the deployment")));
         };
-        let mut notes = Vec::new();
+        let (mut notes, mut outcome) = (Vec::new(), PASSWORD_SET);
         if let Some(refusal) = self.guard(&current).await? {
             notes.push(format!(
                 "repaired: AWSCURRENT did not log in ({refusal}), and the role is this deployment's own"
             ));
+            outcome = repaired(outcome);
         }
         let on_behalf = |error: DatabaseError| FunctionError::from(error).or_missing_grant(base, &admin.username);
         let clone_role = match found.remove(&clone) {
@@ -83,7 +84,7 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
             FunctionError::from(error).or_missing_grant(&pending.value.username, &admin.username)
         };
         session.set_password(&pending.value.username, verifier).await.map_err(on_role)?;
-        Ok(("password set", notes))
+        Ok((outcome, notes))
     }
 
     /// Whether AWSCURRENT logs in; otherwise the server's refusal.

@@ -6,7 +6,7 @@ use crate::database::{Database, Session};
 use crate::error::FunctionError;
 use crate::event::RotationEvent;
 use crate::logging::Line;
-use crate::rotation::Report;
+use crate::rotation::{REPAIRED, Report};
 use crate::store::SecretStore;
 use function_contract::{InspectionRequest, ProvisioningRequest};
 use serde_json::Value;
@@ -36,9 +36,10 @@ pub async fn handle<S: SecretStore, D: Database<Session: Session>>(
             let result = in_time(&context, context.rotate(&event, &mut report)).await;
             let mut line = Line::new(config, event.step.as_str());
             line.rotation = Some(&event.token);
+            line.secret = Some(&event.secret);
             line.login = report.login.as_deref();
             line.notes = &report.notes;
-            line.end(&result, report.outcome, began.elapsed());
+            line.end_counted(&result, report.outcome, report.outcome == REPAIRED, began.elapsed());
             result.map(|()| Value::Null)
         }
         Function::Provisioning => {
@@ -81,7 +82,12 @@ async fn in_time<S, D, T>(
 /// Logs an event that could not be read.
 fn logged<T>(config: &Config, began: Instant, result: Result<T, FunctionError>) -> Result<T, FunctionError> {
     if result.is_err() {
-        Line::new(config, "unreadable").end(&result, "", began.elapsed());
+        let line = Line::new(config, "unreadable");
+        match config.function {
+            // Secrets Manager takes it for a rotation that failed.
+            Function::Rotation => line.end_counted(&result, "", false, began.elapsed()),
+            Function::Provisioning | Function::Inspection => line.end(&result, "", began.elapsed()),
+        }
     }
     result
 }

@@ -5,7 +5,7 @@ use crate::error::FunctionError;
 use crate::roles::Role;
 use crate::secret::SecretValue;
 use crate::store::SecretInfo;
-use function_contract::{IDENTIFIER_BYTES, RoleComment, clone_of, decode_tag, tag};
+use function_contract::{IDENTIFIER_BYTES, PasswordPolicy, RoleComment, clone_of, decode_tag, tag};
 
 /// The base login that a secret of this deployment is for; its tags say both.
 pub fn login_of(config: &Config, info: &SecretInfo) -> Result<String, FunctionError> {
@@ -22,6 +22,15 @@ pub fn login_of(config: &Config, info: &SecretInfo) -> Result<String, FunctionEr
     };
     refuse_reserved(&login)?;
     Ok(login)
+}
+
+/// How the secret's passwords are made, by its tag. A secret without one was made before there was a choice.
+pub fn passwords_of(info: &SecretInfo) -> Result<PasswordPolicy, FunctionError> {
+    let Some(text) = info.tags.get(tag::PASSWORDS) else { return Ok(PasswordPolicy::default()) };
+    PasswordPolicy::read_tag(text).map_err(|error| {
+        // Making them otherwise than declared would be found out by the application that cannot take them.
+        FunctionError::refused(&info.arn, format!("its tag {}: {error}: apply the deployment again", tag::PASSWORDS))
+    })
 }
 
 /// Refuses names that belong to PostgreSQL or to RDS, and those PostgreSQL cannot hold.

@@ -127,19 +127,20 @@ impl<S: SecretStore, D: Database<Session: Session>> Context<'_, S, D> {
             master_arn: alternating.then_some(self.config.admin_secret_arn.as_str()),
         };
         let text = match self.store.get(secret, Which::Label(label::CURRENT)).await? {
-            None => Some(
-                NewSecret {
+            None => {
+                let passwords = ownership::passwords_of(&self.store.describe(secret).await?)?;
+                let new = NewSecret {
                     engine: "postgres",
                     host: now.host,
                     port: now.port,
                     username: &ensure.login,
-                    password: &Password::generate()?,
+                    password: &Password::generate(&passwords)?,
                     database: now.database,
                     instance: now.instance,
                     master_arn: now.master_arn,
-                }
-                .compose(),
-            ),
+                };
+                Some(new.compose())
+            }
             Some(stored) => {
                 let value = SecretValue::parse(stored.text).map_err(FunctionError::value(secret))?;
                 ownership::check_user(secret, &ensure.login, &value)?;

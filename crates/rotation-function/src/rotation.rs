@@ -17,6 +17,17 @@ const TEST_TRIES: u32 = 4;
 /// Between two tries of the test login.
 const TEST_PAUSE: Duration = Duration::from_millis(500);
 
+/// The outcome of a setSecret that set the pending password.
+pub const PASSWORD_SET: &str = "password set";
+
+/// The same where AWSCURRENT did not log in: until this rotation, whoever used it was locked out.
+pub const REPAIRED: &str = "password set, login repaired";
+
+/// What setSecret came to where AWSCURRENT did not log in.
+pub(crate) fn repaired(outcome: &'static str) -> &'static str {
+    if outcome == PASSWORD_SET { REPAIRED } else { outcome }
+}
+
 /// What a step did, for the log line.
 #[derive(Debug, Default)]
 pub struct Report {
@@ -40,8 +51,10 @@ pub(crate) struct Gated {
 impl<S: SecretStore, D: Database> Context<'_, S, D> {
     /// Runs one step of a rotation. `report` is filled as far as it gets, also when the step fails.
     pub async fn rotate(&self, event: &RotationEvent, report: &mut Report) -> Result<(), FunctionError> {
-        let gated = self.gate(&event.secret, &event.token).await?;
-        report.login = Some(gated.base.clone());
+        let info = self.store.describe(&event.secret).await?;
+        // Told of a step that is refused, too.
+        report.login = Some(ownership::login_of(self.config, &info)?);
+        let gated = self.admit(info, &event.secret, &event.token)?;
         report.outcome = match event.step {
             Step::Test => self.test(event, &gated).await?,
             Step::Finish => self.finish(event, &gated).await?,
@@ -54,7 +67,10 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
 
     /// Refuses what is not ours and not in turn. Nothing of the event is used before it has passed here.
     pub(crate) async fn gate(&self, secret: &str, token: &str) -> Result<Gated, FunctionError> {
-        let info = self.store.describe(secret).await?;
+        self.admit(self.store.describe(secret).await?, secret, token)
+    }
+
+    fn admit(&self, info: SecretInfo, secret: &str, token: &str) -> Result<Gated, FunctionError> {
         let base = ownership::login_of(self.config, &info)?;
         if info.rotation_enabled == Some(false) {
             return Err(FunctionError::refused(secret, "rotation is switched off for it"));
@@ -88,7 +104,8 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
     async fn create(&self, event: &RotationEvent, gated: &Gated) -> Result<&'static str, FunctionError> {
         let current = self.read_current(&event.secret, &gated.base).await?;
         let username = self.next_username(gated, &current)?;
-        let text = current.value.replaced(&username, &Password::generate()?);
+        let passwords = ownership::passwords_of(&gated.info)?;
+        let text = current.value.replaced(&username, &Password::generate(&passwords)?);
         // No look before: a put under a token that has a value is refused by Secrets Manager itself, which
         // settles a race that a look could not.
         let put = self.store.put(&event.secret, &event.token, &text, label::PENDING, event.rotation_token.as_ref());

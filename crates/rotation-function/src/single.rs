@@ -14,7 +14,7 @@ use crate::database::Database;
 use crate::error::FunctionError;
 use crate::event::RotationEvent;
 use crate::ownership;
-use crate::rotation::{Gated, Report};
+use crate::rotation::{Gated, PASSWORD_SET, Report, repaired};
 use crate::scram::Verifier;
 use crate::session::RoleSession;
 use crate::store::{SecretInfo, SecretStore, label as aws};
@@ -139,7 +139,8 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         let verifier = Verifier::of(&pending.value.password, server.iterations)?;
         self.label_before_change(event, &now.info, in_force_id.as_deref()).await?;
         session.set_password(role, verifier).await?;
-        Ok(("password set", notes))
+        // Every note tells of a version that had to stand in for AWSCURRENT, or of none that could.
+        Ok((if notes.is_empty() { PASSWORD_SET } else { repaired(PASSWORD_SET) }, notes))
     }
 
     /// The version whose password the database holds, found out under the lock: there it stays so.

@@ -84,6 +84,7 @@ fn the_article() {
                 },
                 bucket: None,
             },
+            alerts: None,
             admin: Login {
                 login: Located {
                     value: "rotator_admin",
@@ -100,6 +101,17 @@ fn the_article() {
                     window_hours: None,
                 },
                 recovery_days: 7,
+                passwords: PasswordPolicy {
+                    length: 32,
+                    excluded: {
+                        '"',
+                        '\'',
+                        '/',
+                        ':',
+                        '@',
+                        '\\',
+                    },
+                },
                 attributes: RoleAttributes {
                     member_of: {},
                     settings: {},
@@ -124,6 +136,17 @@ fn the_article() {
                         window_hours: None,
                     },
                     recovery_days: 7,
+                    passwords: PasswordPolicy {
+                        length: 32,
+                        excluded: {
+                            '"',
+                            '\'',
+                            '/',
+                            ':',
+                            '@',
+                            '\\',
+                        },
+                    },
                     attributes: RoleAttributes {
                         member_of: {},
                         settings: {},
@@ -143,7 +166,7 @@ fn the_article() {
 #[test]
 fn defaults_are_safe() {
     let config = good(LEAST);
-    let Config { deployment: _, aws, network, database, function, admin, users } = config;
+    let Config { deployment: _, aws, network, database, function, alerts, admin, users } = config;
     assert_eq!(aws.account, None);
     assert_eq!(network.secrets_manager.value, SecretsManagerPath::Endpoint);
     assert_eq!((network.allow, network.endpoint_clients), (vec![], None));
@@ -161,6 +184,36 @@ fn defaults_are_safe() {
     let [user] = users.try_into().expect("one user");
     assert_eq!((user.strategy, user.schedule, user.recovery_days), (Strategy::AlternatingUsers, days(10), 30));
     assert_eq!(user.database, "postgres");
+    assert_eq!(alerts, None);
+    assert_eq!((&admin.passwords, &user.passwords), (&PasswordPolicy::default(), &PasswordPolicy::default()));
+}
+
+#[test]
+fn passwords_are_made_as_each_login_wants_them() {
+    let of = |rotation: &str, user: &str| {
+        let text = with("every = \"10 days\"", &format!("every = \"10 days\"\n{rotation}"));
+        let text = text.replace("secret = \"app_secret\"", &format!("secret = \"app_secret\"\n{user}"));
+        let config = good(&text);
+        (config.admin.passwords, config.users[0].passwords.clone())
+    };
+    let (default, url_safe) = (PasswordPolicy::default(), PasswordPolicy::url_safe(32).expect("strong"));
+    // Those of [rotation] are everybody's, the admin's too, unless a login says otherwise: whole.
+    assert_eq!(of("passwords = \"url-safe\"", ""), (url_safe.clone(), url_safe.clone()));
+    assert_eq!(of("passwords = \"url-safe\"", "passwords = \"default\""), (url_safe.clone(), default.clone()));
+    assert_eq!(of("passwords = \"url-safe\"", "passwords = { length = 32 }"), (url_safe, default.clone()));
+    let own = |length, excluded| (default.clone(), PasswordPolicy::new(length, excluded).expect("strong"));
+    assert_eq!(of("", "passwords = { length = 40 }"), own(40, ":/@\"'\\"));
+    assert_eq!(of("", "passwords = { exclude = \"\" }"), own(32, ""));
+    assert_eq!(of("", "passwords = { length = 99, exclude = '\"$' }"), own(99, "$\""));
+    let long = (default.clone(), PasswordPolicy::url_safe(64).expect("strong"));
+    assert_eq!(of("", "passwords = { preset = \"url-safe\", length = 64 }"), long);
+}
+
+#[test]
+fn alerts_go_to_a_topic() {
+    const TOPIC: &str = "arn:aws:sns:eu-north-1:123456789012:alerts";
+    let config = good(&with("[rotation]", &format!("[alerts]\ntopic = \"{TOPIC}\"\n[rotation]")));
+    assert_eq!(config.alerts.expect("alerts").topic.value, TOPIC);
 }
 
 #[test]

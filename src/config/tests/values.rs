@@ -392,3 +392,127 @@ fn no_user() {
         "#]],
     );
 }
+
+#[test]
+fn weak_passwords() {
+    let text = with("every = \"10 days\"", "every = \"10 days\"\npasswords = \"url_safe\"")
+        .replace("[[user]]", "passwords = { length = 19 }\n[[user]]")
+        + r#"passwords = { length = 32, exclude = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ!#$%&()*+,-.;<=>?[]^_`{|}~" }
+[[user]]
+login = "second"
+secret = "second_secret"
+passwords = { exclude = "ä" }
+[[user]]
+login = "third"
+secret = "third_secret"
+passwords = { exclude = "0123456789", preset = "url-safe", lenght = 20 }
+[[user]]
+login = "fourth"
+secret = "fourth_secret"
+passwords = 32
+[[user]]
+login = "fifth"
+secret = "fifth_secret"
+passwords = { length = 20, preset = "url-safe" }
+"#;
+    bad(
+        &text,
+        expect![[r#"
+            error[bad-value]: `passwords` cannot be "url_safe"
+              --> demo.toml:15:13
+               |
+            15 | passwords = "url_safe"
+               |             ^^^^^^^^^^
+            hint: did you mean "url-safe"? `passwords` is one of "default", "url-safe"
+
+            error[bad-value]: `length` is 19, outside 20 to 99 characters
+              --> demo.toml:19:24
+               |
+            19 | passwords = { length = 19 }
+               |                        ^^
+            hint: write for example: length = 32
+
+            error[bad-value]: 32 characters out of 16 make 127 bits, and a password has at least 128
+              --> demo.toml:23:38
+               |
+            23 | …ds = { length = 32, exclude = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ!#$%&()*+,-.;<=>?[]^_`{|}…
+               |                                ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+            hint: write: length = 33, or more
+
+            error[bad-value]: 'ä' is in no password anyway: all are made of the printable characters of ASCII, without the space
+              --> demo.toml:27:25
+               |
+            27 | passwords = { exclude = "ä" }
+               |                         ^^^
+            hint: leave "ä" out
+
+            error[conflicting-keys]: `exclude` cannot be set in [[user].passwords]: a preset says what is excluded, and this table names one
+              --> demo.toml:31:25
+               |
+            31 | passwords = { exclude = "0123456789", preset = "url-safe", lenght = 20 }
+               |                         ^^^^^^^^^^^^
+            hint: remove this line
+
+            error[unknown-key]: unknown key `lenght` in [[user].passwords]
+              --> demo.toml:31:60
+               |
+            31 | passwords = { exclude = "0123456789", preset = "url-safe", lenght = 20 }
+               |                                                            ^^^^^^
+            hint: did you mean `length`? Known here: length, preset, exclude
+
+            error[wrong-type]: `passwords` must be a table, not an integer
+              --> demo.toml:35:13
+               |
+            35 | passwords = 32
+               |             ^^
+            hint: write: passwords = { length = 40 }
+
+            error[bad-value]: 20 characters out of 66 make 120 bits, and a password has at least 128
+              --> demo.toml:39:13
+               |
+            39 | passwords = { length = 20, preset = "url-safe" }
+               |             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+            hint: write: length = 22, or more
+        "#]],
+    );
+}
+
+#[test]
+fn topics_of_somewhere_else() {
+    let text = with("[rotation]", "[alerts]\ntopic = \"arn:aws:sns:eu-west-1:123456789012:alerts\"\n[rotation]");
+    bad(
+        &text,
+        expect![[r#"
+        error[bad-value]: the topic is in "eu-west-1", and the deployment in "eu-north-1"
+          --> demo.toml:14:9
+           |
+        14 | topic = "arn:aws:sns:eu-west-1:123456789012:alerts"
+           |         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+        hint: name a topic of the same region: neither alarms nor rules reach another
+    "#]],
+    );
+    bad(
+        &with("[rotation]", "[alerts]\n[rotation]"),
+        expect![[r#"
+        error[missing-key]: `topic` is missing in [alerts]
+          --> demo.toml:13:1
+           |
+        13 | [alerts]
+           | ^^^^^^^^
+        hint: add: topic = "arn:aws:sns:eu-north-1:123456789012:database-alerts"
+    "#]],
+    );
+    bad(
+        &format!("alerts = \"alerts\"\n{}", with("[rotation]", "[rotation]")),
+        expect![[r#"
+        error[wrong-type]: `alerts` must be a table, not a string
+         --> demo.toml:1:10
+          |
+        1 | alerts = "alerts"
+          |          ^^^^^^^^
+        hint: write:
+          [alerts]
+          topic = "arn:aws:sns:…"
+    "#]],
+    );
+}

@@ -5,7 +5,7 @@ use rotation_function::config::{Config, ConfigError};
 use rotation_function::database::Postgres;
 use rotation_function::error::FunctionError;
 use rotation_function::store::AwsStore;
-use rotation_function::{handler, store, tls};
+use rotation_function::{handler, logging, store, tls};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -50,7 +50,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let ready = ready().await.map_err(FunctionError::from);
     let ready = &ready;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| -> Result<Value, Failure> {
-        let ready = ready.as_ref().map_err(Failure::from)?;
+        let ready = ready.as_ref().inspect_err(|error| logging::not_ready(error)).map_err(Failure::from)?;
         let remaining = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
         let result = handler::handle(&ready.config, &ready.store, &ready.database, event.payload, remaining).await;
         result.map_err(|error| Failure::from(&error))

@@ -2,6 +2,7 @@ use crate::fake::PENDING;
 use crate::world::World;
 use function_contract::{Fact, Strategy};
 use rotation_function::database::identifier;
+use rotation_function::rotation::{PASSWORD_SET, REPAIRED};
 
 #[tokio::test]
 async fn five_rotations_take_turns_and_both_versions_work_throughout() {
@@ -9,6 +10,7 @@ async fn five_rotations_take_turns_and_both_versions_work_throughout() {
     let mut passwords = vec![world.current(&world.user_arn)["password"].clone()];
     for turn in 0..5 {
         let reports = world.rotate(&world.user_arn).await;
+        assert_eq!(reports[1].outcome, PASSWORD_SET);
         let name = if turn % 2 == 0 { world.clone_name() } else { world.user.clone() };
         let current = world.current(&world.user_arn);
         assert_eq!(current["username"], name.as_str());
@@ -97,6 +99,7 @@ async fn a_broken_current_is_repaired_and_said_so() {
         world.step(&world.user_arn, "createSecret", &token).await.unwrap();
         let report = world.step(&world.user_arn, "setSecret", &token).await.unwrap();
         assert!(report.notes.iter().any(|note| note.starts_with("repaired")), "{damage}: {report:?}");
+        assert_eq!(report.outcome, REPAIRED, "{damage}: what the metric counts");
         // An expiry or limit of the base is mirrored, as meant: lift it, and go on.
         for role in [&world.user, &world.clone_name()] {
             world

@@ -3,6 +3,8 @@
 use crate::fake::CURRENT;
 use crate::world::{STEPS, World, token};
 use function_contract::{Strategy, error_type, tag};
+use rotation_function::event::RotationEvent;
+use rotation_function::rotation::Report;
 
 #[tokio::test]
 async fn the_gate_lets_through_what_is_in_turn() {
@@ -27,6 +29,27 @@ async fn the_gate_lets_through_what_is_in_turn() {
         let error = world.step(arn, step, &pending).await.unwrap_err();
         assert_eq!(error.error_type(), error_type::SECRET_REFUSED, "rotation is switched off");
     }
+}
+
+/// What is refused is logged with the login it is about, as soon as the secret has told it.
+#[tokio::test]
+async fn a_refused_step_is_told_with_its_login() {
+    let world = World::new(Strategy::AlternatingUsers).await;
+    let arn = &world.user_arn;
+    let refused = async |token: &str| {
+        let event = serde_json::json!({"Step": "createSecret", "SecretId": arn, "ClientRequestToken": token});
+        let mut report = Report::default();
+        let event = RotationEvent::parse(event).unwrap_or_else(|error| panic!("{error}"));
+        world.context().rotate(&event, &mut report).await.unwrap_err();
+        report.login
+    };
+    assert_eq!(refused(&token()).await.as_ref(), Some(&world.user), "an unknown version");
+    let pending = token();
+    world.store.start_rotation(arn, &pending).unwrap();
+    world.store.with(arn, |secret| secret.rotation_enabled = Some(false));
+    assert_eq!(refused(&pending).await.as_ref(), Some(&world.user), "rotation is switched off");
+    world.store.with(arn, |secret| secret.tags.insert(tag::DEPLOYMENT.into(), "other".into()));
+    assert_eq!(refused(&pending).await, None, "another deployment's is none of ours");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use crate::bugs::{Bug, Buggy, BuggyDatabase, steps};
 use crate::desk::{Desk, DeskDatabase, DeskStore, Grant, Op};
 use crate::fake::{CURRENT, Fake, PENDING, PREVIOUS};
 use crate::memory::MemoryServer;
-use function_contract::{RoleComment, Strategy, label};
+use function_contract::{PasswordPolicy, RoleComment, Strategy, label};
 use rotation_function::config::{Config, Function, Hosts};
 use rotation_function::context::Context;
 use rotation_function::event::RotationEvent;
@@ -115,7 +115,7 @@ impl Start {
     }
 
     fn provision(&self, login: &str, arn: &str, master_arn: Option<&str>) {
-        let password = Password::generate().unwrap();
+        let password = Password::generate(&PasswordPolicy::default()).unwrap();
         let value = NewSecret {
             engine: "postgres",
             host: HOST,

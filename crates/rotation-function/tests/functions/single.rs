@@ -2,6 +2,7 @@ use crate::fake::CURRENT;
 use crate::world::{STEPS, World, token};
 use function_contract::{Strategy, error_type, label};
 use rotation_function::database::identifier;
+use rotation_function::rotation::REPAIRED;
 
 #[tokio::test]
 async fn five_rotations_of_a_user_and_of_the_admin_itself() {
@@ -99,6 +100,7 @@ async fn a_value_put_by_hand_does_not_lock_the_login_out() {
     assert_eq!(world.working_labels(&world.user_arn).await, [label::SETTING]);
     let reports = world.rotate(&world.user_arn).await;
     assert!(reports[1].notes[0].contains("AWSCURRENT did not log in"), "{reports:?}");
+    assert_eq!(reports[1].outcome, REPAIRED);
     assert!(world.current_works(&world.user_arn).await);
     assert!(!world.store.with(&world.user_arn, |secret| secret.labels.contains_key(label::IN_FORCE)), "tidied up");
 }
