@@ -83,7 +83,8 @@ pub async fn read(session: &impl Session, names: &[&str]) -> Result<BTreeMap<Str
            ARRAY(SELECT COALESCE(d.datname::text, '') FROM pg_db_role_setting s LEFT JOIN pg_database d ON d.oid = s.setdatabase, \
                  unnest(s.setconfig) WITH ORDINALITY AS c(entry, at) WHERE s.setrole = r.oid ORDER BY s.setdatabase, c.at), \
            ARRAY(SELECT c.entry FROM pg_db_role_setting s, unnest(s.setconfig) WITH ORDINALITY AS c(entry, at) \
-                 WHERE s.setrole = r.oid ORDER BY s.setdatabase, c.at) \
+                 WHERE s.setrole = r.oid ORDER BY s.setdatabase, c.at), \
+           COALESCE(r.rolvaliduntil < clock_timestamp(), false) \
          FROM pg_roles r WHERE r.rolname::text = ANY($1)";
     let rows = session.query("a look at roles", ROLES, &[(&names, Type::TEXT_ARRAY)]).await?;
     let mut roles = BTreeMap::new();
@@ -107,6 +108,7 @@ pub async fn read(session: &impl Session, names: &[&str]) -> Result<BTreeMap<Str
             superuser: column(row, 4)?,
             connection_limit: column(row, 5)?,
             valid_until: column(row, 6)?,
+            expired: column(row, 12)?,
             member_of: column(row, 7)?,
             administered_by: column(row, 8)?,
             settings: everywhere.map(|(key, value)| (key.name.clone(), value.clone())).collect(),

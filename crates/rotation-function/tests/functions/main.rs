@@ -8,6 +8,7 @@ mod fake;
 mod faults;
 mod inspection;
 mod provisioning;
+mod recovering;
 mod security;
 mod server;
 mod single;
