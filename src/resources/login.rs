@@ -14,8 +14,8 @@ use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown, Val};
 use crate::resource::{Diff, Known, NotProduced, Refusal, Resource, Risk, Settled, Step, Verb};
 use function_contract::{
     Duty, EnsureLogin, Fact, InspectLogin, InspectionReport, InspectionRequest, LoginAttempt, LoginFacts, Provisioned,
-    ProvisioningRequest, RoleAttributes, RoleComment, RoleFacts, Server as ContractServer, Strategy, same_setting,
-    setting,
+    ProvisioningRequest, RoleAttributes, RoleComment, RoleFacts, Server as ContractServer, Strategy, VersionFacts,
+    clone_of, obstacles, same_setting, setting, told,
 };
 use futures_util::StreamExt;
 use std::time::Duration;
@@ -46,11 +46,12 @@ pub struct Desired {
 }
 
 impl Desired {
-    fn secret_mark(&self) -> Mark {
+    pub(super) fn secret_mark(&self) -> Mark {
         Mark { deployment: self.mark.deployment.clone(), address: self.secret.address().clone() }
     }
 
-    fn comment(&self) -> RoleComment {
+    /// The mark that its role's comment begins with.
+    pub fn comment(&self) -> RoleComment {
         RoleComment { deployment: self.mark.deployment.clone(), address: self.mark.address.to_string() }
     }
 }
@@ -64,6 +65,10 @@ pub struct Observed {
     pub clone_kept_out: bool,
     /// What came of logging in with AWSCURRENT; None where no version carries it.
     pub current: Option<LoginAttempt>,
+    /// Why AWSCURRENT was refused, as the catalogue explains it.
+    pub current_refused: Option<String>,
+    /// Why AWSPREVIOUS was refused where, the other of two users, it should log in too.
+    pub previous_refused: Option<String>,
     /// The user name that AWSCURRENT holds.
     pub current_user: Option<String>,
     pub missing_keys: Vec<String>,
@@ -121,7 +126,15 @@ impl Resource for Login {
             Seen::Absent => (Verb::Create, None),
             Seen::Unobservable(why) => (Verb::Ensure, Some(why)),
             Seen::Present(live) => match lacks(want, live)? {
-                None => return Ok(Vec::new()),
+                None => {
+                    if let Some(why) = &live.previous_refused {
+                        cx.drift(
+                            format!("AWSPREVIOUS does not log in any more: {why}"),
+                            format!("pgrotate recover FILE {}", want.login),
+                        );
+                    }
+                    return Ok(Vec::new());
+                }
                 Some(why) => (Verb::Update, Some(why)),
             },
         };
@@ -188,8 +201,13 @@ impl Resource for Login {
 
     fn same(one: &Observed, other: &Observed) -> bool {
         // A rotation in between changes which of the two users is current.
-        let without_turns =
-            |live: &Observed| Observed { current_user: None, clone_can_login: false, clone_kept_out: false, ..live.clone() };
+        let without_turns = |live: &Observed| Observed {
+            current_user: None,
+            clone_can_login: false,
+            clone_kept_out: false,
+            previous_refused: None,
+            ..live.clone()
+        };
         without_turns(one) == without_turns(other)
     }
 
@@ -202,6 +220,7 @@ impl Resource for Login {
                 superuser: false,
                 connection_limit: want.attributes.connection_limit.unwrap_or(-1),
                 valid_until: want.attributes.valid_until.clone(),
+                expired: false,
                 member_of: want.attributes.member_of.iter().cloned().collect(),
                 administered_by: want.admin.iter().map(|(_, name)| name.clone()).collect(),
                 settings: want.attributes.settings.clone(),
@@ -209,6 +228,8 @@ impl Resource for Login {
             clone_can_login: want.strategy == Strategy::AlternatingUsers,
             clone_kept_out: false,
             current: Some(LoginAttempt::Succeeded),
+            current_refused: None,
+            previous_refused: None,
             current_user: Some(want.login.clone()),
             missing_keys: Vec::new(),
             says: Some(Says {
@@ -274,7 +295,8 @@ fn lacks(want: &Desired, live: &Observed) -> Result<Option<String>, Refusal> {
         None => Some("its secret holds no value yet".to_owned()),
         Some(LoginAttempt::Succeeded) => None,
         Some(LoginAttempt::Refused { sqlstate, message }) => {
-            Some(format!("AWSCURRENT does not log in: {message} ({sqlstate})"))
+            let why = live.current_refused.as_ref().unwrap_or(message);
+            Some(format!("AWSCURRENT does not log in: {why} ({sqlstate}); pgrotate recover FILE {login} puts it right"))
         }
         Some(LoginAttempt::Unreachable { message }) => Some(format!("the database cannot be reached: {message}")),
         Some(LoginAttempt::NoValue) => Some("AWSCURRENT holds no usable value".to_owned()),
@@ -411,7 +433,7 @@ async fn inspect(
 }
 
 /// Why the functions are not to be invoked; None where they are ours.
-async fn stranger(look: &Look<'_>, want: &Desired) -> Result<Option<String>, LiveError> {
+pub(super) async fn stranger(look: &Look<'_>, want: &Desired) -> Result<Option<String>, LiveError> {
     let stack = want.stack.address();
     let mark = Mark { deployment: want.mark.deployment.clone(), address: stack.clone() };
     Ok(match stack::ownership(look, &stack.name, &mark).await? {
@@ -440,18 +462,39 @@ fn observed(want: &Desired, facts: LoginFacts) -> Seen<Observed> {
         Fact::Known(None) => return Seen::Absent,
         Fact::Unknown(why) => return Seen::Unobservable(why),
     };
-    let current = facts.versions.into_iter().find(|version| version.labels.iter().any(|label| label == "AWSCURRENT"));
+    let labelled = |label: &str| facts.versions.iter().find(|version| version.labels.iter().any(|has| has == label));
+    let current = labelled("AWSCURRENT");
     let clone = match &facts.clone {
         Fact::Known(clone) => clone.as_ref(),
         Fact::Unknown(_) => None,
+    };
+    let clone_name = clone_of(&want.login);
+    let why = |version: &VersionFacts| {
+        let LoginAttempt::Refused { sqlstate, .. } = &version.login else { return None };
+        let named = match version.username.as_deref()? {
+            name if name == clone_name && matches!(facts.clone, Fact::Known(_)) => clone,
+            name if name == clone_name => return None,
+            _ => Some(&role),
+        };
+        told(&obstacles(named, sqlstate))
+    };
+    // The other user of two; a version for the same one, or for a server of the past, is not expected to log in. While
+    // a rotation is under way, the password it is being given is another one.
+    let other_turn = |previous: &&VersionFacts| {
+        want.strategy == Strategy::AlternatingUsers
+            && labelled("AWSPENDING").is_none_or(|pending| pending.labels.iter().any(|label| label == "AWSCURRENT"))
+            && current.is_some_and(|current| {
+                previous.username.is_some() && previous.username != current.username && previous.host == current.host
+            })
     };
     let clone_can_login = clone.is_some_and(|clone| clone.can_login);
     let clone_kept_out =
         clone.is_some_and(|clone| !clone.can_login && want.comment().marks(clone.comment.as_deref()));
     Seen::Present(Observed {
-        role,
         clone_can_login,
         clone_kept_out,
+        current_refused: current.and_then(why),
+        previous_refused: labelled("AWSPREVIOUS").filter(other_turn).and_then(why),
         current_user: current.as_ref().and_then(|version| version.username.clone()),
         missing_keys: current.as_ref().map(|version| version.missing_keys.clone()).unwrap_or_default(),
         says: current.as_ref().filter(|version| version.username.is_some()).map(|version| Says {
@@ -459,6 +502,7 @@ fn observed(want: &Desired, facts: LoginFacts) -> Seen<Observed> {
             instance: version.instance.clone(),
             strategy: if version.alternating { Strategy::AlternatingUsers } else { Strategy::SingleUser },
         }),
-        current: current.map(|version| version.login),
+        current: current.map(|version| version.login.clone()),
+        role: role.clone(),
     })
 }

@@ -8,6 +8,7 @@ mod drifting;
 mod faltering;
 mod lives;
 mod logins;
+mod recovering;
 mod rotations;
 #[path = "../scenarios/mod.rs"]
 mod scenarios;
