@@ -124,6 +124,8 @@ pub struct Config {
     pub network: Network,
     pub database: Database,
     pub function: Function,
+    /// Of every login: a removed one's own table is gone.
+    pub on_remove: OnRemove,
     pub admin: Login,
     /// In the file's order; at least one.
     pub users: Vec<Login>,
@@ -243,8 +245,19 @@ pub struct Login {
     pub schedule: Schedule,
     /// Days in which a deleted secret can be restored, 7-30.
     pub recovery_days: u32,
+    /// Whether a role that is there already, and its clone, may be taken over. The admin's never is.
+    pub adopt: bool,
     /// What is declared of the role beside its name.
     pub attributes: RoleAttributes,
+}
+
+/// What becomes of the roles of a login that is no longer declared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnRemove {
+    /// They stay, and may not log in.
+    Keep,
+    /// They are dropped, where nothing depends on them.
+    Drop,
 }
 
 /// When Secrets Manager rotates a secret (UTC).

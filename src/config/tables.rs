@@ -7,8 +7,8 @@ use super::logins::{self, Draft};
 use super::read::{Problems, Table, advice};
 use super::schedule::{self, Timing};
 use super::{
-    Allow, Aws, Client, Config, Database, Function, Instance, Located, Login, Network, Rule, SecretsManagerPath,
-    Storage, SubnetGroup,
+    Allow, Aws, Client, Config, Database, Function, Instance, Located, Login, Network, OnRemove, Rule,
+    SecretsManagerPath, Storage, SubnetGroup,
 };
 use crate::code::Code;
 use function_contract::{RoleAttributes, Strategy};
@@ -23,6 +23,8 @@ const ADMIN_EVERY: Rule = Rule::Days(30);
 
 const STRATEGIES: [(&str, Strategy); 2] =
     [("alternating-users", Strategy::AlternatingUsers), ("single-user", Strategy::SingleUser)];
+
+const ON_REMOVE: [(&str, OnRemove); 2] = [("keep", OnRemove::Keep), ("drop", OnRemove::Drop)];
 
 const PATHS: [(&str, SecretsManagerPath); 3] = [
     ("endpoint", SecretsManagerPath::Endpoint),
@@ -77,6 +79,7 @@ pub(super) fn config(problems: &Problems<'_>, entries: &DeTable<'_>) -> Option<C
         network: network?,
         database: database?,
         function: function?,
+        on_remove: defaults.on_remove?,
         admin: admin.finish()?,
         users: users.into_iter().map(Read::finish).collect::<Option<_>>()?,
     })
@@ -331,14 +334,20 @@ struct Defaults {
     strategy: Option<Strategy>,
     timing: Timing,
     recovery_days: Option<u32>,
+    on_remove: Option<OnRemove>,
 }
 
 fn rotation(problems: &Problems<'_>, mut table: Table<'_, '_>) -> Defaults {
     let strategy = strategy(problems, &mut table, Some(Strategy::AlternatingUsers));
     let timing = Timing::read(problems, &mut table);
     let recovery_days = recovery_days(&mut table, Some(RECOVERY_DAYS));
+    let on_remove = match table.optional_string("on_remove", "\"keep\"") {
+        Some(found) => check::choice(problems, "on_remove", &found, &ON_REMOVE),
+        None if table.has("on_remove") => None,
+        None => Some(OnRemove::Keep),
+    };
     table.finish();
-    Defaults { strategy, timing, recovery_days }
+    Defaults { strategy, timing, recovery_days, on_remove }
 }
 
 fn strategy(problems: &Problems<'_>, table: &mut Table<'_, '_>, default: Option<Strategy>) -> Option<Strategy> {
@@ -363,6 +372,7 @@ struct Read {
     strategy: Option<Strategy>,
     schedule: Option<super::Schedule>,
     recovery_days: Option<u32>,
+    adopt: bool,
     attributes: RoleAttributes,
     is_admin: bool,
 }
@@ -374,7 +384,7 @@ impl Read {
     }
 
     fn finish(self) -> Option<Login> {
-        let Self { login, secret, database, strategy, schedule, recovery_days, attributes, is_admin: _ } = self;
+        let Self { login, secret, database, strategy, schedule, recovery_days, adopt, attributes, is_admin: _ } = self;
         Some(Login {
             login: login?,
             secret: secret?,
@@ -382,6 +392,7 @@ impl Read {
             strategy: strategy?,
             schedule: schedule?,
             recovery_days: recovery_days?,
+            adopt,
             attributes,
         })
     }
@@ -420,7 +431,13 @@ fn login(problems: &Problems<'_>, mut table: Table<'_, '_>, defaults: &Defaults,
     };
     let recovery_days = recovery_days(&mut table, defaults.recovery_days);
     // The admin login has what rotating takes and nothing else.
+    let adopt = if is_admin {
+        table.refuse("adopt", "the admin login is always pgrotate's own: it may change every other login's password");
+        false
+    } else {
+        table.optional_bool("adopt", false)
+    };
     let attributes = if is_admin { RoleAttributes::default() } else { attributes::read(problems, &mut table) };
     table.finish();
-    Read { login, secret, database, strategy, schedule, recovery_days, attributes, is_admin }
+    Read { login, secret, database, strategy, schedule, recovery_days, adopt, attributes, is_admin }
 }

@@ -9,11 +9,12 @@ use super::stack::{self, Stack};
 use super::{Live, LiveError};
 use crate::aws::{Aws, Look};
 use crate::code::Code;
+use crate::config::OnRemove;
 use crate::execute::{Applied, Pressed};
 use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown, Val};
 use crate::resource::{Diff, Known, NotProduced, Refusal, Resource, Risk, Settled, Step, Verb};
 use function_contract::{
-    Duty, EnsureLogin, Fact, InspectLogin, InspectionReport, InspectionRequest, LoginAttempt, LoginFacts, Provisioned,
+    Duty, EnsureLogin, Fact, InspectLogin, InspectionReport, InspectionRequest, LoginAttempt, LoginFacts, Owned, Provisioned,
     ProvisioningRequest, RoleAttributes, RoleComment, RoleFacts, Server as ContractServer, Strategy, VersionFacts,
     clone_of, obstacles, same_setting, setting, told,
 };
@@ -31,6 +32,10 @@ pub struct Desired {
     pub strategy: Strategy,
     pub database: String,
     pub attributes: RoleAttributes,
+    /// Whether a role that nobody has marked may be taken over.
+    pub adopt: bool,
+    /// What becomes of its roles once it is no longer declared.
+    pub on_remove: OnRemove,
     pub secret: Ref<Secret>,
     pub secret_name: String,
     pub instance: Ref<DbInstance>,
@@ -65,6 +70,8 @@ pub struct Observed {
     pub clone_kept_out: bool,
     /// What came of logging in with AWSCURRENT; None where no version carries it.
     pub current: Option<LoginAttempt>,
+    /// What the clone owns, though it works as its base.
+    pub clone_owns: Vec<Owned>,
     /// Why AWSCURRENT was refused, as the catalogue explains it.
     pub current_refused: Option<String>,
     /// Why AWSPREVIOUS was refused where, the other of two users, it should log in too.
@@ -89,6 +96,8 @@ pub enum Change {
     Ensure { server: Val<Server>, secret: Val<SecretArn> },
     /// Takes LOGIN from the role and its clone; nothing is dropped.
     Disable,
+    /// Drops the role and its clone, where nothing depends on them.
+    Drop,
 }
 
 impl Login {
@@ -122,6 +131,12 @@ impl Resource for Login {
     }
 
     fn diff(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<Vec<Step<Change>>, Refusal> {
+        if let Seen::Present(live) = live
+            && want.strategy == Strategy::AlternatingUsers
+            && !live.clone_owns.is_empty()
+        {
+            cx.note(owned_by_clone(&want.login, &live.clone_owns));
+        }
         let (verb, why) = match live {
             Seen::Absent => (Verb::Create, None),
             Seen::Unobservable(why) => (Verb::Ensure, Some(why)),
@@ -177,18 +192,31 @@ impl Resource for Login {
                 cx.note("the role is not this deployment's and stays as it is");
                 return Ok(Vec::new());
             }
-            Seen::Present(live) if !live.role.can_login && !live.clone_can_login => return Ok(Vec::new()),
-            // Taking LOGIN away twice does no harm.
+            Seen::Present(live)
+                if want.on_remove == OnRemove::Keep && !live.role.can_login && !live.clone_can_login =>
+            {
+                return Ok(Vec::new());
+            }
+            // Taking LOGIN away twice does no harm, nor does dropping what is gone.
             Seen::Present(_) | Seen::Unobservable(_) => {}
         }
         cx.after(want.stack.address());
-        Ok(vec![
-            cx.step("disable", Verb::Delete, Change::Disable)
+        Ok(vec![match want.on_remove {
+            OnRemove::Keep => cx
+                .step("disable", Verb::Delete, Change::Disable)
                 .risk(Risk::Interrupts)
                 .because("no longer declared")
                 .attribute("log_in", Shown::text("allowed"), Shown::text("NOLOGIN, its clone too"))
-                .leaves(format!("the role `{0}` and its clone, which may own objects: DROP ROLE when nobody needs them", want.login)),
-        ])
+                .leaves(format!(
+                    "the role `{0}` and its clone, which may own objects: DROP ROLE when nobody needs them",
+                    want.login
+                )),
+            OnRemove::Drop => cx
+                .step("drop", Verb::Delete, Change::Drop)
+                .risk(Risk::Irreversible)
+                .because("no longer declared, and on_remove = \"drop\"; refused while anything depends on its roles")
+                .attribute("roles", Shown::text(format!("{}, and its clone", want.login)), Shown::text("dropped")),
+        }])
     }
 
     fn settled(want: &Desired, live: &Observed) -> Settled<()> {
@@ -206,6 +234,7 @@ impl Resource for Login {
             clone_can_login: false,
             clone_kept_out: false,
             previous_refused: None,
+            clone_owns: Vec::new(),
             ..live.clone()
         };
         without_turns(one) == without_turns(other)
@@ -228,6 +257,7 @@ impl Resource for Login {
             clone_can_login: want.strategy == Strategy::AlternatingUsers,
             clone_kept_out: false,
             current: Some(LoginAttempt::Succeeded),
+            clone_owns: Vec::new(),
             current_refused: None,
             previous_refused: None,
             current_user: Some(want.login.clone()),
@@ -241,15 +271,34 @@ impl Resource for Login {
     }
 }
 
+/// A clone that AWS's function made, or one that a pool's reset has made itself again, owns what it makes. Whose that
+/// should be, only a person can say.
+fn owned_by_clone(login: &str, owned: &[Owned]) -> String {
+    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+    let (base, clone) = (quoted(login), quoted(&clone_of(login)));
+    let places = owned.iter().map(|each| match &each.database {
+        Some(database) => format!("{} in database {}", each.objects, quoted(database)),
+        None => format!("{} that all databases share", each.objects),
+    });
+    format!(
+        "its clone owns objects that the login itself cannot change: {}. To hand them over, in each database: REASSIGN \
+         OWNED BY {clone} TO {base}",
+        places.collect::<Vec<_>>().join(", ")
+    )
+}
+
 /// What is wrong with a login that was seen; None where it is as it should be.
 fn lacks(want: &Desired, live: &Observed) -> Result<Option<String>, Refusal> {
     let (login, role) = (&want.login, &live.role);
     if !want.comment().marks(role.comment.as_deref()) {
+        if want.adopt && !role.comment.as_deref().is_some_and(|comment| comment.starts_with("pgrotate:")) {
+            return Ok(Some("the role exists, was not made by this deployment, and is taken over (adopt)".to_owned()));
+        }
         return Err(Refusal::new(
             Code::NotOurs,
             format!("the role `{login}` exists and was not made by this deployment"),
             format!(
-                "to hand it over: COMMENT ON ROLE \"{}\" IS '{}'; or declare another login",
+                "to hand it over: adopt = true in its [[user]]; or COMMENT ON ROLE \"{}\" IS '{}'; or declare another login",
                 login.replace('"', "\"\""),
                 want.comment().text().replace('\'', "''"),
             ),
@@ -379,12 +428,13 @@ impl Live for Login {
     }
 
     async fn apply(aws: &Aws, want: &Desired, change: &Change, known: &Known) -> Result<Applied, LiveError> {
-        let Change::Ensure { server, secret } = change else {
-            let request = ProvisioningRequest::DisableLogin {
-                login: want.login.clone(),
-                address: want.mark.address.to_string(),
-            };
-            return provision(aws, want, &request).await;
+        let (login, address) = (want.login.clone(), want.mark.address.to_string());
+        let (server, secret) = match change {
+            Change::Ensure { server, secret } => (server, secret),
+            Change::Disable => {
+                return provision(aws, want, &ProvisioningRequest::DisableLogin { login, address }).await;
+            }
+            Change::Drop => return provision(aws, want, &ProvisioningRequest::DropLogin { login, address }).await,
         };
         let server = known.get(server)?;
         let request = ProvisioningRequest::EnsureLogin(EnsureLogin {
@@ -395,6 +445,7 @@ impl Live for Login {
             secret_arn: known.get(secret)?.0,
             database: want.database.clone(),
             attributes: want.attributes.clone(),
+            adopt: want.adopt,
             server: ContractServer {
                 host: server.host,
                 port: server.port,
@@ -493,6 +544,7 @@ fn observed(want: &Desired, facts: LoginFacts) -> Seen<Observed> {
     Seen::Present(Observed {
         clone_can_login,
         clone_kept_out,
+        clone_owns: facts.clone_owns.clone(),
         current_refused: current.and_then(why),
         previous_refused: labelled("AWSPREVIOUS").filter(other_turn).and_then(why),
         current_user: current.as_ref().and_then(|version| version.username.clone()),

@@ -4,7 +4,7 @@
 use crate::scenarios::SINGLE_USER;
 use crate::support::{ARTICLE, Account, Run, path, until};
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 const USER: &str = "test_user1";
 const SECRET: &str = "test_user1_secret";

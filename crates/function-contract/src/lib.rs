@@ -127,6 +127,10 @@ pub struct EnsureLogin {
     pub server: Server,
     #[serde(default)]
     pub attributes: RoleAttributes,
+    /// Whether a role of that name that nobody has marked, and a clone of it that is a member of it, are taken over: as
+    /// AWS's own rotation function makes both. One with another deployment's mark never is.
+    #[serde(default)]
+    pub adopt: bool,
 }
 
 /// Asked by `pgrotate recover`, of a login whose state a person has seen and judged.
@@ -220,9 +224,20 @@ pub struct LoginFacts {
     /// None inside: the role does not exist.
     pub role: Fact<Option<RoleFacts>>,
     pub clone: Fact<Option<RoleFacts>>,
+    /// What the clone owns: its base can change none of it. One of ours works as its base and makes nothing of its own.
+    #[serde(default)]
+    pub clone_owns: Vec<Owned>,
     /// Every labelled version that holds a value, newest label first (AWSCURRENT, AWSPENDING,
     /// AWSPREVIOUS, others).
     pub versions: Vec<VersionFacts>,
+}
+
+/// Objects of one role in one database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owned {
+    /// None: what all databases share, such as a database itself.
+    pub database: Option<String>,
+    pub objects: i64,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -16,6 +16,8 @@ fn want(strategy: Strategy) -> Desired {
         strategy,
         database: "postgres".to_owned(),
         attributes: Default::default(),
+        adopt: false,
+        on_remove: crate::config::OnRemove::Keep,
         secret: Secret::at("app"),
         secret_name: "app_secret".to_owned(),
         instance: Ref::to(crate::model::Address { kind: DbInstance::KIND, name: "db".to_owned() }),
@@ -76,6 +78,7 @@ fn sight(strategy: Strategy, versions: &[(&[&str], Option<&str>, LoginAttempt)])
         },
         facts: LoginFacts {
             login: "app".to_owned(),
+            clone_owns: Vec::new(),
             clone: Fact::Known(Some(role.clone()).filter(|_| strategy == Strategy::AlternatingUsers)),
             role: Fact::Known(Some(role)),
             versions: facts,

@@ -84,6 +84,7 @@ fn the_article() {
                 },
                 bucket: None,
             },
+            on_remove: Keep,
             admin: Login {
                 login: Located {
                     value: "rotator_admin",
@@ -100,6 +101,7 @@ fn the_article() {
                     window_hours: None,
                 },
                 recovery_days: 7,
+                adopt: false,
                 attributes: RoleAttributes {
                     member_of: {},
                     settings: {},
@@ -124,6 +126,7 @@ fn the_article() {
                         window_hours: None,
                     },
                     recovery_days: 7,
+                    adopt: false,
                     attributes: RoleAttributes {
                         member_of: {},
                         settings: {},
@@ -143,7 +146,7 @@ fn the_article() {
 #[test]
 fn defaults_are_safe() {
     let config = good(LEAST);
-    let Config { deployment: _, aws, network, database, function, admin, users } = config;
+    let Config { deployment: _, aws, network, database, function, on_remove, admin, users } = config;
     assert_eq!(aws.account, None);
     assert_eq!(network.secrets_manager.value, SecretsManagerPath::Endpoint);
     assert_eq!((network.allow, network.endpoint_clients), (vec![], None));
@@ -161,13 +164,16 @@ fn defaults_are_safe() {
     let [user] = users.try_into().expect("one user");
     assert_eq!((user.strategy, user.schedule, user.recovery_days), (Strategy::AlternatingUsers, days(10), 30));
     assert_eq!(user.database, "postgres");
+    // Nothing is taken over, and nothing dropped, unless the file says so.
+    assert!(!user.adopt && !admin.adopt);
+    assert_eq!(on_remove, OnRemove::Keep);
 }
 
 #[test]
 fn a_user_sets_for_itself_what_it_wants_otherwise() {
     let text = with(
         "every = \"10 days\"",
-        "every = \"10 days\"\nwindow = \"3h\"\nrecovery_days = 14\nstrategy = \"single-user\"",
+        "every = \"10 days\"\nwindow = \"3h\"\nrecovery_days = 14\nstrategy = \"single-user\"\non_remove = \"drop\"",
     ) + r#"
         [[user]]
         login = "other"
@@ -176,6 +182,7 @@ fn a_user_sets_for_itself_what_it_wants_otherwise() {
         strategy = "alternating-users"
         cron = "cron(0 4 ? * sun *)"
         recovery_days = 7
+        adopt = true
         [[user]]
         login = "third"
         secret = "third_secret"
@@ -189,6 +196,7 @@ fn a_user_sets_for_itself_what_it_wants_otherwise() {
     assert_eq!(other.schedule, schedule(Rule::Cron("cron(0 4 ? * SUN *)".into()), Some(3)));
     assert_eq!((other.strategy, other.recovery_days, other.database.as_str()), (Strategy::AlternatingUsers, 7, "shop"));
     assert_eq!(third.schedule, schedule(Rule::Days(10), Some(5)));
+    assert_eq!((first.adopt, other.adopt, config.on_remove), (false, true, OnRemove::Drop));
     // The users' period is not the admin's; how long a deleted secret is kept is everybody's.
     assert_eq!(config.admin.schedule, schedule(Rule::Days(30), None));
     assert_eq!(config.admin.recovery_days, 14);

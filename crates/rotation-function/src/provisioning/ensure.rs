@@ -1,17 +1,17 @@
 //! A role, the first version of its secret, and the two in agreement.
 
 use super::work::Work;
-use super::{Master, refuse_foreign};
+use super::{Master, refuse_foreign, refuse_never_ours};
 use crate::context::{Context, Version};
-use crate::database::{Database, Session};
+use crate::database::{Database, Session, identifier, literal};
 use crate::error::FunctionError;
 use crate::password::Password;
-use crate::roles::{self, Role, ServerFacts};
+use crate::roles::{self, Role, ServerFacts, SettingKey};
 use crate::scram::Verifier;
 use crate::secret::{NewSecret, SecretValue, Statement};
 use crate::store::{Put, SecretStore, Which, label};
 use crate::{lock, ownership};
-use function_contract::{EnsureLogin, Provisioned, RoleComment, Strategy, clone_of};
+use function_contract::{Duty, EnsureLogin, Provisioned, RoleComment, Strategy, clone_of};
 use std::collections::BTreeMap;
 
 impl<S: SecretStore, D: Database> Context<'_, S, D> {
@@ -39,13 +39,27 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         lock::take(session, login).await?;
         let found = roles::read(session, &[login, &clone]).await?;
         let mark = RoleComment { deployment: self.config.deployment.clone(), address: ensure.address.clone() };
+        let mut notes = Vec::new();
+        let mut adopted = false;
         for role in found.values() {
             // Of a single user there is no clone: a role of that name is somebody else's business.
-            if role.name == login || ensure.strategy == Strategy::AlternatingUsers {
+            if role.name != login && ensure.strategy != Strategy::AlternatingUsers {
+                continue;
+            }
+            if ensure.adopt && ensure.duty == Duty::User && ownership::adoptable(role, &mark, login) {
+                refuse_never_ours(role, &master.username)?;
+                let comment = ownership::marked(&mark, role.facts.comment.as_deref());
+                let quoted = identifier(&role.name);
+                let sql = format!("COMMENT ON ROLE {quoted} IS {}", literal(&comment));
+                let done = session.change("taking the role over", &sql).await;
+                done.map_err(|error| FunctionError::from(error).or_missing_grant(&role.name, &master.username))?;
+                notes.push(format!("took over role {quoted}"));
+                adopted = true;
+            } else {
                 refuse_foreign(role, &mark, &master.username)?;
             }
         }
-        let mut notes = Vec::new();
+        let found = if adopted { roles::read(session, &[login, &clone]).await? } else { found };
         let (version, value_stored) = self.ensure_value(ensure, &mut notes).await?;
         let server = ServerFacts::read(session).await?;
         let mut work = Work {
@@ -166,6 +180,11 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         work.admit(login, found.get(login)).await?;
         if let Some(role) = found.get(&clone).filter(|_| ensure.strategy == Strategy::AlternatingUsers) {
             work.repair(role).await?;
+            // One that AWS's function has made: the admin login does not reach it, and what it makes is its own.
+            work.admit(&clone, Some(role)).await?;
+            if !role.settings.contains_key(&SettingKey { database: None, name: "role".to_owned() }) {
+                work.equal_to_base(login, &clone).await?;
+            }
         }
         if named == clone {
             if !found.contains_key(&clone) {

@@ -184,6 +184,12 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
 
 /// Refuses a role that is the master's, a superuser's, an IAM user's, or not marked as ours.
 fn refuse_foreign(role: &Role, mark: &RoleComment, master: &str) -> Result<(), FunctionError> {
+    refuse_never_ours(role, master)?;
+    ownership::check_mark(role, mark, Some(master))
+}
+
+/// Refuses a role that is the master's, a superuser's or an IAM user's, whatever its comment says.
+fn refuse_never_ours(role: &Role, master: &str) -> Result<(), FunctionError> {
     let because = if role.name == master {
         "it is the master user"
     } else if role.facts.superuser {
@@ -191,7 +197,7 @@ fn refuse_foreign(role: &Role, mark: &RoleComment, master: &str) -> Result<(), F
     } else if role.uses_iam {
         "it is a member of rds_iam and has no use for a password"
     } else {
-        return ownership::check_mark(role, mark, Some(master));
+        return Ok(());
     };
     Err(FunctionError::BadEvent(format!("login {:?} is refused: {because}", role.name)))
 }

@@ -1,6 +1,7 @@
 //! Statements on the roles of one login, by the master.
 
 use crate::database::{DatabaseError, Session, identifier, literal};
+use crate::dependents::Dependents;
 use crate::error::FunctionError;
 use crate::roles::{self, Declared, Role, ServerFacts};
 use crate::scram::Verifier;
@@ -104,6 +105,24 @@ impl<T: Session> Work<'_, T> {
                 }
                 (Err(error), _) => return Err(error.into()),
             }
+        }
+        Ok(())
+    }
+
+    /// Makes the clone what a rotation would make of it, and tells what it has made of its own until now.
+    pub async fn equal_to_base(&mut self, base: &str, clone: &str) -> Result<(), FunctionError> {
+        let mut found = roles::read(self.session, &[base, clone]).await?;
+        let (Some(base), Some(clone)) = (found.remove(base), found.remove(clone)) else { return Ok(()) };
+        self.notes.extend(roles::mirror(self.session, &base, &clone).await?);
+        let owned = Dependents::of(self.session, &[&clone.name]).await?.owned();
+        if !owned.0.is_empty() {
+            self.notes.push(format!(
+                "what the clone has made is its own, and its base cannot change it: {}. In each of these databases: REASSIGN \
+                 OWNED BY {} TO {}",
+                owned.lines().collect::<Vec<_>>().join("; "),
+                identifier(&clone.name),
+                identifier(&base.name)
+            ));
         }
         Ok(())
     }

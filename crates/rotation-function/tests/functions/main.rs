@@ -1,6 +1,7 @@
 //! The functions against a real PostgreSQL. One test binary, so that one server serves all tests.
 
 mod alternating;
+mod clones;
 mod crash;
 mod events;
 mod failover;
@@ -9,6 +10,7 @@ mod faults;
 mod inspection;
 mod provisioning;
 mod recovering;
+mod removing;
 mod security;
 mod server;
 mod single;
