@@ -131,6 +131,8 @@ codes! {
     FunctionMisconfigured = "function-misconfigured", ERROR;
     /// Another run is at the login.
     LoginBusy = "login-busy", ERROR;
+    /// Roles that are to be dropped own or may something, or are logged in.
+    RoleInUse = "role-in-use", ERROR;
     /// A function ended without an answer of its own.
     FunctionCrashed = "function-crashed", ERROR;
 
@@ -145,6 +147,8 @@ codes! {
 
     /// The credentials are of another account than the config allows.
     WrongAccount = "wrong-account", REFUSED;
+    /// A login is broken by what pgrotate does not change.
+    NotRecoverable = "not-recoverable", REFUSED;
     /// Nobody said yes.
     NotConfirmed = "not-confirmed", REFUSED;
     /// It exists, and pgrotate did not make it.

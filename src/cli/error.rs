@@ -32,6 +32,9 @@ pub enum CliError {
     NoSuchLogin { login: String, known: Vec<String> },
     #[error("the rotation of `{login}` has not finished: {why}")]
     RotationFailed { login: String, why: String, function: String },
+    /// What stands in the way of a login is not for pgrotate to change.
+    #[error("`{login}` cannot be recovered: {cause}")]
+    NotRecoverable { login: String, cause: String, hint: String },
     #[error("cannot {doing}")]
     Io { doing: &'static str, source: std::io::Error },
 }
@@ -57,6 +60,7 @@ impl Coded for CliError {
             Self::NotConfirmed { .. } => Code::NotConfirmed,
             Self::NoSuchLogin { .. } => Code::NoSuchLogin,
             Self::RotationFailed { .. } => Code::RotationFailed,
+            Self::NotRecoverable { .. } => Code::NotRecoverable,
             Self::Io { .. } => Code::Io,
         }
     }
@@ -66,11 +70,11 @@ impl Coded for CliError {
             Self::Live(error) => error.hint(),
             Self::Zip(error) => error.hint(),
             Self::WrongAccount { .. } => "use credentials of that account, or correct `account` in [aws]".to_owned(),
-            Self::NotConfirmed { hint, .. } => hint.clone(),
+            Self::NotConfirmed { hint, .. } | Self::NotRecoverable { hint, .. } => hint.clone(),
             Self::NoSuchLogin { .. } => "declare it as a [[user]] in the config, and apply".to_owned(),
             Self::RotationFailed { login, function, .. } => format!(
                 "Secrets Manager repeats it by itself; for the cause: pgrotate logs FILE {login}, or \
-                 aws logs tail /aws/lambda/{function} --since 15m"
+                 aws logs tail /aws/lambda/{function} --since 15m. If it stays so: pgrotate recover FILE {login}"
             ),
             Self::Io { .. } => "give it a terminal, or a file on a disk that has room".to_owned(),
             // Each of these is told with its own.
@@ -153,6 +157,11 @@ mod tests {
                 why: "setSecret failed: the database refused".to_owned(),
                 function: "pgpasslambda".to_owned(),
             },
+            CliError::NotRecoverable {
+                login: "app".to_owned(),
+                cause: "what was done has not put it right".to_owned(),
+                hint: "pgrotate logs FILE app tells what the functions say".to_owned(),
+            },
             CliError::Plan(PlanError::Stranded(at())),
             CliError::Plan(PlanError::OutOfOrder { from: at(), to: at() }),
             CliError::Live(NotProduced(at()).into()),
@@ -161,7 +170,9 @@ mod tests {
         let told: String = errors.iter().map(CliError::told).collect();
         expect_test::expect![[r#"
             error[rotation-failed]: the rotation of `app` has not finished: setSecret failed: the database refused
-            hint: Secrets Manager repeats it by itself; for the cause: pgrotate logs FILE app, or aws logs tail /aws/lambda/pgpasslambda --since 15m
+            hint: Secrets Manager repeats it by itself; for the cause: pgrotate logs FILE app, or aws logs tail /aws/lambda/pgpasslambda --since 15m. If it stays so: pgrotate recover FILE app
+            refused[not-recoverable]: `app` cannot be recovered: what was done has not put it right
+            hint: pgrotate logs FILE app tells what the functions say
             error[internal]: login.app is not done, and there is nothing to do about it (please report this)
             hint: a mistake of pgrotate's own: please report it, with the command and what it printed
             error[internal]: login.app refers to login.app, which the model does not list before it (please report this)

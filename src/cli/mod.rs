@@ -9,6 +9,7 @@ mod logs;
 mod output;
 mod plan;
 mod progress;
+mod recover;
 mod rotate;
 mod session;
 mod status;
@@ -41,6 +42,8 @@ enum Command {
     Destroy(destroy::DestroyArgs),
     /// Rotate one login's password now
     Rotate(rotate::RotateArgs),
+    /// Find out why a login does not work or rotate, and put it right
+    Recover(recover::RecoverArgs),
     /// Tell how every login stands: current user, last and next rotation, health
     Status(status::StatusArgs),
     /// Tell what has moved away from the config, for cron: exit code 2 if anything has
@@ -96,6 +99,7 @@ pub fn main() -> ExitCode {
                 Command::Apply(args) => apply::run(args).await,
                 Command::Destroy(args) => destroy::run(args).await,
                 Command::Rotate(args) => rotate::run(args).await,
+                Command::Recover(args) => recover::run(args).await,
                 Command::Status(args) => status::run(args).await,
                 Command::Drift(args) => drift::run(args).await,
                 Command::Logs(args) => logs::run(args).await,

@@ -53,16 +53,15 @@ async fn unfinished(session: &Session, login: &Desired) -> Result<Option<CliErro
     let secret = Look::new(&session.aws).secret(&login.secret_name).await?;
     let Some(version) = secret.as_ref().and_then(|secret| secret.pending()) else { return Ok(None) };
     let why = format!(
-        "an earlier rotation (version {version}) has not finished. If nothing comes of it any more, end it: aws \
-         secretsmanager update-secret-version-stage --secret-id {} --version-stage AWSPENDING \
-         --remove-from-version-id {version}",
-        login.secret_name
+        "an earlier rotation (version {version}) has not finished. If nothing comes of it any more: pgrotate recover \
+         FILE {}",
+        login.login
     );
     let function = login.functions.rotation.clone();
     Ok(Some(CliError::RotationFailed { login: login.login.clone(), why, function }))
 }
 
-async fn follow(session: &Session, login: &Desired, token: &str, since: i64) -> Result<u8, CliError> {
+pub(super) async fn follow(session: &Session, login: &Desired, token: &str, since: i64) -> Result<u8, CliError> {
     let (began, function) = (Instant::now(), &login.functions.rotation);
     let failed = |why: String| CliError::RotationFailed { login: login.login.clone(), why, function: function.clone() };
     let (mut told, mut pause, mut finished): (usize, _, Option<Instant>) = (0, POLL, None);

@@ -57,6 +57,12 @@ fn login(want: &<Login as Resource>::Desired, wants: &[Want], live: &BTreeMap<Ad
         Some(Seen::Present(AnyLive::Login(live))) => {
             status.current_user = live.current_user.clone();
             status.logs_in = Some(matches!(live.current, Some(LoginAttempt::Succeeded)));
+            if let Some(why) = &live.previous_refused {
+                status.trouble(format!(
+                    "AWSPREVIOUS does not log in any more: {why}; pgrotate recover FILE {} puts it right",
+                    want.login
+                ));
+            }
             match Login::settled(want, live) {
                 Settled::Yes(()) => {}
                 Settled::NotYet { saying: why } | Settled::Never { because: why } => status.trouble(why),
@@ -75,6 +81,9 @@ fn login(want: &<Login as Resource>::Desired, wants: &[Want], live: &BTreeMap<Ad
         Some(Seen::Present(AnyLive::Rotation(live))) => {
             status.last_rotated = live.last_rotated.and_then(day);
             status.next_rotation = live.next_rotation.and_then(day);
+            if live.stuck.is_some() {
+                status.trouble(format!("its rotation is stuck: pgrotate recover FILE {}", want.login));
+            }
             if live.overdue {
                 status.trouble("the next rotation is overdue");
             }

@@ -128,6 +128,8 @@ pub struct Config {
     pub function: Function,
     /// Who is told of rotations that fail; None: the alarms show it, and nobody is told.
     pub alerts: Option<Alerts>,
+    /// Of every login: a removed one's own table is gone.
+    pub on_remove: OnRemove,
     pub admin: Login,
     /// In the file's order; at least one.
     pub users: Vec<Login>,
@@ -255,8 +257,19 @@ pub struct Login {
     pub recovery_days: u32,
     /// How its passwords are made, from the next rotation on.
     pub passwords: PasswordPolicy,
+    /// Whether a role that is there already, and its clone, may be taken over. The admin's never is.
+    pub adopt: bool,
     /// What is declared of the role beside its name.
     pub attributes: RoleAttributes,
+}
+
+/// What becomes of the roles of a login that is no longer declared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnRemove {
+    /// They stay, and may not log in.
+    Keep,
+    /// They are dropped, where nothing depends on them.
+    Drop,
 }
 
 /// When Secrets Manager rotates a secret (UTC).

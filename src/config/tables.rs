@@ -9,8 +9,8 @@ use super::passwords;
 use super::read::{Problems, Table, advice};
 use super::schedule::{self, Timing};
 use super::{
-    Allow, Aws, Client, Config, Database, Function, Instance, Located, Login, Network, Rule, SecretsManagerPath,
-    Storage, SubnetGroup,
+    Allow, Aws, Client, Config, Database, Function, Instance, Located, Login, Network, OnRemove, Rule,
+    SecretsManagerPath, Storage, SubnetGroup,
 };
 use crate::code::Code;
 use function_contract::{PasswordPolicy, RoleAttributes, Strategy};
@@ -25,6 +25,8 @@ const ADMIN_EVERY: Rule = Rule::Days(30);
 
 const STRATEGIES: [(&str, Strategy); 2] =
     [("alternating-users", Strategy::AlternatingUsers), ("single-user", Strategy::SingleUser)];
+
+const ON_REMOVE: [(&str, OnRemove); 2] = [("keep", OnRemove::Keep), ("drop", OnRemove::Drop)];
 
 const PATHS: [(&str, SecretsManagerPath); 3] = [
     ("endpoint", SecretsManagerPath::Endpoint),
@@ -83,6 +85,7 @@ pub(super) fn config(problems: &Problems<'_>, entries: &DeTable<'_>) -> Option<C
         database: database?,
         function: function?,
         alerts: alerts?,
+        on_remove: defaults.on_remove?,
         admin: admin.finish()?,
         users: users.into_iter().map(Read::finish).collect::<Option<_>>()?,
     })
@@ -338,6 +341,7 @@ struct Defaults {
     timing: Timing,
     recovery_days: Option<u32>,
     passwords: Option<PasswordPolicy>,
+    on_remove: Option<OnRemove>,
 }
 
 fn rotation(problems: &Problems<'_>, mut table: Table<'_, '_>) -> Defaults {
@@ -345,8 +349,13 @@ fn rotation(problems: &Problems<'_>, mut table: Table<'_, '_>) -> Defaults {
     let timing = Timing::read(problems, &mut table);
     let recovery_days = recovery_days(&mut table, Some(RECOVERY_DAYS));
     let passwords = passwords::read(problems, &mut table, Some(&PasswordPolicy::default()));
+    let on_remove = match table.optional_string("on_remove", "\"keep\"") {
+        Some(found) => check::choice(problems, "on_remove", &found, &ON_REMOVE),
+        None if table.has("on_remove") => None,
+        None => Some(OnRemove::Keep),
+    };
     table.finish();
-    Defaults { strategy, timing, recovery_days, passwords }
+    Defaults { strategy, timing, recovery_days, passwords, on_remove }
 }
 
 fn strategy(problems: &Problems<'_>, table: &mut Table<'_, '_>, default: Option<Strategy>) -> Option<Strategy> {
@@ -372,6 +381,7 @@ struct Read {
     schedule: Option<super::Schedule>,
     recovery_days: Option<u32>,
     passwords: Option<PasswordPolicy>,
+    adopt: bool,
     attributes: RoleAttributes,
     is_admin: bool,
 }
@@ -383,8 +393,18 @@ impl Read {
     }
 
     fn finish(self) -> Option<Login> {
-        let Self { login, secret, database, strategy, schedule, recovery_days, passwords, attributes, is_admin: _ } =
-            self;
+        let Self {
+            login,
+            secret,
+            database,
+            strategy,
+            schedule,
+            recovery_days,
+            passwords,
+            adopt,
+            attributes,
+            is_admin: _,
+        } = self;
         Some(Login {
             login: login?,
             secret: secret?,
@@ -393,6 +413,7 @@ impl Read {
             schedule: schedule?,
             recovery_days: recovery_days?,
             passwords: passwords?,
+            adopt,
             attributes,
         })
     }
@@ -432,7 +453,13 @@ fn login(problems: &Problems<'_>, mut table: Table<'_, '_>, defaults: &Defaults,
     let recovery_days = recovery_days(&mut table, defaults.recovery_days);
     let passwords = passwords::read(problems, &mut table, defaults.passwords.as_ref());
     // The admin login has what rotating takes and nothing else.
+    let adopt = if is_admin {
+        table.refuse("adopt", "the admin login is always pgrotate's own: it may change every other login's password");
+        false
+    } else {
+        table.optional_bool("adopt", false)
+    };
     let attributes = if is_admin { RoleAttributes::default() } else { attributes::read(problems, &mut table) };
     table.finish();
-    Read { login, secret, database, strategy, schedule, recovery_days, passwords, attributes, is_admin }
+    Read { login, secret, database, strategy, schedule, recovery_days, passwords, adopt, attributes, is_admin }
 }

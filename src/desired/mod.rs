@@ -361,6 +361,8 @@ impl Model<'_> {
             strategy: config.strategy,
             database: config.database.clone(),
             attributes: config.attributes.clone(),
+            adopt: config.adopt,
+            on_remove: self.config.on_remove,
             secret: secret_at.clone(),
             secret_name: config.secret.value.clone(),
             instance: instance.clone(),

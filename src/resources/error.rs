@@ -47,6 +47,8 @@ impl Coded for FunctionError {
             error_type::SECRETS_MANAGER => Code::SecretsManagerRefused,
             error_type::CONFIGURATION => Code::FunctionMisconfigured,
             error_type::BUSY => Code::LoginBusy,
+            error_type::MOVED => Code::Stale,
+            error_type::IN_USE => Code::RoleInUse,
             // What Lambda itself says: Sandbox.Timedout, Runtime.ExitError and others.
             _ => Code::FunctionCrashed,
         }
@@ -71,6 +73,10 @@ impl Coded for FunctionError {
             Code::DatabaseRefused => format!("do in the database what it says, and apply. Its log: {log}"),
             Code::SecretsManagerRefused | Code::FunctionMisconfigured => {
                 format!("pgrotate drift FILE tells what was changed, apply puts it back. Its log: {log}")
+            }
+            Code::Stale => "look again: the same command again".to_owned(),
+            Code::RoleInUse => {
+                "do in the database what it says, and apply; or on_remove = \"keep\" in [rotation]".to_owned()
             }
             Code::LoginBusy => "wait a minute and apply again: another run is at this login".to_owned(),
             _ => format!("see its log: {log}"),
@@ -115,6 +121,10 @@ mod tests {
             hint: pgrotate drift FILE tells what was changed, apply puts it back. Its log: aws logs tail /aws/lambda/pgpasslambda-provisioning --since 15m
             error[login-busy]: the function pgpasslambda-provisioning failed: LoginBusy: why
             hint: wait a minute and apply again: another run is at this login
+            error[stale]: the function pgpasslambda-provisioning failed: LoginMoved: why
+            hint: look again: the same command again
+            error[role-in-use]: the function pgpasslambda-provisioning failed: RoleInUse: why
+            hint: do in the database what it says, and apply; or on_remove = "keep" in [rotation]
             error[function-crashed]: the function pgpasslambda-provisioning failed: Sandbox.Timedout: why
             hint: see its log: aws logs tail /aws/lambda/pgpasslambda-provisioning --since 15m
         "#]].assert_eq(&told);

@@ -9,13 +9,14 @@ use super::stack::{self, Stack};
 use super::{Live, LiveError};
 use crate::aws::{Aws, Look};
 use crate::code::Code;
+use crate::config::OnRemove;
 use crate::execute::{Applied, Pressed};
 use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown, Val};
 use crate::resource::{Diff, Known, NotProduced, Refusal, Resource, Risk, Settled, Step, Verb};
 use function_contract::{
-    Duty, EnsureLogin, Fact, InspectLogin, InspectionReport, InspectionRequest, LoginAttempt, LoginFacts, Provisioned,
-    ProvisioningRequest, RoleAttributes, RoleComment, RoleFacts, Server as ContractServer, Strategy, same_setting,
-    setting,
+    Duty, EnsureLogin, Fact, InspectLogin, InspectionReport, InspectionRequest, LoginAttempt, LoginFacts, Owned, Provisioned,
+    ProvisioningRequest, RoleAttributes, RoleComment, RoleFacts, Server as ContractServer, Strategy, VersionFacts,
+    clone_of, obstacles, same_setting, setting, told,
 };
 use futures_util::StreamExt;
 use std::time::Duration;
@@ -31,6 +32,10 @@ pub struct Desired {
     pub strategy: Strategy,
     pub database: String,
     pub attributes: RoleAttributes,
+    /// Whether a role that nobody has marked may be taken over.
+    pub adopt: bool,
+    /// What becomes of its roles once it is no longer declared.
+    pub on_remove: OnRemove,
     pub secret: Ref<Secret>,
     pub secret_name: String,
     pub instance: Ref<DbInstance>,
@@ -46,11 +51,12 @@ pub struct Desired {
 }
 
 impl Desired {
-    fn secret_mark(&self) -> Mark {
+    pub(super) fn secret_mark(&self) -> Mark {
         Mark { deployment: self.mark.deployment.clone(), address: self.secret.address().clone() }
     }
 
-    fn comment(&self) -> RoleComment {
+    /// The mark that its role's comment begins with.
+    pub fn comment(&self) -> RoleComment {
         RoleComment { deployment: self.mark.deployment.clone(), address: self.mark.address.to_string() }
     }
 }
@@ -64,6 +70,12 @@ pub struct Observed {
     pub clone_kept_out: bool,
     /// What came of logging in with AWSCURRENT; None where no version carries it.
     pub current: Option<LoginAttempt>,
+    /// What the clone owns, though it works as its base.
+    pub clone_owns: Vec<Owned>,
+    /// Why AWSCURRENT was refused, as the catalogue explains it.
+    pub current_refused: Option<String>,
+    /// Why AWSPREVIOUS was refused where, the other of two users, it should log in too.
+    pub previous_refused: Option<String>,
     /// The user name that AWSCURRENT holds.
     pub current_user: Option<String>,
     pub missing_keys: Vec<String>,
@@ -84,6 +96,8 @@ pub enum Change {
     Ensure { server: Val<Server>, secret: Val<SecretArn> },
     /// Takes LOGIN from the role and its clone; nothing is dropped.
     Disable,
+    /// Drops the role and its clone, where nothing depends on them.
+    Drop,
 }
 
 impl Login {
@@ -117,11 +131,25 @@ impl Resource for Login {
     }
 
     fn diff(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<Vec<Step<Change>>, Refusal> {
+        if let Seen::Present(live) = live
+            && want.strategy == Strategy::AlternatingUsers
+            && !live.clone_owns.is_empty()
+        {
+            cx.note(owned_by_clone(&want.login, &live.clone_owns));
+        }
         let (verb, why) = match live {
             Seen::Absent => (Verb::Create, None),
             Seen::Unobservable(why) => (Verb::Ensure, Some(why)),
             Seen::Present(live) => match lacks(want, live)? {
-                None => return Ok(Vec::new()),
+                None => {
+                    if let Some(why) = &live.previous_refused {
+                        cx.drift(
+                            format!("AWSPREVIOUS does not log in any more: {why}"),
+                            format!("pgrotate recover FILE {}", want.login),
+                        );
+                    }
+                    return Ok(Vec::new());
+                }
                 Some(why) => (Verb::Update, Some(why)),
             },
         };
@@ -164,18 +192,31 @@ impl Resource for Login {
                 cx.note("the role is not this deployment's and stays as it is");
                 return Ok(Vec::new());
             }
-            Seen::Present(live) if !live.role.can_login && !live.clone_can_login => return Ok(Vec::new()),
-            // Taking LOGIN away twice does no harm.
+            Seen::Present(live)
+                if want.on_remove == OnRemove::Keep && !live.role.can_login && !live.clone_can_login =>
+            {
+                return Ok(Vec::new());
+            }
+            // Taking LOGIN away twice does no harm, nor does dropping what is gone.
             Seen::Present(_) | Seen::Unobservable(_) => {}
         }
         cx.after(want.stack.address());
-        Ok(vec![
-            cx.step("disable", Verb::Delete, Change::Disable)
+        Ok(vec![match want.on_remove {
+            OnRemove::Keep => cx
+                .step("disable", Verb::Delete, Change::Disable)
                 .risk(Risk::Interrupts)
                 .because("no longer declared")
                 .attribute("log_in", Shown::text("allowed"), Shown::text("NOLOGIN, its clone too"))
-                .leaves(format!("the role `{0}` and its clone, which may own objects: DROP ROLE when nobody needs them", want.login)),
-        ])
+                .leaves(format!(
+                    "the role `{0}` and its clone, which may own objects: DROP ROLE when nobody needs them",
+                    want.login
+                )),
+            OnRemove::Drop => cx
+                .step("drop", Verb::Delete, Change::Drop)
+                .risk(Risk::Irreversible)
+                .because("no longer declared, and on_remove = \"drop\"; refused while anything depends on its roles")
+                .attribute("roles", Shown::text(format!("{}, and its clone", want.login)), Shown::text("dropped")),
+        }])
     }
 
     fn settled(want: &Desired, live: &Observed) -> Settled<()> {
@@ -188,8 +229,14 @@ impl Resource for Login {
 
     fn same(one: &Observed, other: &Observed) -> bool {
         // A rotation in between changes which of the two users is current.
-        let without_turns =
-            |live: &Observed| Observed { current_user: None, clone_can_login: false, clone_kept_out: false, ..live.clone() };
+        let without_turns = |live: &Observed| Observed {
+            current_user: None,
+            clone_can_login: false,
+            clone_kept_out: false,
+            previous_refused: None,
+            clone_owns: Vec::new(),
+            ..live.clone()
+        };
         without_turns(one) == without_turns(other)
     }
 
@@ -202,6 +249,7 @@ impl Resource for Login {
                 superuser: false,
                 connection_limit: want.attributes.connection_limit.unwrap_or(-1),
                 valid_until: want.attributes.valid_until.clone(),
+                expired: false,
                 member_of: want.attributes.member_of.iter().cloned().collect(),
                 administered_by: want.admin.iter().map(|(_, name)| name.clone()).collect(),
                 settings: want.attributes.settings.clone(),
@@ -209,6 +257,9 @@ impl Resource for Login {
             clone_can_login: want.strategy == Strategy::AlternatingUsers,
             clone_kept_out: false,
             current: Some(LoginAttempt::Succeeded),
+            clone_owns: Vec::new(),
+            current_refused: None,
+            previous_refused: None,
             current_user: Some(want.login.clone()),
             missing_keys: Vec::new(),
             says: Some(Says {
@@ -220,15 +271,34 @@ impl Resource for Login {
     }
 }
 
+/// A clone that AWS's function made, or one that a pool's reset has made itself again, owns what it makes. Whose that
+/// should be, only a person can say.
+fn owned_by_clone(login: &str, owned: &[Owned]) -> String {
+    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+    let (base, clone) = (quoted(login), quoted(&clone_of(login)));
+    let places = owned.iter().map(|each| match &each.database {
+        Some(database) => format!("{} in database {}", each.objects, quoted(database)),
+        None => format!("{} that all databases share", each.objects),
+    });
+    format!(
+        "its clone owns objects that the login itself cannot change: {}. To hand them over, in each database: REASSIGN \
+         OWNED BY {clone} TO {base}",
+        places.collect::<Vec<_>>().join(", ")
+    )
+}
+
 /// What is wrong with a login that was seen; None where it is as it should be.
 fn lacks(want: &Desired, live: &Observed) -> Result<Option<String>, Refusal> {
     let (login, role) = (&want.login, &live.role);
     if !want.comment().marks(role.comment.as_deref()) {
+        if want.adopt && !role.comment.as_deref().is_some_and(|comment| comment.starts_with("pgrotate:")) {
+            return Ok(Some("the role exists, was not made by this deployment, and is taken over (adopt)".to_owned()));
+        }
         return Err(Refusal::new(
             Code::NotOurs,
             format!("the role `{login}` exists and was not made by this deployment"),
             format!(
-                "to hand it over: COMMENT ON ROLE \"{}\" IS '{}'; or declare another login",
+                "to hand it over: adopt = true in its [[user]]; or COMMENT ON ROLE \"{}\" IS '{}'; or declare another login",
                 login.replace('"', "\"\""),
                 want.comment().text().replace('\'', "''"),
             ),
@@ -274,7 +344,8 @@ fn lacks(want: &Desired, live: &Observed) -> Result<Option<String>, Refusal> {
         None => Some("its secret holds no value yet".to_owned()),
         Some(LoginAttempt::Succeeded) => None,
         Some(LoginAttempt::Refused { sqlstate, message }) => {
-            Some(format!("AWSCURRENT does not log in: {message} ({sqlstate})"))
+            let why = live.current_refused.as_ref().unwrap_or(message);
+            Some(format!("AWSCURRENT does not log in: {why} ({sqlstate}); pgrotate recover FILE {login} puts it right"))
         }
         Some(LoginAttempt::Unreachable { message }) => Some(format!("the database cannot be reached: {message}")),
         Some(LoginAttempt::NoValue) => Some("AWSCURRENT holds no usable value".to_owned()),
@@ -357,12 +428,13 @@ impl Live for Login {
     }
 
     async fn apply(aws: &Aws, want: &Desired, change: &Change, known: &Known) -> Result<Applied, LiveError> {
-        let Change::Ensure { server, secret } = change else {
-            let request = ProvisioningRequest::DisableLogin {
-                login: want.login.clone(),
-                address: want.mark.address.to_string(),
-            };
-            return provision(aws, want, &request).await;
+        let (login, address) = (want.login.clone(), want.mark.address.to_string());
+        let (server, secret) = match change {
+            Change::Ensure { server, secret } => (server, secret),
+            Change::Disable => {
+                return provision(aws, want, &ProvisioningRequest::DisableLogin { login, address }).await;
+            }
+            Change::Drop => return provision(aws, want, &ProvisioningRequest::DropLogin { login, address }).await,
         };
         let server = known.get(server)?;
         let request = ProvisioningRequest::EnsureLogin(EnsureLogin {
@@ -373,6 +445,7 @@ impl Live for Login {
             secret_arn: known.get(secret)?.0,
             database: want.database.clone(),
             attributes: want.attributes.clone(),
+            adopt: want.adopt,
             server: ContractServer {
                 host: server.host,
                 port: server.port,
@@ -411,7 +484,7 @@ async fn inspect(
 }
 
 /// Why the functions are not to be invoked; None where they are ours.
-async fn stranger(look: &Look<'_>, want: &Desired) -> Result<Option<String>, LiveError> {
+pub(super) async fn stranger(look: &Look<'_>, want: &Desired) -> Result<Option<String>, LiveError> {
     let stack = want.stack.address();
     let mark = Mark { deployment: want.mark.deployment.clone(), address: stack.clone() };
     Ok(match stack::ownership(look, &stack.name, &mark).await? {
@@ -440,18 +513,40 @@ fn observed(want: &Desired, facts: LoginFacts) -> Seen<Observed> {
         Fact::Known(None) => return Seen::Absent,
         Fact::Unknown(why) => return Seen::Unobservable(why),
     };
-    let current = facts.versions.into_iter().find(|version| version.labels.iter().any(|label| label == "AWSCURRENT"));
+    let labelled = |label: &str| facts.versions.iter().find(|version| version.labels.iter().any(|has| has == label));
+    let current = labelled("AWSCURRENT");
     let clone = match &facts.clone {
         Fact::Known(clone) => clone.as_ref(),
         Fact::Unknown(_) => None,
+    };
+    let clone_name = clone_of(&want.login);
+    let why = |version: &VersionFacts| {
+        let LoginAttempt::Refused { sqlstate, .. } = &version.login else { return None };
+        let named = match version.username.as_deref()? {
+            name if name == clone_name && matches!(facts.clone, Fact::Known(_)) => clone,
+            name if name == clone_name => return None,
+            _ => Some(&role),
+        };
+        told(&obstacles(named, sqlstate))
+    };
+    // The other user of two; a version for the same one, or for a server of the past, is not expected to log in. While
+    // a rotation is under way, the password it is being given is another one.
+    let other_turn = |previous: &&VersionFacts| {
+        want.strategy == Strategy::AlternatingUsers
+            && labelled("AWSPENDING").is_none_or(|pending| pending.labels.iter().any(|label| label == "AWSCURRENT"))
+            && current.is_some_and(|current| {
+                previous.username.is_some() && previous.username != current.username && previous.host == current.host
+            })
     };
     let clone_can_login = clone.is_some_and(|clone| clone.can_login);
     let clone_kept_out =
         clone.is_some_and(|clone| !clone.can_login && want.comment().marks(clone.comment.as_deref()));
     Seen::Present(Observed {
-        role,
         clone_can_login,
         clone_kept_out,
+        clone_owns: facts.clone_owns.clone(),
+        current_refused: current.and_then(why),
+        previous_refused: labelled("AWSPREVIOUS").filter(other_turn).and_then(why),
         current_user: current.as_ref().and_then(|version| version.username.clone()),
         missing_keys: current.as_ref().map(|version| version.missing_keys.clone()).unwrap_or_default(),
         says: current.as_ref().filter(|version| version.username.is_some()).map(|version| Says {
@@ -459,6 +554,7 @@ fn observed(want: &Desired, facts: LoginFacts) -> Seen<Observed> {
             instance: version.instance.clone(),
             strategy: if version.alternating { Strategy::AlternatingUsers } else { Strategy::SingleUser },
         }),
-        current: current.map(|version| version.login),
+        current: current.map(|version| version.login.clone()),
+        role: role.clone(),
     })
 }

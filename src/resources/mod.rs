@@ -198,6 +198,7 @@ mod error;
 pub mod function_log;
 mod functions;
 mod postgres_version;
+pub mod recovery;
 mod rounds;
 pub mod tagged;
 mod template;

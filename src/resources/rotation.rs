@@ -180,15 +180,11 @@ impl Resource for Rotation {
         if live.pending && live.stuck.is_none() && !live.rotated {
             steps.push(cx.step(AWAIT, Verb::Ensure, Change::Await).because("a rotation is under way"));
         }
-        if let Some(version) = &live.stuck {
+        if live.stuck.is_some() {
             let said = live.trouble.as_ref().map(|said| format!("; the function said: {said}")).unwrap_or_default();
             cx.drift(
                 format!("a rotation was begun over an hour ago and has not finished{said}"),
-                format!(
-                    "aws secretsmanager update-secret-version-stage --secret-id {} --version-stage AWSPENDING \
-                     --remove-from-version-id {version}; then pgrotate rotate FILE {} --wait",
-                    want.secret_name, want.mark.address.name
-                ),
+                format!("pgrotate recover FILE {}", want.mark.address.name),
             );
         }
         if live.rules != rules || live.function.as_ref() != Some(&want.function_arn) {

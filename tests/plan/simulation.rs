@@ -267,13 +267,14 @@ fn creates(change: &AnyChange) -> bool {
 }
 
 fn goes(change: &AnyChange) -> bool {
-    use pgrotate::resources::{artifact, bucket, db_subnet_group, rotation};
+    use pgrotate::resources::{artifact, bucket, db_subnet_group, login, rotation};
     matches!(
         change,
         AnyChange::Artifact(artifact::Change::Delete)
             | AnyChange::Bucket(bucket::Change::Delete)
             | AnyChange::DbInstance(db_instance::Change::Delete { .. })
             | AnyChange::DbSubnetGroup(db_subnet_group::Change::Delete)
+            | AnyChange::Login(login::Change::Drop)
             | AnyChange::Rotation(rotation::Change::Cancel)
             | AnyChange::SecurityGroup(security_group::Change::Delete { .. })
             | AnyChange::SecurityGroupRule(security_group_rule::Change::Revoke { .. })

@@ -10,6 +10,7 @@ mod faltering;
 mod lives;
 mod logins;
 mod passwords;
+mod recovering;
 mod rotations;
 #[path = "../scenarios/mod.rs"]
 mod scenarios;

@@ -186,6 +186,7 @@ fn logins() -> Vec<Scenario> {
         change("user-added", ARTICLE, two.clone()),
         change("single-user-added", ARTICLE, format!("{ARTICLE}{SINGLE_USER}")),
         change("user-removed", two.clone(), ARTICLE),
+        change("user-dropped", two.clone(), article("recovery_days = 7 ", "recovery_days = 7\non_remove = \"drop\" ")),
         change(
             "user-renamed",
             ARTICLE,

@@ -7,11 +7,13 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 mod names;
+mod obstacle;
 mod password;
 pub use names::{
     CLONE_SUFFIX, IDENTIFIER_BYTES, RoleComment, alternate, clone_of, decode_tag, encode_tag, name_list, same_setting,
     setting,
 };
+pub use obstacle::{Obstacle, obstacles, told};
 pub use password::{PasswordPolicy, PolicyError};
 
 /// Environment variables by which one binary is told which function it is and what it may touch.
@@ -129,6 +131,10 @@ pub enum ProvisioningRequest {
     EnsureLogin(EnsureLogin),
     /// Takes LOGIN from the role and its clone. Nothing is dropped.
     DisableLogin { login: String, address: String },
+    /// Drops the role and its clone, where nothing in any database depends on them.
+    DropLogin { login: String, address: String },
+    /// Puts a login right that does not log in, or whose rotation is stuck: one of the two ways of [`Recovery`].
+    RecoverLogin(RecoverLogin),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -145,6 +151,41 @@ pub struct EnsureLogin {
     pub server: Server,
     #[serde(default)]
     pub attributes: RoleAttributes,
+    /// Whether a role of that name that nobody has marked, and a clone of it that is a member of it, are taken over: as
+    /// AWS's own rotation function makes both. One with another deployment's mark never is.
+    #[serde(default)]
+    pub adopt: bool,
+}
+
+/// Asked by `pgrotate recover`, of a login whose state a person has seen and judged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecoverLogin {
+    pub login: String,
+    /// `login.NAME`, as in the role's comment.
+    pub address: String,
+    pub duty: Duty,
+    pub strategy: Strategy,
+    pub secret_arn: String,
+    #[serde(default)]
+    pub attributes: RoleAttributes,
+    /// The version that carried AWSCURRENT when that state was seen. Another one under the login's lock is refused
+    /// ([`error_type::MOVED`]), and nothing is done.
+    pub current: String,
+    pub recovery: Recovery,
+}
+
+/// How a login is put right. Neither takes a password away that logs in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Recovery {
+    /// Gives AWSCURRENT to a labelled version that logs in, where AWSCURRENT does not, or where that version is the
+    /// AWSPENDING of a rotation that lacks nothing but its last step.
+    MakeCurrent { version: String },
+    /// Makes the database agree with the secret: the roles exist, may log in, and have the passwords of AWSCURRENT
+    /// and, under alternating users, AWSPREVIOUS. NOLOGIN, a CONNECTION LIMIT of 0 and a VALID UNTIL that has passed
+    /// are taken back, to what is declared or to none. A password that logs in is never set again.
+    SetAgain,
 }
 
 /// What a deployment declares of a role beside its name. What is not declared is left alone; rotation
@@ -165,7 +206,7 @@ pub struct RoleAttributes {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Provisioned {
     pub login: String,
-    /// The secret version whose password the database now holds. None after `disable_login`.
+    /// The secret version whose password the database now holds. None after `disable_login` and `drop_login`.
     pub version: Option<String>,
     pub role_created: bool,
     pub value_stored: bool,
@@ -207,12 +248,23 @@ pub struct LoginFacts {
     /// None inside: the role does not exist.
     pub role: Fact<Option<RoleFacts>>,
     pub clone: Fact<Option<RoleFacts>>,
+    /// What the clone owns: its base can change none of it. One of ours works as its base and makes nothing of its own.
+    #[serde(default)]
+    pub clone_owns: Vec<Owned>,
     /// Every labelled version that holds a value, newest label first (AWSCURRENT, AWSPENDING,
     /// AWSPREVIOUS, others).
     pub versions: Vec<VersionFacts>,
 }
 
+/// Objects of one role in one database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owned {
+    /// None: what all databases share, such as a database itself.
+    pub database: Option<String>,
+    pub objects: i64,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoleFacts {
     pub comment: Option<String>,
     pub can_login: bool,
@@ -222,6 +274,9 @@ pub struct RoleFacts {
     pub connection_limit: i32,
     /// As PostgreSQL prints it in UTC; None: no expiry.
     pub valid_until: Option<String>,
+    /// Whether that has passed, by the server's own clock.
+    #[serde(default)]
+    pub expired: bool,
     /// Roles it is a member of.
     pub member_of: Vec<String>,
     /// Roles that hold ADMIN OPTION on it.
@@ -254,8 +309,7 @@ pub struct VersionFacts {
 #[serde(rename_all = "snake_case")]
 pub enum LoginAttempt {
     Succeeded,
-    /// The server answered no. `28P01` is a wrong password or unknown role, `28000` no LOGIN or an
-    /// expired VALID UNTIL, `53300` a connection limit.
+    /// The server answered no: [`obstacles`] tells why.
     Refused {
         sqlstate: String,
         message: String,
@@ -292,6 +346,10 @@ pub mod error_type {
     pub const CONFIGURATION: &str = "BadConfiguration";
     /// Another run holds the login's lock.
     pub const BUSY: &str = "LoginBusy";
+    /// The login is no longer as it was when the request was made: look again.
+    pub const MOVED: &str = "LoginMoved";
+    /// A role to be dropped owns objects, holds grants, or is logged in.
+    pub const IN_USE: &str = "RoleInUse";
 
     /// All of them, for tests that none is forgotten.
     pub const ALL: &[&str] = &[
@@ -304,5 +362,7 @@ pub mod error_type {
         SECRETS_MANAGER,
         CONFIGURATION,
         BUSY,
+        MOVED,
+        IN_USE,
     ];
 }

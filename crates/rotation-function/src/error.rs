@@ -44,6 +44,23 @@ pub enum FunctionError {
          {grant}. Where nobody can grant that, take it out of the login's settings"
     )]
     SettingDenied { source: DatabaseError, grant: String },
+    /// The server lets a role of ours not in, for a reason that the catalogue shows.
+    #[error(
+        "{source}: {why}. What is declared of the login is made so by apply; all else by: pgrotate recover FILE {login}"
+    )]
+    Barred { why: String, login: String, source: Box<DatabaseError> },
+    /// RDS's `rds.restrict_password_commands` keeps passwords to the members of rds_password.
+    #[error(
+        "{source}; the server restricts password commands (rds.restrict_password_commands): on it, as the master: \
+         GRANT rds_password TO {quoted}"
+    )]
+    PasswordsRestricted { source: DatabaseError, quoted: String },
+    /// Since the caller has looked, the login has changed.
+    #[error("login \"{login}\" is no longer as it was when it was looked at: {because}")]
+    Moved { login: String, because: String },
+    /// Roles that are to be dropped are still of use to somebody.
+    #[error("{0}")]
+    InUse(crate::provisioning::InUse),
     /// The invocation's time is nearly up.
     #[error("the time of this invocation ran out: nothing is broken by it, and the same again goes on from here")]
     OutOfTime,
@@ -88,7 +105,12 @@ impl FunctionError {
             Self::RoleNotOurs { .. } => error_type::ROLE_NOT_OURS,
             Self::Busy { .. } => error_type::BUSY,
             Self::OutOfTime | Self::Database(DatabaseError::Unreachable { .. }) => error_type::UNREACHABLE,
-            Self::MissingGrant { .. } | Self::SettingDenied { .. } => error_type::DATABASE_REFUSED,
+            Self::MissingGrant { .. }
+            | Self::SettingDenied { .. }
+            | Self::Barred { .. }
+            | Self::PasswordsRestricted { .. } => error_type::DATABASE_REFUSED,
+            Self::Moved { .. } => error_type::MOVED,
+            Self::InUse(_) => error_type::IN_USE,
             Self::Database(
                 DatabaseError::Refused { .. } | DatabaseError::ReadOnly { .. } | DatabaseError::Unexpected { .. },
             ) => error_type::DATABASE_REFUSED,
@@ -101,7 +123,9 @@ impl FunctionError {
         match self {
             Self::Database(error)
             | Self::MissingGrant { source: error, .. }
-            | Self::SettingDenied { source: error, .. } => error.sqlstate(),
+            | Self::SettingDenied { source: error, .. }
+            | Self::PasswordsRestricted { source: error, .. } => error.sqlstate(),
+            Self::Barred { source, .. } => source.sqlstate(),
             _ => None,
         }
     }

@@ -47,6 +47,8 @@ pub async fn handle<S: SecretStore, D: Database<Session: Session>>(
             let (step, login) = match &request {
                 ProvisioningRequest::EnsureLogin(ensure) => ("ensureLogin", &ensure.login),
                 ProvisioningRequest::DisableLogin { login, .. } => ("disableLogin", login),
+                ProvisioningRequest::DropLogin { login, .. } => ("dropLogin", login),
+                ProvisioningRequest::RecoverLogin(recover) => ("recoverLogin", &recover.login),
             };
             let result = in_time(&context, context.provision(&request)).await;
             let mut line = Line::new(config, step);

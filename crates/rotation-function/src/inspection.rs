@@ -2,13 +2,14 @@
 
 use crate::context::Context;
 use crate::database::{Database, DatabaseError, Session};
+use crate::dependents::Dependents;
 use crate::error::FunctionError;
 use crate::ownership;
 use crate::roles::{self, Role};
 use crate::secret::SecretValue;
 use crate::store::{SecretInfo, SecretStore, Which, label};
 use function_contract::{
-    Fact, InspectLogin, InspectionReport, InspectionRequest, LoginAttempt, LoginFacts, RoleFacts, VersionFacts,
+    Fact, InspectLogin, InspectionReport, InspectionRequest, LoginAttempt, LoginFacts, Owned, RoleFacts, VersionFacts,
     clone_of,
 };
 
@@ -69,6 +70,12 @@ impl<S: SecretStore, D: Database<Session: Session>> Context<'_, S, D> {
             Some(session) => roles::read(session, &names).await.map_err(|error| error.to_string()),
             None => self.read_as_admin(admin, &names).await,
         };
+        let clone_owns = match (&own, &*admin) {
+            (Some(session), _) | (None, CatalogueSession::Open(session)) => {
+                self.owned_by(session, names[1], &found).await?
+            }
+            _ => Vec::new(),
+        };
         if let Some(session) = own {
             session.close().await;
         }
@@ -77,7 +84,21 @@ impl<S: SecretStore, D: Database<Session: Session>> Context<'_, S, D> {
             Err(why) => Fact::Unknown(why.clone()),
         };
         let [role, clone] = names.map(fact);
-        Ok(LoginFacts { login, role, clone, versions })
+        Ok(LoginFacts { login, role, clone, clone_owns, versions })
+    }
+
+    /// What the clone owns, where there is one.
+    async fn owned_by(
+        &self,
+        session: &D::Session,
+        clone: &str,
+        found: &Result<std::collections::BTreeMap<String, Role>, String>,
+    ) -> Result<Vec<Owned>, FunctionError> {
+        if !found.as_ref().is_ok_and(|roles| roles.contains_key(clone)) {
+            return Ok(Vec::new());
+        }
+        let owned = Dependents::of(session, &[clone]).await?.owned();
+        Ok(owned.0.into_iter().map(|each| Owned { database: each.database, objects: each.owned }).collect())
     }
 
     /// Logs in with one version. No facts where it holds no value and is not AWSPENDING; the contract lists

@@ -8,6 +8,7 @@
 pub mod config;
 pub mod context;
 pub mod database;
+pub mod dependents;
 pub mod error;
 pub mod event;
 pub mod handler;

@@ -96,6 +96,25 @@ pub fn check_mark(role: &Role, mark: &RoleComment, admin: Option<&str>) -> Resul
     if mark.marks(role.facts.comment.as_deref()) { Ok(()) } else { Err(not_ours(&role.name, mark, admin)) }
 }
 
+/// Whether a role that a deployment may take over is one to take over: marked by no deployment, no administrator of
+/// others, and, where it is a clone, a member of its base, as AWS's function makes it. A role that only happens to be
+/// called so is somebody's own.
+pub fn adoptable(role: &Role, mark: &RoleComment, base: &str) -> bool {
+    let comment = role.facts.comment.as_deref();
+    let marked = mark.marks(comment) || comment.is_some_and(|comment| comment.starts_with("pgrotate:"));
+    let administers = role.facts.create_role || role.facts.member_of.iter().any(|group| group == "rds_superuser");
+    let is_its_clone = role.name == base || role.facts.member_of.iter().any(|group| group == base);
+    !marked && !administers && is_its_clone
+}
+
+/// A comment with the mark before what it said.
+pub fn marked(mark: &RoleComment, comment: Option<&str>) -> String {
+    match comment.filter(|comment| !comment.is_empty()) {
+        Some(comment) => format!("{} {comment}", mark.text()),
+        None => mark.text(),
+    }
+}
+
 fn not_ours(role: &str, mark: &RoleComment, admin: Option<&str>) -> FunctionError {
     FunctionError::RoleNotOurs {
         role: role.to_owned(),

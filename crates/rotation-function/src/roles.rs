@@ -64,7 +64,17 @@ pub struct Role {
     pub uses_iam: bool,
     /// Every setting, those for one database included.
     pub settings: BTreeMap<SettingKey, String>,
+    /// Those of [`FLAGS`] that it has.
+    pub flags: BTreeSet<&'static str>,
+    /// Roles of which it is a member and neither uses all privileges without asking nor may become it. Always all of
+    /// them before PostgreSQL 16, where every membership gives the latter and the role's INHERIT decides on the former.
+    pub weak_memberships: BTreeSet<String>,
 }
+
+/// Attributes that a clone is to share with its base, beside those of [`RoleFacts`]. It works as its base, but
+/// REPLICATION counts for who logs in (`src/backend/utils/init/postinit.c`), and all of them once a pool resets the
+/// session. CREATEROLE is not among them: what a login administers, its clone administers as its base.
+const FLAGS: [&str; 4] = ["INHERIT", "CREATEDB", "REPLICATION", "BYPASSRLS"];
 
 /// What a setting of a role applies to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -86,7 +96,12 @@ pub async fn read(session: &impl Session, names: &[&str]) -> Result<BTreeMap<Str
            ARRAY(SELECT COALESCE(d.datname::text, '') FROM pg_db_role_setting s LEFT JOIN pg_database d ON d.oid = s.setdatabase, \
                  unnest(s.setconfig) WITH ORDINALITY AS c(entry, at) WHERE s.setrole = r.oid ORDER BY s.setdatabase, c.at), \
            ARRAY(SELECT c.entry FROM pg_db_role_setting s, unnest(s.setconfig) WITH ORDINALITY AS c(entry, at) \
-                 WHERE s.setrole = r.oid ORDER BY s.setdatabase, c.at) \
+                 WHERE s.setrole = r.oid ORDER BY s.setdatabase, c.at), \
+           COALESCE(r.rolvaliduntil < clock_timestamp(), false), \
+           ARRAY[r.rolinherit, r.rolcreatedb, r.rolreplication, r.rolbypassrls], \
+           ARRAY(SELECT g.rolname::text FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid \
+                 GROUP BY 1 HAVING NOT bool_or(COALESCE((to_jsonb(m) ->> 'inherit_option')::bool, r.rolinherit) \
+                   AND COALESCE((to_jsonb(m) ->> 'set_option')::bool, true)) ORDER BY 1) \
          FROM pg_roles r WHERE r.rolname::text = ANY($1)";
     let rows = session.query("a look at roles", ROLES, &[(&names, Type::TEXT_ARRAY)]).await?;
     let mut roles = BTreeMap::new();
@@ -110,11 +125,21 @@ pub async fn read(session: &impl Session, names: &[&str]) -> Result<BTreeMap<Str
             superuser: column(row, 4)?,
             connection_limit: column(row, 5)?,
             valid_until: column(row, 6)?,
+            expired: column(row, 12)?,
             member_of: column(row, 7)?,
             administered_by: column(row, 8)?,
             settings: everywhere.map(|(key, value)| (key.name.clone(), value.clone())).collect(),
         };
-        let role = Role { name: column(row, 0)?, facts, uses_iam: column(row, 9)?, settings };
+        let has: Vec<bool> = column(row, 13)?;
+        let weak: Vec<String> = column(row, 14)?;
+        let role = Role {
+            name: column(row, 0)?,
+            facts,
+            uses_iam: column(row, 9)?,
+            settings,
+            flags: FLAGS.into_iter().zip(has).filter_map(|(flag, has)| has.then_some(flag)).collect(),
+            weak_memberships: weak.into_iter().collect(),
+        };
         roles.insert(role.name.clone(), role);
     }
     Ok(roles)
@@ -155,16 +180,24 @@ pub async fn create_clone(
     session.change("the making of the clone", &sql).await
 }
 
-/// Makes the clone equal to its base: member of it, working as it, same LOGIN, limit, expiry and settings.
+/// Makes the clone equal to its base: member of it, working as it, same LOGIN, limit, expiry, attributes and
+/// settings.
 ///
-/// What the admin login may not do (some settings are for superusers) is returned as notes: the
-/// rotation of a password must not fail for the want of `log_statement`. Membership and LOGIN must succeed:
-/// a clone without them is no alternate.
+/// Base's own memberships need no copy: the clone has them through base, at once and not only from the next rotation
+/// on, whether it works as base or, in a session that a pool has reset, as itself. For that it must inherit from
+/// base and be able to become it.
+///
+/// What the admin login may not do (some settings and attributes are for superusers) is returned as one note: the
+/// rotation of a password must not fail for the want of `log_statement`. So is what the clone has beyond its
+/// base, which is somebody's to give to base instead. Membership and LOGIN must succeed: a clone without them is no
+/// alternate.
 pub async fn mirror(session: &impl Session, base: &Role, clone: &Role) -> Result<Vec<String>, DatabaseError> {
     const WHAT: &str = "mirroring the login's attributes";
     let quoted = identifier(&clone.name);
-    if !clone.facts.member_of.contains(&base.name) {
-        session.change(WHAT, &format!("GRANT {} TO {quoted}", identifier(&base.name))).await?;
+    if !clone.facts.member_of.contains(&base.name) || clone.weak_memberships.contains(&base.name) {
+        let strong =
+            if ServerFacts::read(session).await?.admin_option_counts() { " WITH INHERIT TRUE, SET TRUE" } else { "" };
+        session.change(WHAT, &format!("GRANT {} TO {quoted}{strong}", identifier(&base.name))).await?;
     }
     if clone.facts.can_login != base.facts.can_login {
         let login = if base.facts.can_login { "LOGIN" } else { "NOLOGIN" };
@@ -178,17 +211,42 @@ pub async fn mirror(session: &impl Session, base: &Role, clone: &Role) -> Result
     if expiry(clone) != expiry(base) {
         wanted.push(format!("ALTER ROLE {quoted} VALID UNTIL {}", literal(&expiry(base))));
     }
+    for flag in FLAGS {
+        // A base without INHERIT has to become its groups, and so has its clone, once it is its base; to its base
+        // it must not have to.
+        let wants = flag == "INHERIT" || base.flags.contains(flag);
+        if wants != clone.flags.contains(flag) {
+            wanted.push(format!("ALTER ROLE {quoted} {}{flag}", if wants { "" } else { "NO" }));
+        }
+    }
     wanted.extend(setting_changes(base, clone));
-    let mut notes = Vec::new();
+    let mut left = Vec::new();
     for sql in wanted {
         match session.change(WHAT, &sql).await {
             Ok(()) => {}
             Err(error) if error.sqlstate().is_some() && !error.is_passing() => {
-                let sqlstate = error.sqlstate().unwrap_or_default();
-                notes.push(format!("not mirrored ({sqlstate}), left to a superuser or the next provisioning: {sql}"));
+                left.push(format!("{sql} ({})", error.sqlstate().unwrap_or_default()));
             }
             Err(error) => return Err(error),
         }
+    }
+    let mut notes = Vec::new();
+    if !left.is_empty() {
+        notes.push(format!("not mirrored, left to a superuser or the next provisioning: {}", left.join("; ")));
+    }
+    let beyond: Vec<_> = clone
+        .facts
+        .member_of
+        .iter()
+        .filter(|group| **group != base.name && !base.facts.member_of.contains(group) && *group != "rds_password")
+        .map(|group| format!("GRANT {} TO {}", identifier(group), identifier(&base.name)))
+        .collect();
+    if !beyond.is_empty() {
+        notes.push(format!(
+            "{quoted} is a member of what {} is not: whoever logs in as that has less. Where it is meant: {}",
+            identifier(&base.name),
+            beyond.join("; ")
+        ));
     }
     Ok(notes)
 }

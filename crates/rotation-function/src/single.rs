@@ -66,7 +66,7 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
             session.end().await;
             return Ok(("password was set", Vec::new()));
         }
-        let result = self.set_in_session(event, gated, &session, By::Itself(used)).await;
+        let result = self.set_in_session(event, gated, &session, Some(used)).await;
         session.end().await;
         result
     }
@@ -79,18 +79,18 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         gated: &Gated,
     ) -> Result<(&'static str, Vec<String>), FunctionError> {
         let admin = self.log_in_as_admin().await?;
-        let result = self.set_in_session(event, gated, &admin.session, By::Admin).await;
+        let result = self.set_in_session(event, gated, &admin.session, None).await;
         admin.session.end().await;
         result.map_err(|error| error.or_missing_grant(&gated.base, &admin.username))
     }
 
-    /// Sets the pending password in a session that may.
+    /// Sets the pending password in a session that may: the login's own, by the version `used`, or the admin login's.
     async fn set_in_session(
         &self,
         event: &RotationEvent,
         gated: &Gated,
         session: &D::Session,
-        by: By,
+        used: Option<Version>,
     ) -> Result<(&'static str, Vec<String>), FunctionError> {
         let (secret, base) = (event.secret.as_str(), gated.base.as_str());
         session.take_lock(base).await?;
@@ -99,12 +99,12 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         if now.finished {
             return Ok(("already current", Vec::new()));
         }
-        let by_admin = matches!(by, By::Admin);
+        let by_admin = used.is_none();
         let mut notes = Vec::new();
-        let in_force = match by {
-            By::Itself(used) if !may_have_changed(event, &now.info, &used) => Some(used),
-            By::Itself(used) => Some(self.in_force(event, &now.info, base, used).await?),
-            By::Admin => {
+        let in_force = match used {
+            Some(used) if !may_have_changed(event, &now.info, &used) => Some(used),
+            Some(used) => Some(self.in_force(event, &now.info, base, used).await?),
+            None => {
                 let current = self.read_current(secret, base).await?;
                 match self.in_force(event, &now.info, base, current).await {
                     Ok(version) => Some(version),
@@ -174,13 +174,6 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         }
         Ok(())
     }
-}
-
-/// Whose session changes the password.
-enum By {
-    /// The login's own, by this version.
-    Itself(Version),
-    Admin,
 }
 
 /// Whether another run may have changed the password after this one had logged in and before it got the lock.

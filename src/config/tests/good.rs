@@ -85,6 +85,7 @@ fn the_article() {
                 bucket: None,
             },
             alerts: None,
+            on_remove: Keep,
             admin: Login {
                 login: Located {
                     value: "rotator_admin",
@@ -112,6 +113,7 @@ fn the_article() {
                         '\\',
                     },
                 },
+                adopt: false,
                 attributes: RoleAttributes {
                     member_of: {},
                     settings: {},
@@ -147,6 +149,7 @@ fn the_article() {
                             '\\',
                         },
                     },
+                    adopt: false,
                     attributes: RoleAttributes {
                         member_of: {},
                         settings: {},
@@ -166,7 +169,7 @@ fn the_article() {
 #[test]
 fn defaults_are_safe() {
     let config = good(LEAST);
-    let Config { deployment: _, aws, network, database, function, alerts, admin, users } = config;
+    let Config { deployment: _, aws, network, database, function, alerts, on_remove, admin, users } = config;
     assert_eq!(aws.account, None);
     assert_eq!(network.secrets_manager.value, SecretsManagerPath::Endpoint);
     assert_eq!((network.allow, network.endpoint_clients), (vec![], None));
@@ -186,6 +189,9 @@ fn defaults_are_safe() {
     assert_eq!(user.database, "postgres");
     assert_eq!(alerts, None);
     assert_eq!((&admin.passwords, &user.passwords), (&PasswordPolicy::default(), &PasswordPolicy::default()));
+    // Nothing is taken over, and nothing dropped, unless the file says so.
+    assert!(!user.adopt && !admin.adopt);
+    assert_eq!(on_remove, OnRemove::Keep);
 }
 
 #[test]
@@ -220,7 +226,7 @@ fn alerts_go_to_a_topic() {
 fn a_user_sets_for_itself_what_it_wants_otherwise() {
     let text = with(
         "every = \"10 days\"",
-        "every = \"10 days\"\nwindow = \"3h\"\nrecovery_days = 14\nstrategy = \"single-user\"",
+        "every = \"10 days\"\nwindow = \"3h\"\nrecovery_days = 14\nstrategy = \"single-user\"\non_remove = \"drop\"",
     ) + r#"
         [[user]]
         login = "other"
@@ -229,6 +235,7 @@ fn a_user_sets_for_itself_what_it_wants_otherwise() {
         strategy = "alternating-users"
         cron = "cron(0 4 ? * sun *)"
         recovery_days = 7
+        adopt = true
         [[user]]
         login = "third"
         secret = "third_secret"
@@ -242,6 +249,7 @@ fn a_user_sets_for_itself_what_it_wants_otherwise() {
     assert_eq!(other.schedule, schedule(Rule::Cron("cron(0 4 ? * SUN *)".into()), Some(3)));
     assert_eq!((other.strategy, other.recovery_days, other.database.as_str()), (Strategy::AlternatingUsers, 7, "shop"));
     assert_eq!(third.schedule, schedule(Rule::Days(10), Some(5)));
+    assert_eq!((first.adopt, other.adopt, config.on_remove), (false, true, OnRemove::Drop));
     // The users' period is not the admin's; how long a deleted secret is kept is everybody's.
     assert_eq!(config.admin.schedule, schedule(Rule::Days(30), None));
     assert_eq!(config.admin.recovery_days, 14);

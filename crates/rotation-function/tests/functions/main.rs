@@ -4,6 +4,7 @@
 
 mod alternating;
 mod bugs;
+mod clones;
 mod connections;
 mod crash;
 mod desk;
@@ -21,7 +22,9 @@ mod passwords;
 mod plaintext;
 mod process;
 mod provisioning;
+mod recovering;
 mod refusals;
+mod removing;
 mod replica;
 mod sandbox;
 mod security;

@@ -174,6 +174,7 @@ impl Site {
                 instance: "db".to_owned(),
             },
             attributes: RoleAttributes::default(),
+            adopt: false,
         });
         let (store, database) = (FaultyStore(&self.store, plan), FaultyDatabase(&self.database, plan));
         let done = self.context(&store, &database).provision(&request).await;

@@ -5,7 +5,7 @@ use rotation_function::database::DatabaseError;
 use rotation_function::password::Password;
 use rotation_function::roles::{Role, ServerFacts};
 use rotation_function::scram::Verifier;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 
@@ -55,11 +55,19 @@ impl MemoryServer {
             superuser: false,
             connection_limit: -1,
             valid_until: None,
+            expired: false,
             member_of: Vec::new(),
             administered_by: Vec::new(),
             settings: BTreeMap::new(),
         };
-        let role = Role { name: name.to_owned(), facts, uses_iam: false, settings: BTreeMap::new() };
+        let role = Role {
+            name: name.to_owned(),
+            facts,
+            uses_iam: false,
+            settings: BTreeMap::new(),
+            flags: BTreeSet::new(),
+            weak_memberships: BTreeSet::new(),
+        };
         let verifier = password.map(|password| Arc::new(Verifier::of(password, ITERATIONS).unwrap()));
         self.0.lock().unwrap().roles.insert(name.to_owned(), Stored { verifier, role });
     }

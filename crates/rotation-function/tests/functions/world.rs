@@ -117,6 +117,7 @@ impl World {
                 instance: "my-postgres-instance".to_owned(),
             },
             attributes: RoleAttributes::default(),
+            adopt: false,
         }
     }
 

@@ -6,8 +6,9 @@
 mod mutator;
 
 use function_contract::{
-    Duty, EnsureLogin, IDENTIFIER_BYTES, InspectLogin, InspectionRequest, ProvisioningRequest, RoleAttributes,
-    RoleComment, Server, Strategy, decode_tag, encode_tag, error_type, name_list, same_setting,
+    Duty, EnsureLogin, IDENTIFIER_BYTES, InspectLogin, InspectionRequest, PasswordPolicy, ProvisioningRequest,
+    RecoverLogin, Recovery, RoleAttributes, RoleComment, Server, Strategy, decode_tag, encode_tag, error_type,
+    name_list, same_setting,
 };
 use mutator::{Random, json_of, text, text_of};
 use rotation_function::config::Hosts;
@@ -113,6 +114,7 @@ fn request() -> ProvisioningRequest {
             connection_limit: Some(7),
             valid_until: Some("2099-01-01T00:00:00Z".to_owned()),
         },
+        adopt: true,
     })
 }
 
@@ -139,15 +141,42 @@ fn name_is_known_for_what_it_is(login: &str) {
 #[test]
 fn requests_to_provision() {
     let ensure = documents(serde_json::to_value(request()).expect("it can be written"));
-    let disable = ProvisioningRequest::DisableLogin { login: "x".to_owned(), address: "login.x".to_owned() };
-    let disable = documents(serde_json::to_value(disable).expect("it can be written"));
-    let make = |random: &mut Random| if random.one_in(4) { disable(random) } else { ensure(random) };
+    let (login, address) = ("x".to_owned(), "login.x".to_owned());
+    let disable = ProvisioningRequest::DisableLogin { login: login.clone(), address: address.clone() };
+    let dropped = ProvisioningRequest::DropLogin { login: login.clone(), address: address.clone() };
+    let recover = ProvisioningRequest::RecoverLogin(RecoverLogin {
+        login,
+        address,
+        duty: Duty::User,
+        strategy: Strategy::SingleUser,
+        secret_arn: "arn:secret".to_owned(),
+        attributes: RoleAttributes::default(),
+        current: "one".to_owned(),
+        recovery: Recovery::MakeCurrent { version: "two".to_owned() },
+    });
+    let others =
+        [disable, dropped, recover].map(|request| documents(serde_json::to_value(request).expect("it can be written")));
+    let make = |random: &mut Random| {
+        if random.one_in(2) {
+            return ensure(random);
+        }
+        let [disable, dropped, recover] = &others;
+        match (random.one_in(3), random.one_in(2)) {
+            (true, _) => disable(random),
+            (_, true) => dropped(random),
+            _ => recover(random),
+        }
+    };
     fuzz("requests to provision", make, |_, input| match reads::<ProvisioningRequest>(input) {
         Some(ProvisioningRequest::EnsureLogin(ensure)) => {
             name_is_known_for_what_it_is(&ensure.login);
             true
         }
-        Some(ProvisioningRequest::DisableLogin { login, .. }) => {
+        Some(
+            ProvisioningRequest::DisableLogin { login, .. }
+            | ProvisioningRequest::DropLogin { login, .. }
+            | ProvisioningRequest::RecoverLogin(RecoverLogin { login, .. }),
+        ) => {
             name_is_known_for_what_it_is(&login);
             true
         }
@@ -200,7 +229,7 @@ fn values_of_secrets() {
         instance: "my-db",
         master_arn: Some("arn:admin"),
     };
-    let passwords = [0; 2].map(|_| Password::generate().expect("random bytes"));
+    let passwords = [0; 2].map(|_| Password::generate(&PasswordPolicy::default()).expect("random bytes"));
     let parse = |text: &str| SecretValue::parse(SecretText::new(text.to_owned()));
     fuzz("values of secrets", documents(valid), |random, input| {
         let Ok(value) = parse(input) else { return false };

@@ -1,0 +1,241 @@
+//! A role, the first version of its secret, and the two in agreement.
+
+use super::work::Work;
+use super::{Master, refuse_foreign, refuse_never_ours};
+use crate::context::{Context, Version};
+use crate::database::{Database, Session, identifier, literal};
+use crate::error::FunctionError;
+use crate::password::Password;
+use crate::roles::{self, Role, ServerFacts, SettingKey};
+use crate::scram::Verifier;
+use crate::secret::{NewSecret, SecretValue, Statement};
+use crate::store::{Put, SecretStore, Which, label};
+use crate::{lock, ownership};
+use function_contract::{Duty, EnsureLogin, Provisioned, RoleComment, Strategy, clone_of};
+use std::collections::BTreeMap;
+
+impl<S: SecretStore, D: Database<Session: Session>> Context<'_, S, D> {
+    pub(super) async fn ensure_login(&self, ensure: &EnsureLogin) -> Result<Provisioned, FunctionError> {
+        let EnsureLogin { login, duty, strategy, attributes, secret_arn, .. } = ensure;
+        self.check_request(login, *duty, *strategy, attributes, secret_arn).await?;
+        let admin = self.admin_of(*duty).await?;
+        self.retrying(async || {
+            let master = self.log_in_as_master(&ensure.server.host, ensure.server.port).await?;
+            let result = self.ensure_in_session(ensure, admin.as_deref(), &master).await;
+            master.session.close().await;
+            result
+        })
+        .await
+    }
+
+    async fn ensure_in_session(
+        &self,
+        ensure: &EnsureLogin,
+        admin: Option<&str>,
+        master: &Master<D::Session>,
+    ) -> Result<Provisioned, FunctionError> {
+        let (session, login) = (&master.session, ensure.login.as_str());
+        let clone = clone_of(login);
+        lock::take(session, login).await?;
+        let found = roles::read(session, &[login, &clone]).await?;
+        let mark = RoleComment { deployment: self.config.deployment.clone(), address: ensure.address.clone() };
+        let mut notes = Vec::new();
+        let mut adopted = false;
+        for role in found.values() {
+            // Of a single user there is no clone: a role of that name is somebody else's business.
+            if role.name != login && ensure.strategy != Strategy::AlternatingUsers {
+                continue;
+            }
+            if ensure.adopt && ensure.duty == Duty::User && ownership::adoptable(role, &mark, login) {
+                refuse_never_ours(role, &master.username)?;
+                let comment = ownership::marked(&mark, role.facts.comment.as_deref());
+                let quoted = identifier(&role.name);
+                let sql = format!("COMMENT ON ROLE {quoted} IS {}", literal(&comment));
+                let done = session.change("taking the role over", &sql).await;
+                done.map_err(|error| FunctionError::from(error).or_missing_grant(&role.name, &master.username))?;
+                notes.push(format!("took over role {quoted}"));
+                adopted = true;
+            } else {
+                refuse_foreign(role, &mark, &master.username)?;
+            }
+        }
+        let found = if adopted { roles::read(session, &[login, &clone]).await? } else { found };
+        let (version, value_stored) = self.ensure_value(ensure, &mut notes).await?;
+        let server = ServerFacts::read(session).await?;
+        let mut work = Work {
+            session,
+            server,
+            login,
+            duty: ensure.duty,
+            attributes: &ensure.attributes,
+            mark,
+            admin,
+            master: &master.username,
+            notes,
+        };
+        let made = self.ensure_roles(&mut work, ensure, &version, &found).await;
+        // On PostgreSQL 16 the master reaches roles that it made; one it is to take over must be given to it.
+        let role_created = made.map_err(|error| error.or_missing_grant(&version.value.username, &master.username))?;
+        Ok(Provisioned {
+            login: ensure.login.clone(),
+            version: Some(version.id),
+            role_created,
+            value_stored,
+            notes: work.notes,
+        })
+    }
+
+    /// The stored value. Only where there is none, one is made; where it says of the login what the deployment no
+    /// longer says, it is restated under the same name and password. What counts is what was read back.
+    async fn ensure_value(
+        &self,
+        ensure: &EnsureLogin,
+        notes: &mut Vec<String>,
+    ) -> Result<(Version, bool), FunctionError> {
+        let secret = ensure.secret_arn.as_str();
+        let alternating = ensure.strategy == Strategy::AlternatingUsers;
+        let now = Statement {
+            host: &ensure.server.host,
+            port: ensure.server.port,
+            database: &ensure.database,
+            instance: &ensure.server.instance,
+            master_arn: alternating.then_some(self.config.admin_secret_arn.as_str()),
+        };
+        let text = match self.store.get(secret, Which::Label(label::CURRENT)).await? {
+            None => {
+                let passwords = ownership::passwords_of(&self.store.describe(secret).await?)?;
+                let new = NewSecret {
+                    engine: "postgres",
+                    host: now.host,
+                    port: now.port,
+                    username: &ensure.login,
+                    password: &Password::generate(&passwords)?,
+                    database: now.database,
+                    instance: now.instance,
+                    master_arn: now.master_arn,
+                };
+                Some(new.compose())
+            }
+            Some(stored) => {
+                let value = SecretValue::parse(stored.text).map_err(FunctionError::value(secret))?;
+                ownership::check_user(secret, &ensure.login, &value)?;
+                match value.restated(&now).map_err(FunctionError::value(secret))? {
+                    None => None,
+                    Some((keys, text)) => {
+                        self.clear_the_way(ensure, &value).await?;
+                        notes.push(format!("the secret's value said otherwise: {}", keys.join(", ")));
+                        Some(text)
+                    }
+                }
+            }
+        };
+        let mut stored = false;
+        if let Some(text) = text {
+            // A new token each time: the lock keeps a second provisioning from putting its own.
+            stored = self.store.put(secret, &new_token()?, &text, label::CURRENT, None).await? == Put::Stored;
+        }
+        let found = self.read(secret, &ensure.login, Which::Label(label::CURRENT)).await?;
+        found
+            .map(|version| (version, stored))
+            .ok_or_else(|| FunctionError::refused(secret, "a value was put and AWSCURRENT cannot be read"))
+    }
+
+    /// A rotation that is under way was begun from the value that is about to be restated, and could not end. On
+    /// this very server it must end first. One that was begun on a server of the past (a secret that outlived
+    /// its instance) never will: its label would block every rotation to come.
+    async fn clear_the_way(&self, ensure: &EnsureLogin, current: &SecretValue) -> Result<(), FunctionError> {
+        let secret = ensure.secret_arn.as_str();
+        let info = self.store.describe(secret).await?;
+        let Some(pending) = info.version_with(label::PENDING).filter(|version| !info.has(version, label::CURRENT))
+        else {
+            return Ok(());
+        };
+        if self.config.hosts.allow(&current.host, current.port) {
+            return Err(FunctionError::Busy { login: ensure.login.clone() });
+        }
+        Ok(self.store.move_label(secret, label::PENDING, None, Some(pending)).await?)
+    }
+
+    /// Makes the roles and sets the password where AWSCURRENT does not log in yet. True when a role was made.
+    async fn ensure_roles(
+        &self,
+        work: &mut Work<'_, D::Session>,
+        ensure: &EnsureLogin,
+        version: &Version,
+        found: &BTreeMap<String, Role>,
+    ) -> Result<bool, FunctionError> {
+        let login = work.login;
+        let clone = clone_of(login);
+        let (named, iterations) = (version.value.username.as_str(), work.server.iterations);
+        let verifier = Verifier::of(&version.value.password, iterations)?;
+        let own = |role: &str| (named == role).then_some(&verifier);
+        let mut made = false;
+        match found.get(login) {
+            None => {
+                work.create(login, own(login)).await?;
+                made = true;
+            }
+            Some(role) => work.repair(role).await?,
+        }
+        work.declare(login, found.get(login)).await?;
+        work.admit(login, found.get(login)).await?;
+        if let Some(role) = found.get(&clone).filter(|_| ensure.strategy == Strategy::AlternatingUsers) {
+            work.repair(role).await?;
+            // One that AWS's function has made: the admin login does not reach it, and what it makes is its own.
+            work.admit(&clone, Some(role)).await?;
+            if !role.settings.contains_key(&SettingKey { database: None, name: "role".to_owned() }) {
+                work.equal_to_base(login, &clone).await?;
+            }
+        }
+        if named == clone {
+            if !found.contains_key(&clone) {
+                work.create_clone(&clone, &verifier).await?;
+                made = true;
+            }
+            work.admit(&clone, found.get(&clone)).await?;
+        }
+        match self.log_in(&version.value, None).await {
+            Ok(session) => session.close().await,
+            Err(error) if error.is_bad_login() && !made => {
+                if let Some(other) = self.half_way(&ensure.secret_arn, login, version).await? {
+                    work.notes.push(format!(
+                        "AWSCURRENT does not log in ({error}) and version {other} does: a rotation is under way, or has died; \
+                         rotating again ends it"
+                    ));
+                    return Ok(made);
+                }
+                work.set_password(named, &verifier).await?;
+                match self.log_in(&version.value, None).await {
+                    Ok(session) => session.close().await,
+                    Err(error) => return Err(self.explained(work.session, login, named, error).await),
+                }
+                work.notes.push(format!("set the stored password again: AWSCURRENT did not log in ({error})"));
+            }
+            Err(error) => return Err(self.explained(work.session, login, named, error).await),
+        }
+        Ok(made)
+    }
+}
+
+/// A random UUID: what AWS wants as a request token.
+fn new_token() -> Result<String, getrandom::Error> {
+    let mut bytes = [0u8; 16];
+    getrandom::fill(&mut bytes)?;
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok([&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_random_uuids() {
+        let token = new_token().unwrap();
+        assert_eq!(token.len(), 36);
+        assert_eq!((&token[14..15], token.matches('-').count()), ("4", 4));
+        assert_ne!(token, new_token().unwrap());
+    }
+}
