@@ -291,24 +291,27 @@ fn owned_by_clone(login: &str, owned: &[Owned]) -> String {
 fn lacks(want: &Desired, live: &Observed) -> Result<Option<String>, Refusal> {
     let (login, role) = (&want.login, &live.role);
     if !want.comment().marks(role.comment.as_deref()) {
-        if want.adopt && !role.comment.as_deref().is_some_and(|comment| comment.starts_with("pgrotate:")) {
+        let marked = role.comment.as_deref().is_some_and(|comment| comment.starts_with("pgrotate:"));
+        if want.adopt && !marked {
             return Ok(Some("the role exists, was not made by this deployment, and is taken over (adopt)".to_owned()));
         }
         return Err(Refusal::new(
             Code::NotOurs,
             format!("the role `{login}` exists and was not made by this deployment"),
             format!(
-                "to hand it over: adopt = true in its [[user]]; or COMMENT ON ROLE \"{}\" IS '{}'; or declare another login",
+                "to hand it over: {}COMMENT ON ROLE \"{}\" IS '{}'; or declare another login",
+                // Neither the admin login nor another deployment's is ever taken over.
+                if marked || want.duty == Duty::Admin { "" } else { "adopt = true in its [[user]]; or " },
                 login.replace('"', "\"\""),
                 want.comment().text().replace('\'', "''"),
             ),
         ));
     }
     if !role.can_login {
-        return Ok(Some("the role may not log in (NOLOGIN)".to_owned()));
+        return Ok(Some(format!("the role may not log in (NOLOGIN); pgrotate recover FILE {login} puts it right")));
     }
     if live.clone_kept_out && want.strategy == Strategy::AlternatingUsers {
-        return Ok(Some("its clone may not log in (NOLOGIN)".to_owned()));
+        return Ok(Some(format!("its clone may not log in (NOLOGIN); pgrotate recover FILE {login} puts it right")));
     }
     match want.duty {
         Duty::Admin if !role.create_role => return Ok(Some("the role lacks CREATEROLE".to_owned())),
