@@ -273,7 +273,7 @@ fn of_what_is_not_for_it_to_change() {
     let comment = "select shobj_description(oid, 'pg_authid') from pg_roles where rolname = 'test_user1'";
     let ours = account.sql(comment);
     account.sql("comment on role test_user1 is 'mine'");
-    account.sql("alter role test_user1_clone password 'lost'");
+    account.sql("alter role test_user1 password 'lost'");
     let run = account.pgrotate(&["recover", path(&config), USER, "--yes"]);
     refused(&run, "the role `test_user1` is not this deployment's");
     assert!(!account.logs_in(SECRET, "AWSCURRENT"));
