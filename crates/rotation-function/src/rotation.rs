@@ -1,7 +1,7 @@
 //! The gate before every step, and the steps that are the same for both strategies.
 
 use crate::context::{Context, Version};
-use crate::database::Database;
+use crate::database::{Database, DatabaseError};
 use crate::error::FunctionError;
 use crate::event::{RotationEvent, Step};
 use crate::ownership;
@@ -224,27 +224,27 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
             return Err(FunctionError::refused(secret, because));
         };
         let guard = self.retrying(async || self.lock_for_finish(gated, &pending).await).await?;
-        let result = self.finish_under_lock(event, gated, &pending).await;
+        let result = self.finish_under_lock(event, gated, &pending, &guard).await;
         guard.end().await;
         result?;
         Ok("made current")
     }
 
-    /// A session that holds the login's lock: the pending version's own, where that comes to where locks are taken.
-    /// Otherwise the admin login's: a database may be closed to the login, and a replica's locks guard nothing.
+    /// A session that holds the login's lock: the pending version's own or, where the database in which locks are taken is
+    /// closed to it, the admin login's.
     async fn lock_for_finish(&self, gated: &Gated, pending: &Version) -> Result<D::Session, FunctionError> {
         let session = match self.log_in(&pending.value, Some(self.config.lock_database.as_str())).await {
-            Ok(session) => Some(session),
-            Err(error) if error.is_not_permitted() => None,
+            Ok(session) => session,
+            Err(error) if error.is_not_permitted() => self.log_in_as_admin().await?.session,
             Err(error) => return Err(error.into()),
         };
-        if let Some(session) = session {
-            if !session.server().await?.is_replica {
-                return locked(session, &gated.base).await;
+        match take_lock(&session, &gated.base).await {
+            Ok(()) => Ok(session),
+            Err(error) => {
+                session.end().await;
+                Err(error)
             }
-            session.end().await;
         }
-        locked(self.log_in_as_admin().await?.session, &gated.base).await
     }
 
     async fn finish_under_lock(
@@ -252,9 +252,12 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         event: &RotationEvent,
         gated: &Gated,
         pending: &Version,
+        guard: &D::Session,
     ) -> Result<(), FunctionError> {
         // The session that holds the lock may have logged in before another run's last change.
         self.prove(pending).await?;
+        // With a session that a failover has cut, the lock is gone.
+        guard.ping().await?;
         let info = &gated.info;
         // AWS compares: where the label has moved since the gate, this fails and the step is repeated.
         let current = info.version_with(label::CURRENT);
@@ -276,13 +279,11 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
     }
 }
 
-/// The session with the lock of `login`, or its end.
-async fn locked<T: RoleSession>(session: T, login: &str) -> Result<T, FunctionError> {
-    match session.take_lock(login).await {
-        Ok(()) => Ok(session),
-        Err(error) => {
-            session.end().await;
-            Err(error)
-        }
+/// Takes the lock of `login` where it counts: one that is taken on a replica keeps nobody out.
+async fn take_lock(session: &impl RoleSession, login: &str) -> Result<(), FunctionError> {
+    if session.server().await?.is_replica {
+        let server = "the server that was the writer".to_owned();
+        return Err(DatabaseError::ReadOnly { server, what: "the login's lock" }.into());
     }
+    session.take_lock(login).await
 }

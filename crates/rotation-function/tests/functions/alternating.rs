@@ -122,3 +122,23 @@ async fn calls_and_connections_of_a_rotation_are_few() {
     // AWS calls and connections of createSecret, setSecret, testSecret, finishSecret.
     assert_eq!(counts, [(3, 0), (5, 2), (2, 1), (4, 2)]);
 }
+
+#[tokio::test]
+async fn a_lock_database_that_is_closed_to_the_user_is_the_admins_affair() {
+    let mut world = World::unprovisioned(Strategy::AlternatingUsers);
+    let locks = format!("locks of {}", world.user);
+    world.config.lock_database.clone_from(&locks);
+    let (locks, admin, master) = (identifier(&locks), identifier(&world.admin), identifier(crate::server::MASTER));
+    world.server.sql(&format!("CREATE DATABASE {locks}")).await;
+    world.ensure_all().await;
+    world
+        .server
+        .sql(&format!(
+            "REVOKE CONNECT ON DATABASE {locks} FROM PUBLIC; GRANT CONNECT ON DATABASE {locks} TO {admin}, {master}"
+        ))
+        .await;
+    for _ in 0..2 {
+        world.rotate(&world.user_arn).await;
+        assert!(world.current_works(&world.user_arn).await);
+    }
+}
