@@ -49,7 +49,7 @@ lint: tools ## Formatting, clippy without a warning, and the scripts
 	demo/lint
 
 .PHONY: bench
-bench: function ## What plan, apply and a rotation cost, beside what they are to cost
+bench: function ## What plan, apply, a rotation and the function cost, beside what they are to cost
 	@sandbox/ctl install
 	@demo/bench
 
