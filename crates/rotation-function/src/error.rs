@@ -2,7 +2,6 @@
 
 use crate::config::ConfigError;
 use crate::database::DatabaseError;
-use crate::roles::ServerFacts;
 use crate::secret::SecretError;
 use crate::store::StoreError;
 use function_contract::error_type;
@@ -84,16 +83,6 @@ impl FunctionError {
 
     pub(crate) fn value(secret: &str) -> impl FnOnce(SecretError) -> Self + '_ {
         move |source| Self::SecretValue { secret: secret.to_owned(), source }
-    }
-
-    /// Says what to grant, where a server that restricts password commands refused one to `who`.
-    pub(crate) fn or_restricted(self, server: ServerFacts, who: &str) -> Self {
-        match self {
-            Self::Database(source) if server.restricts_passwords && source.is_not_permitted() => {
-                Self::PasswordsRestricted { source, quoted: crate::database::identifier(who) }
-            }
-            other => other,
-        }
     }
 
     /// Says what to grant, where `login` was refused for want of ADMIN OPTION on `role`.

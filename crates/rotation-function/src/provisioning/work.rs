@@ -42,8 +42,7 @@ impl<T: Session> Work<'_, T> {
             literal(&self.mark.text()),
             quoted = identifier(role),
         ));
-        let done = self.session.change("the making of the role", &sql).await;
-        done.map_err(|error| FunctionError::from(error).or_restricted(self.server, self.master))
+        Ok(self.session.change("the making of the role", &sql).await?)
     }
 
     pub async fn create_clone(&self, clone: &str, password: &Verifier) -> Result<(), FunctionError> {
@@ -55,8 +54,7 @@ impl<T: Session> Work<'_, T> {
     }
 
     pub async fn set_password(&self, role: &str, password: &Verifier) -> Result<(), FunctionError> {
-        let done = roles::set_password(self.session, role, password).await;
-        done.map_err(|error| FunctionError::from(error).or_restricted(self.server, self.master))
+        Ok(roles::set_password(self.session, role, password).await?)
     }
 
     /// Gives an existing role of ours the attributes it needs.

@@ -25,9 +25,6 @@ pub enum When {
     /// It lives; a new password is acknowledged and not there afterwards, as when a standby that lagged takes over. Any
     /// other effect takes place.
     Forgotten,
-    /// It lives; new passwords are refused at whatever effect, as RDS does it under `rds.restrict_password_commands`
-    /// (42501).
-    Denied,
 }
 
 /// Counts the side effects of a process and lets a mishap happen at one of them.
@@ -47,12 +44,6 @@ struct State {
 }
 
 pub struct Dead;
-
-/// Answers to a change of a password that does not take place.
-struct Instead<T> {
-    forgotten: T,
-    denied: T,
-}
 
 /// What became of an effect.
 enum Effect<T> {
@@ -96,12 +87,7 @@ impl Plan {
         if self.dead() { Err(Dead) } else { Ok(()) }
     }
 
-    async fn effect<T>(
-        &self,
-        what: &'static str,
-        work: impl Future<Output = T>,
-        instead: Option<Instead<T>>,
-    ) -> Effect<T> {
+    async fn effect<T>(&self, what: &'static str, work: impl Future<Output = T>, forgotten: Option<T>) -> Effect<T> {
         let pauses = {
             let state = self.state.lock().unwrap();
             state.pause == Some(state.effects.len()) && !state.dead
@@ -115,13 +101,12 @@ impl Plan {
             if state.dead {
                 return Effect::Died;
             }
-            let due = |(at, when): &(usize, When)| *at == state.effects.len() || *when == When::Denied;
-            let when = state.at.filter(due).map(|(_, when)| when);
+            let when = state.at.filter(|(at, _)| *at == state.effects.len()).map(|(_, when)| when);
             state.effects.push(what);
             state.dead = matches!(when, Some(When::Before | When::After));
             when
         };
-        match (when, instead) {
+        match (when, forgotten) {
             (Some(When::Before), _) => Effect::Died,
             (Some(When::After), _) => {
                 work.await;
@@ -131,9 +116,8 @@ impl Plan {
                 work.await;
                 Effect::Lost
             }
-            (Some(When::Forgotten), Some(Instead { forgotten, .. })) => Effect::Done(forgotten),
-            (Some(When::Denied), Some(Instead { denied, .. })) => Effect::Done(denied),
-            (Some(When::Forgotten | When::Denied) | None, _) => Effect::Done(work.await),
+            (Some(When::Forgotten), Some(forgotten)) => Effect::Done(forgotten),
+            (Some(When::Forgotten) | None, _) => Effect::Done(work.await),
         }
     }
 }
@@ -219,16 +203,8 @@ impl<T: Session> Session for FaultySession<'_, T> {
     }
 
     async fn change(&self, what: &'static str, sql: &str) -> Result<(), DatabaseError> {
-        let instead = (what == PASSWORD).then(|| Instead {
-            forgotten: Ok(()),
-            denied: Err(DatabaseError::Refused {
-                server: "the server".to_owned(),
-                what: PASSWORD,
-                sqlstate: "42501".to_owned(),
-                message: "must be a member of rds_password to alter passwords".to_owned(),
-            }),
-        });
-        match self.1.effect(what, self.0.change(what, sql), instead).await {
+        let forgotten = (what == PASSWORD).then_some(Ok(()));
+        match self.1.effect(what, self.0.change(what, sql), forgotten).await {
             Effect::Done(result) => result,
             Effect::Died => Err(database_died()),
             // What the driver says when a connection breaks off.

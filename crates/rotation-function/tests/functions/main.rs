@@ -20,7 +20,6 @@ mod memory;
 mod names;
 mod passwords;
 mod plaintext;
-mod privileges;
 mod process;
 mod provisioning;
 mod recovering;

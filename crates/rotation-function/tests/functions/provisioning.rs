@@ -52,6 +52,23 @@ async fn the_secret_has_awss_keys_and_the_role_its_mark() {
 }
 
 #[tokio::test]
+async fn the_admin_can_rotate_a_user_and_can_be_it_in_no_way() {
+    let world = World::new(Strategy::AlternatingUsers).await;
+    if world.server.version().await >= 160_000 {
+        let sql = format!(
+            "SELECT m.admin_option || ' ' || m.inherit_option || ' ' || m.set_option FROM pg_auth_members m \
+             WHERE m.roleid = {user}::regrole AND m.member = {admin}::regrole",
+            user = literal(&identifier(&world.user)),
+            admin = literal(&identifier(&world.admin)),
+        );
+        assert_eq!(world.server.texts(&sql).await, ["true false false"]);
+    } else {
+        let inherits = format!("SELECT rolinherit::text FROM pg_roles WHERE rolname = {}", literal(&world.admin));
+        assert_eq!(world.server.texts(&inherits).await, ["false"]);
+    }
+}
+
+#[tokio::test]
 async fn a_stored_value_is_never_replaced_but_set_again() {
     let world = World::new(Strategy::AlternatingUsers).await;
     let before = world.current(&world.user_arn);

@@ -1,5 +1,5 @@
 use crate::fake::CURRENT;
-use crate::world::{World, token};
+use crate::world::{STEPS, World, token};
 use function_contract::{Strategy, error_type, label};
 use rotation_function::database::identifier;
 use rotation_function::rotation::REPAIRED;
@@ -25,6 +25,19 @@ async fn five_rotations_of_a_user_and_of_the_admin_itself() {
     // The admin still can do its work.
     let world = World { strategy: Strategy::AlternatingUsers, ..World::new(Strategy::AlternatingUsers).await };
     world.rotate(&world.config.admin_secret_arn).await;
+    world.rotate(&world.user_arn).await;
+    assert!(world.current_works(&world.user_arn).await);
+}
+
+#[tokio::test]
+async fn users_rotate_while_the_admins_own_rotation_is_half_done() {
+    let world = World::new(Strategy::AlternatingUsers).await;
+    let pending = token();
+    world.store.start_rotation(&world.config.admin_secret_arn, &pending).unwrap();
+    for step in &STEPS[..2] {
+        world.step(&world.config.admin_secret_arn, step, &pending).await.unwrap();
+    }
+    assert!(!world.current_works(&world.config.admin_secret_arn).await);
     world.rotate(&world.user_arn).await;
     assert!(world.current_works(&world.user_arn).await);
 }
