@@ -1,6 +1,7 @@
 //! End to end: the real binary against the sandbox's AWS and a real PostgreSQL. One sandbox for all, an
 //! account of its own for each test.
 
+mod adopting;
 mod again;
 mod alerts;
 mod article;
