@@ -81,7 +81,9 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         let server = session.server().await?;
         let verifier = Verifier::of(&pending.value.password, server.iterations)?;
         let on_role = |error: DatabaseError| {
-            FunctionError::from(error).or_missing_grant(&pending.value.username, &admin.username)
+            FunctionError::from(error)
+                .or_passwords_restricted(server, &admin.username)
+                .or_missing_grant(&pending.value.username, &admin.username)
         };
         session.set_password(&pending.value.username, verifier).await.map_err(on_role)?;
         Ok((outcome, notes))

@@ -1,7 +1,8 @@
 //! Why an invocation failed, as the CLI gets to see it.
 
 use crate::config::ConfigError;
-use crate::database::DatabaseError;
+use crate::database::{DatabaseError, identifier};
+use crate::roles::ServerFacts;
 use crate::secret::SecretError;
 use crate::store::StoreError;
 use function_contract::error_type;
@@ -90,6 +91,20 @@ impl FunctionError {
         match self {
             Self::Database(source) if source.is_not_permitted() => {
                 Self::MissingGrant { source, grant: crate::roles::admin_grant(role, login) }
+            }
+            other => other,
+        }
+    }
+
+    /// Says what to grant, where `login`, whose session it was, was refused a password that RDS keeps to the members
+    /// of rds_password. The documentation has RDS's words and not its SQLSTATE, so a member is taken to have been
+    /// refused for another reason.
+    pub(crate) fn or_passwords_restricted(self, server: ServerFacts, login: &str) -> Self {
+        match self {
+            Self::Database(source)
+                if source.is_not_permitted() && server.restricts_passwords && !server.in_rds_password =>
+            {
+                Self::PasswordsRestricted { source, quoted: identifier(login) }
             }
             other => other,
         }

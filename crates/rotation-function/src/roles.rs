@@ -21,6 +21,8 @@ pub struct ServerFacts {
     /// RDS's `rds.restrict_password_commands`: only members of rds_password may set passwords, their own
     /// included.
     pub restricts_passwords: bool,
+    /// Whether the session's login is a member of rds_password, directly or not.
+    pub in_rds_password: bool,
     /// A standby, or an instance that restores: it takes no change, and its advisory locks are its own.
     pub is_replica: bool,
 }
@@ -30,7 +32,8 @@ impl ServerFacts {
     pub async fn read(session: &impl Session) -> Result<Self, DatabaseError> {
         const SQL: &str = "SELECT current_setting('server_version_num')::int4, \
              current_setting('scram_iterations', true)::int4, \
-             COALESCE(current_setting('rds.restrict_password_commands', true), 'off'), pg_is_in_recovery()";
+             COALESCE(current_setting('rds.restrict_password_commands', true), 'off'), pg_is_in_recovery(), \
+             COALESCE((SELECT pg_has_role(session_user, r.oid, 'MEMBER') FROM pg_roles r WHERE r.rolname = 'rds_password'), false)";
         let rows = session.query("the server's settings", SQL, &[]).await?;
         let Some(row) = rows.first() else {
             let (server, what) = ("the server".to_owned(), "a query of its settings");
@@ -45,6 +48,7 @@ impl ServerFacts {
                 .and_then(NonZeroU32::new)
                 .unwrap_or(DEFAULT_ITERATIONS),
             restricts_passwords: matches!(restricts.as_str(), "on" | "1" | "true" | "yes"),
+            in_rds_password: column(row, 4)?,
             is_replica: column(row, 3)?,
         })
     }

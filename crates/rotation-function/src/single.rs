@@ -66,7 +66,7 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
             session.end().await;
             return Ok(("password was set", Vec::new()));
         }
-        let result = self.set_in_session(event, gated, &session, Some(used)).await;
+        let result = self.set_in_session(event, gated, &session, &gated.base, Some(used)).await;
         session.end().await;
         result
     }
@@ -79,17 +79,18 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         gated: &Gated,
     ) -> Result<(&'static str, Vec<String>), FunctionError> {
         let admin = self.log_in_as_admin().await?;
-        let result = self.set_in_session(event, gated, &admin.session, None).await;
+        let result = self.set_in_session(event, gated, &admin.session, &admin.username, None).await;
         admin.session.end().await;
         result.map_err(|error| error.or_missing_grant(&gated.base, &admin.username))
     }
 
-    /// Sets the pending password in a session that may: the login's own, by the version `used`, or the admin login's.
+    /// Sets the pending password in the session of `by`: the login's own, by the version `used`, or the admin login's.
     async fn set_in_session(
         &self,
         event: &RotationEvent,
         gated: &Gated,
         session: &D::Session,
+        by: &str,
         used: Option<Version>,
     ) -> Result<(&'static str, Vec<String>), FunctionError> {
         let (secret, base) = (event.secret.as_str(), gated.base.as_str());
@@ -138,7 +139,8 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         let server = session.server().await?;
         let verifier = Verifier::of(&pending.value.password, server.iterations)?;
         self.label_before_change(event, &now.info, in_force_id.as_deref()).await?;
-        session.set_password(role, verifier).await?;
+        let set = session.set_password(role, verifier).await;
+        set.map_err(|error| FunctionError::from(error).or_passwords_restricted(server, by))?;
         // Every note tells of a version that had to stand in for AWSCURRENT, or of none that could.
         Ok((if notes.is_empty() { PASSWORD_SET } else { repaired(PASSWORD_SET) }, notes))
     }

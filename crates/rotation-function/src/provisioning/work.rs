@@ -42,7 +42,8 @@ impl<T: Session> Work<'_, T> {
             literal(&self.mark.text()),
             quoted = identifier(role),
         ));
-        Ok(self.session.change("the making of the role", &sql).await?)
+        let made = self.session.change("the making of the role", &sql).await;
+        made.map_err(|error| FunctionError::from(error).or_passwords_restricted(self.server, self.master))
     }
 
     pub async fn create_clone(&self, clone: &str, password: &Verifier) -> Result<(), FunctionError> {
@@ -54,7 +55,8 @@ impl<T: Session> Work<'_, T> {
     }
 
     pub async fn set_password(&self, role: &str, password: &Verifier) -> Result<(), FunctionError> {
-        Ok(roles::set_password(self.session, role, password).await?)
+        let set = roles::set_password(self.session, role, password).await;
+        set.map_err(|error| FunctionError::from(error).or_passwords_restricted(self.server, self.master))
     }
 
     /// Gives an existing role of ours the attributes it needs.

@@ -145,6 +145,7 @@ impl<S: SecretStore + Send, T: RoleSession> RoleSession for BuggySession<'_, S, 
                 version: 160_000,
                 iterations: std::num::NonZeroU32::MIN,
                 restricts_passwords: false,
+                in_rds_password: false,
                 is_replica: false,
             }),
         }

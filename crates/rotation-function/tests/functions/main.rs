@@ -20,6 +20,7 @@ mod memory;
 mod names;
 mod passwords;
 mod plaintext;
+mod privileges;
 mod process;
 mod provisioning;
 mod recovering;

@@ -119,7 +119,13 @@ impl MemorySession {
     }
 
     pub fn server(&self) -> ServerFacts {
-        ServerFacts { version: 160_000, iterations: ITERATIONS, restricts_passwords: false, is_replica: false }
+        ServerFacts {
+            version: 160_000,
+            iterations: ITERATIONS,
+            restricts_passwords: false,
+            in_rds_password: false,
+            is_replica: false,
+        }
     }
 
     pub fn create_clone(&self, clone: &str, mark: &RoleComment) -> Result<(), DatabaseError> {

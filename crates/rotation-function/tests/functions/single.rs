@@ -31,15 +31,49 @@ async fn five_rotations_of_a_user_and_of_the_admin_itself() {
 
 #[tokio::test]
 async fn users_rotate_while_the_admins_own_rotation_is_half_done() {
-    let world = World::new(Strategy::AlternatingUsers).await;
-    let pending = token();
-    world.store.start_rotation(&world.config.admin_secret_arn, &pending).unwrap();
-    for step in &STEPS[..2] {
-        world.step(&world.config.admin_secret_arn, step, &pending).await.unwrap();
+    for strategy in [Strategy::AlternatingUsers, Strategy::SingleUser] {
+        for done in 0..STEPS.len() {
+            let world = World::new(strategy).await;
+            let (admin, pending) = (world.config.admin_secret_arn.clone(), token());
+            world.store.start_rotation(&admin, &pending).unwrap();
+            for step in &STEPS[..done] {
+                world.step(&admin, step, &pending).await.unwrap();
+            }
+            // Between setSecret and finishSecret it is not AWSCURRENT that logs in.
+            assert_eq!(world.current_works(&admin).await, done < 2, "{strategy:?}, {done}");
+            world.rotate(&world.user_arn).await;
+            for step in &STEPS[done..] {
+                world.step(&admin, step, &pending).await.unwrap();
+            }
+            world.rotate(&world.user_arn).await;
+            for arn in [&world.user_arn, &admin] {
+                assert!(world.current_works(arn).await, "{strategy:?}, {done}: {arn}");
+            }
+        }
     }
-    assert!(!world.current_works(&world.config.admin_secret_arn).await);
-    world.rotate(&world.user_arn).await;
-    assert!(world.current_works(&world.user_arn).await);
+}
+
+#[tokio::test]
+async fn the_admin_rotates_while_a_users_rotation_is_half_done() {
+    for strategy in [Strategy::AlternatingUsers, Strategy::SingleUser] {
+        for done in 0..STEPS.len() {
+            let world = World::new(strategy).await;
+            let pending = token();
+            world.store.start_rotation(&world.user_arn, &pending).unwrap();
+            for step in &STEPS[..done] {
+                world.step(&world.user_arn, step, &pending).await.unwrap();
+            }
+            let before = world.working_labels(&world.user_arn).await;
+            world.rotate(&world.config.admin_secret_arn).await;
+            assert_eq!(world.working_labels(&world.user_arn).await, before, "{strategy:?}, {done}");
+            for step in &STEPS[done..] {
+                world.step(&world.user_arn, step, &pending).await.unwrap();
+            }
+            for arn in [&world.user_arn, &world.config.admin_secret_arn] {
+                assert!(world.current_works(arn).await, "{strategy:?}, {done}: {arn}");
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -95,7 +95,7 @@ impl World {
         self.context_over(&self.store, &self.database)
     }
 
-    fn context_over<'a, S, D>(&'a self, store: &'a S, database: &'a D) -> Context<'a, S, D> {
+    pub fn context_over<'a, S, D>(&'a self, store: &'a S, database: &'a D) -> Context<'a, S, D> {
         Context::new(&self.config, store, database, Instant::now() + Duration::from_secs(25))
     }
 
