@@ -1,26 +1,14 @@
 //! What somebody changes by hand: `drift` names it and says what moved, `apply` makes it good, and nothing is
 //! left to do then.
 
-use crate::support::{ARTICLE, Account, group_id, until};
+use crate::support::{ARTICLE, Deployment, group_id, until};
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The functions cannot look at the logins while it is broken.
 const LOGINS: [&str; 2] = ["login.rotator_admin", "login.test_user1"];
 
-struct Deployment {
-    account: Account,
-    config: PathBuf,
-}
-
 impl Deployment {
-    fn new(text: &str) -> Self {
-        let account = Account::new();
-        account.delays("none");
-        let (config, _) = account.converges(text);
-        Self { account, config }
-    }
-
     /// A change by the AWS API, which must take it.
     fn by_hand(&self, service: &str, operation: &str, parameters: Value) {
         let answer = self.account.call(service, operation, parameters);

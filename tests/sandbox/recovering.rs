@@ -2,26 +2,13 @@
 //! lost that still worked.
 
 use crate::scenarios::SINGLE_USER;
-use crate::support::{ARTICLE, Account, Run, path, until};
+use crate::support::{ARTICLE, Account, Deployment, Run, path, until};
 use serde_json::{Value, json};
-use std::path::PathBuf;
 
 const USER: &str = "test_user1";
 const SECRET: &str = "test_user1_secret";
 
-struct Deployment {
-    account: Account,
-    config: PathBuf,
-}
-
 impl Deployment {
-    fn new(text: &str) -> Self {
-        let account = Account::new();
-        account.delays("none");
-        let (config, _) = account.converges(text);
-        Self { account, config }
-    }
-
     fn recover(&self, login: &str) -> Run {
         self.account.pgrotate(&["recover", path(&self.config), login, "--yes"])
     }

@@ -95,6 +95,21 @@ pub struct Account {
     printed: std::cell::RefCell<Vec<String>>,
 }
 
+/// A deployment in an account of its own, applied without delays.
+pub struct Deployment {
+    pub account: Account,
+    pub config: PathBuf,
+}
+
+impl Deployment {
+    pub fn new(text: &str) -> Self {
+        let account = Account::new();
+        account.delays("none");
+        let (config, _) = account.converges(text);
+        Self { account, config }
+    }
+}
+
 impl Account {
     pub fn new() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(200_000_000_001);

@@ -8,11 +8,8 @@ use crate::bugs::{Bug, Buggy, BuggyDatabase, steps};
 use crate::faults::{FaultyDatabase, FaultyStore, PASSWORD, Plan, When};
 use crate::sandbox::Manager;
 use crate::server::{MASTER, MASTER_PASSWORD, Server, server};
-use crate::world::{DEPLOYMENT, postgres, token};
-use function_contract::{
-    Duty, EnsureLogin, InspectLogin, InspectionRequest, LoginAttempt, ProvisioningRequest, RoleAttributes, Strategy,
-    label,
-};
+use crate::world::{DEPLOYMENT, ensure_request, postgres, token};
+use function_contract::{Duty, InspectLogin, InspectionRequest, LoginAttempt, ProvisioningRequest, Strategy, label};
 use rotation_function::config::{Config, Function, Hosts};
 use rotation_function::context::Context;
 use rotation_function::database::{Postgres, literal};
@@ -161,21 +158,8 @@ impl Site {
             Duty::Admin => (&self.admin, &self.config.admin_secret_arn, Strategy::SingleUser),
             Duty::User => (&self.user, &self.user_arn, self.strategy),
         };
-        let request = ProvisioningRequest::EnsureLogin(EnsureLogin {
-            login: login.clone(),
-            address: format!("login.{login}"),
-            duty,
-            strategy,
-            secret_arn: secret_arn.clone(),
-            database: "postgres".to_owned(),
-            server: function_contract::Server {
-                host: "127.0.0.1".to_owned(),
-                port: self.server.port,
-                instance: "db".to_owned(),
-            },
-            attributes: RoleAttributes::default(),
-            adopt: false,
-        });
+        let request = ensure_request(login, secret_arn, duty, strategy, self.server);
+        let request = ProvisioningRequest::EnsureLogin(request);
         let (store, database) = (FaultyStore(&self.store, plan), FaultyDatabase(&self.database, plan));
         let done = self.context(&store, &database).provision(&request).await;
         done.map(drop).map_err(|error| Trouble::Failed(error.to_string()))

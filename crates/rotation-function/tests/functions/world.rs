@@ -40,6 +40,25 @@ pub fn token() -> String {
     format!("{:08x}-0000-4000-8000-{:012x}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
+/// What `apply` asks of provisioning for a login of the test server that declares nothing further.
+pub fn ensure_request(login: &str, secret_arn: &str, duty: Duty, strategy: Strategy, server: &Server) -> EnsureLogin {
+    EnsureLogin {
+        login: login.to_owned(),
+        address: format!("login.{login}"),
+        duty,
+        strategy,
+        secret_arn: secret_arn.to_owned(),
+        database: "postgres".to_owned(),
+        server: function_contract::Server {
+            host: "127.0.0.1".to_owned(),
+            port: server.port,
+            instance: "my-postgres-instance".to_owned(),
+        },
+        attributes: RoleAttributes::default(),
+        adopt: false,
+    }
+}
+
 /// TLS with the given PEM as the user's bundle.
 pub fn client(ca: &str) -> rustls::ClientConfig {
     let folder = tempfile::tempdir().unwrap();
@@ -104,21 +123,7 @@ impl World {
             Duty::Admin => (&self.admin, &self.config.admin_secret_arn, Strategy::SingleUser),
             Duty::User => (&self.user, &self.user_arn, self.strategy),
         };
-        EnsureLogin {
-            login: login.clone(),
-            address: format!("login.{login}"),
-            duty,
-            strategy,
-            secret_arn: secret_arn.clone(),
-            database: "postgres".to_owned(),
-            server: function_contract::Server {
-                host: "127.0.0.1".to_owned(),
-                port: self.server.port,
-                instance: "my-postgres-instance".to_owned(),
-            },
-            attributes: RoleAttributes::default(),
-            adopt: false,
-        }
+        ensure_request(login, secret_arn, duty, strategy, self.server)
     }
 
     pub async fn ensure(&self, request: EnsureLogin) -> Result<Provisioned, FunctionError> {
