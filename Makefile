@@ -54,7 +54,7 @@ bench: function ## What plan, apply, a rotation and the function cost, beside wh
 	@demo/bench
 
 .PHONY: crash
-crash: tools ## Every mishap at every side effect of a rotation, and every order of two runs: about an hour
+crash: tools ## Every mishap at every side effect of a rotation, and every order of two runs: about 25 minutes
 	@sandbox/ctl install
 	PGROTATE_CRASH=whole cargo test --locked --workspace --test functions -- matrix explore --nocapture
 
