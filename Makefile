@@ -25,7 +25,8 @@ test: function ## All tests: the sandbox's own, then those of cargo
 	@sandbox/ctl install --postgres 16,17,18
 	@demo/quietly "Building the tests" -- cargo test --locked --workspace --no-run
 	sandbox/test
-	cargo test --locked --workspace
+	@# Most of them wait most of the time, for the emulated AWS: more at once than there are cores.
+	RUST_TEST_THREADS=$$(($$(nproc) + 1)) cargo test --locked --workspace
 
 # 15 is no major that the sandbox offers as RDS; the functions have to get along with it all the same.
 .PHONY: majors
