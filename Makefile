@@ -62,7 +62,7 @@ crash: tools ## Every mishap at every side effect of a rotation, and every order
 .PHONY: soak
 soak: tools ## Clients that log in while 200 rotations run, five minutes
 	@sandbox/ctl install
-	cargo test --locked --workspace --test functions -- soak --ignored --nocapture --test-threads=1
+	PGROTATE_SOAK=whole cargo test --locked --workspace --test functions -- soak --nocapture --test-threads=1
 
 .PHONY: build
 build: tools ## The command line: target/debug/pgrotate

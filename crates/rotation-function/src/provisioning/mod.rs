@@ -39,8 +39,8 @@ impl<S: SecretStore, D: Database<Session: Session>> Context<'_, S, D> {
     pub async fn provision(&self, request: &ProvisioningRequest) -> Result<Provisioned, FunctionError> {
         match request {
             ProvisioningRequest::EnsureLogin(ensure) => self.ensure_login(ensure).await,
-            ProvisioningRequest::DisableLogin { login, address } => self.disable_login(login, address).await,
-            ProvisioningRequest::DropLogin { login, address } => self.drop_login(login, address).await,
+            ProvisioningRequest::DisableLogin { login, address } => self.remove_login(login, address, false).await,
+            ProvisioningRequest::DropLogin { login, address } => self.remove_login(login, address, true).await,
             ProvisioningRequest::RecoverLogin(recover) => self.recover_login(recover).await,
         }
     }

@@ -14,12 +14,22 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 
 impl<S: SecretStore, D: Database<Session: Session>> Context<'_, S, D> {
-    pub(super) async fn disable_login(&self, login: &str, address: &str) -> Result<Provisioned, FunctionError> {
+    /// Takes LOGIN from the login's roles; with `drop`, drops them then.
+    pub(super) async fn remove_login(
+        &self,
+        login: &str,
+        address: &str,
+        drop: bool,
+    ) -> Result<Provisioned, FunctionError> {
         ownership::refuse_reserved(login)?;
         let notes = self
             .retrying(async || {
                 let master = self.log_in_to_writer().await?;
-                let result = self.disable_in_session(login, address, &master).await;
+                let result = if drop {
+                    self.drop_in_session(login, address, &master).await
+                } else {
+                    self.disable_in_session(login, address, &master).await
+                };
                 master.session.close().await;
                 result
             })
@@ -53,18 +63,6 @@ impl<S: SecretStore, D: Database<Session: Session>> Context<'_, S, D> {
             }
         }
         Ok(notes)
-    }
-    pub(super) async fn drop_login(&self, login: &str, address: &str) -> Result<Provisioned, FunctionError> {
-        ownership::refuse_reserved(login)?;
-        let notes = self
-            .retrying(async || {
-                let master = self.log_in_to_writer().await?;
-                let result = self.drop_in_session(login, address, &master).await;
-                master.session.close().await;
-                result
-            })
-            .await?;
-        Ok(Provisioned { login: login.to_owned(), version: None, role_created: false, value_stored: false, notes })
     }
 
     async fn drop_in_session(
@@ -116,7 +114,7 @@ impl<S: SecretStore, D: Database<Session: Session>> Context<'_, S, D> {
             if session.query("a look at sessions", SQL, &[(&names, Type::TEXT_ARRAY)]).await?.is_empty() {
                 return Ok(());
             }
-            tokio::time::sleep(pause).await;
+            (self.pause)(pause).await;
         }
         let rows = session.query("a look at sessions", SQL, &[(&names, Type::TEXT_ARRAY)]).await?;
         let mut sessions = Vec::new();

@@ -1,5 +1,6 @@
-//! Clients that keep logging in while rotations run (`make soak`): who refreshes the secret within one interval is
-//! never refused under alternating users; a single user has a gap, which is measured.
+//! Clients that keep logging in while rotations run: who refreshes the secret within one interval is never refused
+//! under alternating users; a single user has a gap, which is measured. `make soak` takes 200 rotations and twenty
+//! clients, the tests a few of both.
 
 use crate::matrix::Site;
 use crate::world::token;
@@ -9,9 +10,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-const CLIENTS: usize = 20;
-const ROTATIONS: usize = 200;
-const SINGLE_ROTATIONS: usize = 20;
+/// Set for all of them.
+const WHOLE: &str = "PGROTATE_SOAK";
+
+/// Clients, rotations of alternating users, and rotations of a single user.
+fn amount() -> (usize, usize, usize) {
+    if std::env::var_os(WHOLE).is_some() { (20, 200, 20) } else { (5, 4, 2) }
+}
 
 /// From the end of one rotation to the beginning of the next.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -66,32 +71,32 @@ async fn client(site: Arc<Site>, tally: Arc<Tally>, stop: Arc<AtomicBool>) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes minutes: make soak"]
 async fn nobody_is_refused_under_alternating_users() {
+    let (clients, rotations, _) = amount();
     let site = Arc::new(Site::rotated(Strategy::AlternatingUsers, 1).await);
     let (tally, stop) = (Arc::new(Tally::default()), Arc::new(AtomicBool::new(false)));
-    let clients: Vec<_> =
-        (0..CLIENTS).map(|_| tokio::spawn(client(site.clone(), tally.clone(), stop.clone()))).collect();
-    for _ in 0..ROTATIONS {
+    let running: Vec<_> =
+        (0..clients).map(|_| tokio::spawn(client(site.clone(), tally.clone(), stop.clone()))).collect();
+    for _ in 0..rotations {
         tokio::time::sleep(INTERVAL).await;
         let token = token();
         site.begin(&token).await;
         site.rotate_unwatched(&token).await;
     }
     stop.store(true, Ordering::Relaxed);
-    for client in clients {
+    for client in running {
         client.await.unwrap();
     }
     let [logins, refused, late] =
         [&tally.logins, &tally.refused, &tally.late].map(|count| count.load(Ordering::Relaxed));
-    println!("{ROTATIONS} rotations, {CLIENTS} clients: {logins} logins, {refused} refused, {late} too late to count");
+    println!("{rotations} rotations, {clients} clients: {logins} logins, {refused} refused, {late} too late to count");
     assert_eq!(refused, 0);
-    assert!(logins > ROTATIONS * CLIENTS && late * 10 < logins, "the clients hardly ran: {logins} logins, {late} late");
+    assert!(logins > rotations * clients && late * 10 < logins, "the clients hardly ran: {logins} logins, {late} late");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes minutes: make soak"]
 async fn a_single_users_gap() {
+    let (_, _, rotations) = amount();
     let site = Arc::new(Site::rotated(Strategy::SingleUser, 1).await);
     let stop = Arc::new(AtomicBool::new(false));
     let watch = tokio::spawn({
@@ -114,7 +119,7 @@ async fn a_single_users_gap() {
             gaps
         }
     });
-    for _ in 0..SINGLE_ROTATIONS {
+    for _ in 0..rotations {
         tokio::time::sleep(INTERVAL).await;
         let token = token();
         site.begin(&token).await;
@@ -124,9 +129,9 @@ async fn a_single_users_gap() {
     stop.store(true, Ordering::Relaxed);
     let mut gaps = watch.await.unwrap();
     gaps.sort_unstable();
-    assert!(!gaps.is_empty() && gaps.len() <= SINGLE_ROTATIONS, "{gaps:?}");
+    assert!(!gaps.is_empty() && gaps.len() <= rotations, "{gaps:?}");
     println!(
-        "single user, {SINGLE_ROTATIONS} rotations: a client that always reads the secret anew was refused for {} ms \
+        "single user, {rotations} rotations: a client that always reads the secret anew was refused for {} ms \
          (median), {} ms at most",
         gaps[gaps.len() / 2],
         gaps[gaps.len() - 1]
