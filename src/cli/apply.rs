@@ -121,7 +121,7 @@ pub(super) fn confirm(question: &str, word: &str, flag: &str) -> Result<(), CliE
         Ok(())
     } else {
         Err(CliError::NotConfirmed {
-            because: "not confirmed: nothing was changed",
+            because: "not confirmed",
             hint: format!("run it again and type {word}, or give {flag}"),
         })
     }

@@ -81,7 +81,7 @@ fn login(want: &<Login as Resource>::Desired, wants: &[Want], live: &BTreeMap<Ad
         Some(Seen::Present(AnyLive::Rotation(live))) => {
             status.last_rotated = live.last_rotated.and_then(day);
             status.next_rotation = live.next_rotation.and_then(day);
-            if live.stuck.is_some() {
+            if live.stuck {
                 status.trouble(format!("its rotation is stuck: pgrotate recover FILE {}", want.login));
             }
             if live.overdue {
@@ -89,7 +89,7 @@ fn login(want: &<Login as Resource>::Desired, wants: &[Want], live: &BTreeMap<Ad
             }
             match Rotation::settled(rotation, live) {
                 // One of the schedule's, in good course.
-                _ if live.pending && live.rotated && live.stuck.is_none() && live.trouble.is_none() => {}
+                _ if live.pending && live.rotated && !live.stuck && live.trouble.is_none() => {}
                 Settled::Yes(()) => {}
                 Settled::NotYet { saying: why } | Settled::Never { because: why } => status.trouble(why),
             }

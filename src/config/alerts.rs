@@ -37,7 +37,7 @@ fn check(problems: &Problems<'_>, topic: &Located<String>, aws: Option<&Aws>) ->
         false
     };
     let parts: Vec<&str> = text.split(':').collect();
-    let &["arn", partition, "sns", region, account, name] = parts.as_slice() else {
+    let &["arn", _, "sns", region, account, name] = parts.as_slice() else {
         return refuse(
             format!("{} is no ARN of an SNS topic", quoted(text)),
             format!("`aws sns list-topics` shows those there are. Write for example: topic = {EXAMPLE}"),
@@ -63,11 +63,6 @@ fn check(problems: &Problems<'_>, topic: &Located<String>, aws: Option<&Aws>) ->
         let message = format!("the topic is in {}, and the deployment in {}", quoted(region), quoted(&aws.region));
         return refuse(message, "name a topic of the same region: neither alarms nor rules reach another".to_owned());
     }
-    let wanted = partition_of(&aws.region);
-    if partition != wanted {
-        let message = format!("the topic's ARN says {}, and {} is in {wanted}", quoted(partition), aws.region);
-        return refuse(message, format!("write: topic = \"arn:{wanted}:sns:{region}:{account}:{name}\""));
-    }
     match &aws.account {
         Some(own) if own != account => refuse(
             format!("the topic is of account {account}, and the deployment of {own}"),
@@ -75,20 +70,6 @@ fn check(problems: &Problems<'_>, topic: &Located<String>, aws: Option<&Aws>) ->
         ),
         _ => true,
     }
-}
-
-/// The partition a region belongs to (botocore's `endpoints.json` and `partitions.json`).
-fn partition_of(region: &str) -> &'static str {
-    const OTHERS: [(&str, &str); 7] = [
-        ("cn-", "aws-cn"),
-        ("us-gov-", "aws-us-gov"),
-        ("us-iso-", "aws-iso"),
-        ("us-isob-", "aws-iso-b"),
-        ("eu-isoe-", "aws-iso-e"),
-        ("us-isof-", "aws-iso-f"),
-        ("eusc-", "aws-eusc"),
-    ];
-    OTHERS.iter().find(|(start, _)| region.starts_with(start)).map_or("aws", |(_, partition)| partition)
 }
 
 #[cfg(test)]
@@ -130,7 +111,6 @@ mod tests {
             (&long, "cannot name"),
             ("arn:aws:sns:eu-north-1:123456789012:a.fifo", "FIFO"),
             ("arn:aws:sns:eu-west-1:123456789012:a", "and the deployment in"),
-            ("arn:aws-cn:sns:eu-north-1:123456789012:a", "is in aws"),
             ("arn:aws:sns:eu-north-1:999999999999:a", "of account 999999999999"),
         ] {
             let found = messages(topic, Some("123456789012"), "eu-north-1");

@@ -124,15 +124,23 @@ fn clients(config: &Config, network: &NetworkLook) -> Vec<ConfigError> {
 /// What can be told of the topic without asking for it: pgrotate needs no leave to look at topics.
 fn topic(config: &Config, place: &Place) -> Option<ConfigError> {
     let topic = &config.alerts.as_ref()?.topic;
-    let account = topic.value.split(':').nth(4).unwrap_or_default();
-    (account != place.account).then(|| {
+    let mut parts = topic.value.split(':').skip(1);
+    let (partition, account) = (parts.next().unwrap_or_default(), parts.nth(2).unwrap_or_default());
+    let (what, is, should) = if account != place.account {
+        ("account", account, &place.account)
+    } else if partition != place.partition {
+        ("partition", partition, &place.partition)
+    } else {
+        return None;
+    };
+    Some(
         ConfigError::at(
             Code::BadValue,
             &topic.span,
-            format!("the topic is of account {account}, and your credentials are of {}", place.account),
+            format!("the topic is of {what} {is}, and your credentials are of {should}"),
         )
-        .hint("name a topic of the deployment's account")
-    })
+        .hint(format!("name a topic of the deployment's {what}")),
+    )
 }
 
 /// A function in a VPC has no public address: only a NAT, or what else stands between, brings it out.

@@ -21,7 +21,7 @@ pub(super) async fn errors(aws: &Aws, function: &str) -> Result<Vec<String>, Liv
     let mut events: Vec<_> = answer
         .iter()
         .flat_map(|answer| answer.events())
-        .filter_map(|event| Some((event.timestamp(), event.message()?.trim().to_owned())))
+        .filter_map(|event| Some((event.timestamp(), for_people(event.message()?.trim()))))
         .collect();
     events.sort_by_key(|(at, _)| *at);
     Ok(events.into_iter().map(|(_, message)| message).collect())

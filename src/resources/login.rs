@@ -7,7 +7,7 @@ use super::functions::{FunctionNames, invoke};
 use super::secret::{Secret, SecretArn};
 use super::stack::{self, Stack};
 use super::{Live, LiveError};
-use crate::aws::{Aws, Look};
+use crate::aws::{Aws, Look, SecretLook};
 use crate::code::Code;
 use crate::config::OnRemove;
 use crate::execute::{Applied, Pressed};
@@ -15,8 +15,8 @@ use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown, Val};
 use crate::resource::{Diff, Known, NotProduced, Refusal, Resource, Risk, Settled, Step, Verb};
 use function_contract::{
     Duty, EnsureLogin, Fact, InspectLogin, InspectionReport, InspectionRequest, LoginAttempt, LoginFacts, Owned, Provisioned,
-    ProvisioningRequest, RoleAttributes, RoleComment, RoleFacts, Server as ContractServer, Strategy, VersionFacts,
-    clone_of, obstacles, same_setting, setting, told,
+    ProvisioningRequest, RoleAttributes, RoleComment, RoleFacts, Server as ContractServer, Strategy,
+    Obstacle, clone_of, same_setting, setting, told,
 };
 use futures_util::StreamExt;
 use std::time::Duration;
@@ -73,8 +73,8 @@ pub struct Observed {
     /// What the clone owns, though it works as its base.
     pub clone_owns: Vec<Owned>,
     /// Why AWSCURRENT was refused, as the catalogue explains it.
-    pub current_refused: Option<String>,
-    /// Why AWSPREVIOUS was refused where, the other of two users, it should log in too.
+    pub current_kept_out: Vec<Obstacle>,
+    /// Why AWSPREVIOUS was refused where, the other of two users, it should log in too, and can be made to.
     pub previous_refused: Option<String>,
     /// The user name that AWSCURRENT holds.
     pub current_user: Option<String>,
@@ -258,7 +258,7 @@ impl Resource for Login {
             clone_kept_out: false,
             current: Some(LoginAttempt::Succeeded),
             clone_owns: Vec::new(),
-            current_refused: None,
+            current_kept_out: Vec::new(),
             previous_refused: None,
             current_user: Some(want.login.clone()),
             missing_keys: Vec::new(),
@@ -347,8 +347,15 @@ fn lacks(want: &Desired, live: &Observed) -> Result<Option<String>, Refusal> {
         None => Some("its secret holds no value yet".to_owned()),
         Some(LoginAttempt::Succeeded) => None,
         Some(LoginAttempt::Refused { sqlstate, message }) => {
-            let why = live.current_refused.as_ref().unwrap_or(message);
-            Some(format!("AWSCURRENT does not log in: {why} ({sqlstate}); pgrotate recover FILE {login} puts it right"))
+            let found = &live.current_kept_out;
+            let why = told(found).unwrap_or_else(|| message.clone());
+            // What else is in the way, a person takes away: `recover` says how.
+            let way = if !found.is_empty() && found.iter().all(Obstacle::is_removable) {
+                "puts it right"
+            } else {
+                "tells more"
+            };
+            Some(format!("AWSCURRENT does not log in: {why} ({sqlstate}); pgrotate recover FILE {login} {way}"))
         }
         Some(LoginAttempt::Unreachable { message }) => Some(format!("the database cannot be reached: {message}")),
         Some(LoginAttempt::NoValue) => Some("AWSCURRENT holds no usable value".to_owned()),
@@ -395,16 +402,9 @@ impl Live for Login {
             if look.instance(&want.instance_identifier).await?.is_none() {
                 seen[at] = Some(Seen::Absent);
             } else {
-                match look.secret(&want.secret_name).await? {
-                    None => seen[at] = Some(Seen::Unobservable("its secret does not exist yet".to_owned())),
-                    Some(secret) if secret.deleted.is_some() => {
-                        seen[at] = Some(Seen::Unobservable("its secret is pending deletion".to_owned()));
-                    }
-                    // `secret` refuses it; its value is none of ours to try.
-                    Some(secret) if want.secret_mark().owner(&secret.tags) != Owner::Us => {
-                        seen[at] = Some(Seen::Unobservable("its secret is not this deployment's".to_owned()));
-                    }
-                    Some(secret) => {
+                match secret_of(look, want).await? {
+                    Err(why) => seen[at] = Some(Seen::Unobservable(why)),
+                    Ok(secret) => {
                         asked.push((at, InspectLogin { login: want.login.clone(), secret_arn: secret.arn }));
                     }
                 }
@@ -475,7 +475,7 @@ async fn inspect(
     let request = InspectionRequest { logins: some.iter().map(|(_, login)| login.clone()).collect() };
     let why = match invoke::<_, InspectionReport>(aws, function, &request).await {
         Ok(Some(report)) => {
-            let found = some.iter().zip(report.logins).map(|((at, _), facts)| (*at, observed(wants[*at], facts)));
+            let found = some.iter().zip(report.logins).map(|((at, _), facts)| (*at, observed(wants[*at], &facts)));
             return Ok(found.collect());
         }
         Ok(None) => "the inspection function does not exist yet".to_owned(),
@@ -510,36 +510,29 @@ async fn provision(aws: &Aws, want: &Desired, request: &ProvisioningRequest) -> 
     }
 }
 
-fn observed(want: &Desired, facts: LoginFacts) -> Seen<Observed> {
-    let role = match facts.role {
+/// The secret of a login that may be looked at; otherwise why not. What is not ours `secret` refuses; its value is none
+/// of ours to try.
+pub(super) async fn secret_of(look: &Look<'_>, want: &Desired) -> Result<Result<SecretLook, String>, LiveError> {
+    Ok(match look.secret(&want.secret_name).await? {
+        None => Err("its secret does not exist yet".to_owned()),
+        Some(secret) if secret.deleted.is_some() => Err("its secret is pending deletion".to_owned()),
+        Some(secret) if want.secret_mark().owner(&secret.tags) != Owner::Us => {
+            Err("its secret is not this deployment's".to_owned())
+        }
+        Some(secret) => Ok(secret),
+    })
+}
+
+fn observed(want: &Desired, facts: &LoginFacts) -> Seen<Observed> {
+    let role = match &facts.role {
         Fact::Known(Some(role)) => role,
         Fact::Known(None) => return Seen::Absent,
-        Fact::Unknown(why) => return Seen::Unobservable(why),
+        Fact::Unknown(why) => return Seen::Unobservable(why.clone()),
     };
-    let labelled = |label: &str| facts.versions.iter().find(|version| version.labels.iter().any(|has| has == label));
-    let current = labelled("AWSCURRENT");
+    let current = facts.labelled("AWSCURRENT");
     let clone = match &facts.clone {
         Fact::Known(clone) => clone.as_ref(),
         Fact::Unknown(_) => None,
-    };
-    let clone_name = clone_of(&want.login);
-    let why = |version: &VersionFacts| {
-        let LoginAttempt::Refused { sqlstate, .. } = &version.login else { return None };
-        let named = match version.username.as_deref()? {
-            name if name == clone_name && matches!(facts.clone, Fact::Known(_)) => clone,
-            name if name == clone_name => return None,
-            _ => Some(&role),
-        };
-        told(&obstacles(named, sqlstate))
-    };
-    // The other user of two; a version for the same one, or for a server of the past, is not expected to log in. While
-    // a rotation is under way, the password it is being given is another one.
-    let other_turn = |previous: &&VersionFacts| {
-        want.strategy == Strategy::AlternatingUsers
-            && labelled("AWSPENDING").is_none_or(|pending| pending.labels.iter().any(|label| label == "AWSCURRENT"))
-            && current.is_some_and(|current| {
-                previous.username.is_some() && previous.username != current.username && previous.host == current.host
-            })
     };
     let clone_can_login = clone.is_some_and(|clone| clone.can_login);
     let clone_kept_out =
@@ -548,11 +541,11 @@ fn observed(want: &Desired, facts: LoginFacts) -> Seen<Observed> {
         clone_can_login,
         clone_kept_out,
         clone_owns: facts.clone_owns.clone(),
-        current_refused: current.and_then(why),
-        previous_refused: labelled("AWSPREVIOUS").filter(other_turn).and_then(why),
-        current_user: current.as_ref().and_then(|version| version.username.clone()),
-        missing_keys: current.as_ref().map(|version| version.missing_keys.clone()).unwrap_or_default(),
-        says: current.as_ref().filter(|version| version.username.is_some()).map(|version| Says {
+        current_kept_out: current.map(|version| facts.obstacles_of(version)).unwrap_or_default(),
+        previous_refused: facts.previous_kept_out(want.strategy).and_then(|(_, found)| told(&found)),
+        current_user: current.and_then(|version| version.username.clone()),
+        missing_keys: current.map(|version| version.missing_keys.clone()).unwrap_or_default(),
+        says: current.filter(|version| version.username.is_some()).map(|version| Says {
             database: version.database.clone(),
             instance: version.instance.clone(),
             strategy: if version.alternating { Strategy::AlternatingUsers } else { Strategy::SingleUser },

@@ -4,9 +4,8 @@
 use super::LiveError;
 use super::function_log::{error_about, errors};
 use super::functions::{FunctionError, invoke};
-use super::login::{Desired, stranger};
+use super::login::{Desired, secret_of, stranger};
 use crate::aws::{Aws, Look, SecretLook, call};
-use crate::model::Owner;
 use function_contract::{
     InspectLogin, InspectionReport, InspectionRequest, LoginAttempt, LoginFacts, Provisioned, ProvisioningRequest,
     RecoverLogin, Recovery, error_type,
@@ -19,7 +18,7 @@ use tokio::time::Instant;
 pub struct Sight {
     pub secret: SecretLook,
     pub facts: LoginFacts,
-    /// Whether the admin login gets in by any labelled version; None where this is the admin login.
+    /// Whether the admin login gets in by any labelled version; None where the login rotates by itself.
     pub admin_logs_in: Option<bool>,
     /// What the rotation function said last, while a rotation is pending.
     pub said: Option<String>,
@@ -66,19 +65,6 @@ pub async fn look_at(aws: &Aws, want: &Desired, admin: Option<&Desired>) -> Resu
         None => None,
     };
     Ok(Ok(Sight { secret, facts, admin_logs_in, said }))
-}
-
-async fn secret_of(look: &Look<'_>, want: &Desired) -> Result<Result<SecretLook, String>, LiveError> {
-    Ok(match look.secret(&want.secret_name).await? {
-        None => Err(format!("its secret `{}` does not exist", want.secret_name)),
-        Some(secret) if secret.deleted.is_some() => {
-            Err(format!("its secret `{}` is pending deletion", want.secret_name))
-        }
-        Some(secret) if want.secret_mark().owner(&secret.tags) != Owner::Us => {
-            Err(format!("its secret `{}` is not this deployment's", want.secret_name))
-        }
-        Some(secret) => Ok(secret),
-    })
 }
 
 /// What came of one step.

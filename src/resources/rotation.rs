@@ -82,8 +82,8 @@ pub struct Observed {
     pub rotated: bool,
     /// Under way, or stuck.
     pub pending: bool,
-    /// The version with which a rotation has been at it for so long that nothing more will come of it.
-    pub stuck: Option<String>,
+    /// It has been at it for so long that nothing more will come of it.
+    pub stuck: bool,
     /// What the function said last, while something is pending.
     pub trouble: Option<String>,
     /// Unix seconds.
@@ -120,7 +120,7 @@ const NEVER: Observed = Observed {
     rules: Rules { every_days: None, expression: None, window: None },
     rotated: false,
     pending: false,
-    stuck: None,
+    stuck: false,
     trouble: None,
     last_rotated: None,
     next_rotation: None,
@@ -177,10 +177,10 @@ impl Resource for Rotation {
         };
         let mut steps = Vec::new();
         // The first is the proof of the deployment. Any later one is Secrets Manager's everyday business.
-        if live.pending && live.stuck.is_none() && !live.rotated {
+        if live.pending && !live.stuck && !live.rotated {
             steps.push(cx.step(AWAIT, Verb::Ensure, Change::Await).because("a rotation is under way"));
         }
-        if live.stuck.is_some() {
+        if live.stuck {
             let said = live.trouble.as_ref().map(|said| format!("; the function said: {said}")).unwrap_or_default();
             cx.drift(
                 format!("a rotation was begun over an hour ago and has not finished{said}"),
@@ -361,10 +361,8 @@ fn observed(secret: &SecretLook, trouble: Option<String>, now: i64) -> Observed 
         },
         rotated: secret.last_rotated.is_some(),
         pending: secret.pending().is_some(),
-        stuck: secret
-            .pending()
-            .filter(|_| secret.changed.is_some_and(|changed| changed + STUCK_AFTER_SECONDS < now))
-            .map(str::to_owned),
+        stuck: secret.pending().is_some()
+            && secret.changed.is_some_and(|changed| changed + STUCK_AFTER_SECONDS < now),
         trouble,
         last_rotated: secret.last_rotated,
         next_rotation: secret.next_rotation,
@@ -417,7 +415,7 @@ mod tests {
             assert_eq!(is_fresh(&secret, now), fresh, "{ago} s ago");
             let live = observed(&secret, None, now);
             assert!(live.pending);
-            assert_eq!(live.stuck.as_deref(), stuck.then_some("new"), "{ago} s ago");
+            assert_eq!(live.stuck, stuck, "{ago} s ago");
         }
     }
 }

@@ -132,6 +132,10 @@ impl Resource for Secret {
             ));
         }
         let mut missing = missing_tags(&want.tags(), &live.tags);
+        if want.passwords == PasswordPolicy::default() && !live.tags.contains_key(tag::PASSWORDS) {
+            // Without the tag it is the default: secrets older than it are as they should be.
+            missing.remove(tag::PASSWORDS);
+        }
         if !missing.is_empty() {
             let passwords = missing.remove(tag::PASSWORDS).is_some();
             let mut step =

@@ -41,3 +41,12 @@ fn a_topic_of_another_account() {
     let alerts = "\n[alerts]\ntopic = \"arn:aws:sns:eu-north-1:999999999999:database-alerts\"\n\n[function]\n";
     of(&Account::new(), &ARTICLE.replace("\n[function]\n", alerts), "a-topic-of-another-account");
 }
+
+/// Which partition a region is in, AWS tells.
+#[test]
+fn a_topic_of_another_partition() {
+    let account = Account::new();
+    let topic = format!("arn:aws-cn:sns:eu-north-1:{}:database-alerts", account.number);
+    let alerts = format!("\n[alerts]\ntopic = \"{topic}\"\n\n[function]\n");
+    of(&account, &ARTICLE.replace("\n[function]\n", &alerts), "a-topic-of-another-partition");
+}

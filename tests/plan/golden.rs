@@ -1,7 +1,7 @@
 //! One scenario, one readable file in `golden/`. UPDATE_EXPECT=1 rewrites them; read the difference.
 
 use crate::scenario::{Scenario, change, check_edges, document, golden, json, set};
-use function_contract::LoginAttempt;
+use function_contract::{LoginAttempt, Obstacle};
 use pgrotate::model::Seen;
 use pgrotate::plan::Goal;
 use pgrotate::render::human;
@@ -110,7 +110,7 @@ fn rotation_under_way() {
         change!(live, Rotation, login, |live| live.pending = true);
     }
     change!(live, Rotation, "rotation.test_user1", |live| {
-        live.stuck = Some("5d3f0a1e-0000-4000-8000-000000000000".to_owned());
+        live.stuck = true;
         live.trouble = Some("DatabaseRefused".to_owned());
     });
     let plan = article.plan(Goal::Converge, &live).unwrap();
@@ -168,6 +168,7 @@ fn login_that_does_not_log_in() {
     let article = Scenario::article();
     let mut live = article.realised();
     change!(live, Login, "login.test_user1", |live| {
+        live.current_kept_out = vec![Obstacle::WrongPassword];
         live.current = Some(LoginAttempt::Refused {
             sqlstate: "28P01".to_owned(),
             message: "password authentication failed for user \"test_user1\"".to_owned(),

@@ -2,7 +2,7 @@
 
 use crate::lives::Life;
 use crate::scenario::{SECOND_USER, Scenario, State, change, document, golden, place, set};
-use function_contract::LoginAttempt;
+use function_contract::{LoginAttempt, Obstacle};
 use pgrotate::model::Seen;
 use pgrotate::plan::Goal;
 use pgrotate::render::{DriftDocument, GraphDocument, LoginStatus, StatusDocument, graph, human};
@@ -23,10 +23,13 @@ fn tampered() -> (Scenario, State) {
     let article = Scenario::article();
     let mut live = article.realised();
     change!(live, Rotation, "rotation.test_user1", |live| live.rules.every_days = Some(30));
-    change!(live, Login, "login.test_user1", |live| live.current = Some(LoginAttempt::Refused {
-        sqlstate: "28P01".to_owned(),
-        message: "password authentication failed for user \"test_user1\"".to_owned(),
-    }));
+    change!(live, Login, "login.test_user1", |live| {
+        live.current_kept_out = vec![Obstacle::WrongPassword];
+        live.current = Some(LoginAttempt::Refused {
+            sqlstate: "28P01".to_owned(),
+            message: "password authentication failed for user \"test_user1\"".to_owned(),
+        });
+    });
     change!(live, DbInstance, "db_instance.my-postgres-instance", |live| {
         live.class = "db.t3.large".to_owned();
         live.backup = 1;

@@ -1,6 +1,6 @@
 //! What stands between a stored password and a session, told apart by SQLSTATE and catalogue.
 
-use crate::RoleFacts;
+use crate::{Fact, LoginAttempt, LoginFacts, RoleFacts, Strategy, VersionFacts, clone_of};
 use std::fmt;
 
 /// PostgreSQL's code for a wrong password, an unknown role, and one whose VALID UNTIL has passed: it answers all
@@ -83,6 +83,46 @@ pub fn obstacles(role: Option<&RoleFacts>, sqlstate: &str) -> Vec<Obstacle> {
 pub fn told(obstacles: &[Obstacle]) -> Option<String> {
     let all: Vec<_> = obstacles.iter().map(Obstacle::to_string).collect();
     (!all.is_empty()).then(|| all.join("; "))
+}
+
+impl LoginFacts {
+    /// The version that carries `label`.
+    pub fn labelled(&self, label: &str) -> Option<&VersionFacts> {
+        self.versions.iter().find(|version| version.labels.iter().any(|has| has == label))
+    }
+
+    /// The role of that name, the login's own or its clone.
+    pub fn role_named(&self, name: &str) -> &Fact<Option<RoleFacts>> {
+        if name == clone_of(&self.login) { &self.clone } else { &self.role }
+    }
+
+    /// Why `version` was refused, as the catalogue explains it; empty where it was not, or where nobody could look.
+    pub fn obstacles_of(&self, version: &VersionFacts) -> Vec<Obstacle> {
+        let (LoginAttempt::Refused { sqlstate, .. }, Some(name)) = (&version.login, &version.username) else {
+            return Vec::new();
+        };
+        match self.role_named(name) {
+            Fact::Known(role) => obstacles(role.as_ref(), sqlstate),
+            Fact::Unknown(_) => Vec::new(),
+        }
+    }
+
+    /// Role and obstacles of an AWSPREVIOUS that the other of two users should log in with, and does not, where
+    /// provisioning can take all of them away. A version for the same role, or for a server of the past, is not
+    /// expected to log in; and while a rotation is under way, its role is being given another password.
+    pub fn previous_kept_out(&self, strategy: Strategy) -> Option<(&str, Vec<Obstacle>)> {
+        let current = self.labelled("AWSCURRENT")?;
+        let idle = self.labelled("AWSPENDING").is_none_or(|pending| pending.version == current.version);
+        let previous = self.labelled("AWSPREVIOUS").filter(|previous| {
+            strategy == Strategy::AlternatingUsers
+                && idle
+                && previous.username != current.username
+                && previous.host == current.host
+        })?;
+        let found = self.obstacles_of(previous);
+        let name = previous.username.as_deref()?;
+        (!found.is_empty() && found.iter().all(Obstacle::is_removable)).then_some((name, found))
+    }
 }
 
 #[cfg(test)]

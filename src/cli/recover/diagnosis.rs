@@ -8,8 +8,7 @@ use crate::aws::SecretLook;
 use crate::resources::login::Desired;
 use crate::resources::recovery::Sight;
 use function_contract::{
-    Duty, Fact, LoginAttempt, LoginFacts, Obstacle, RoleFacts, Strategy, VersionFacts, alternate, clone_of, obstacles,
-    told,
+    Duty, Fact, LoginAttempt, LoginFacts, Obstacle, Strategy, VersionFacts, alternate, clone_of, obstacles, told,
 };
 use std::fmt;
 
@@ -99,8 +98,19 @@ pub(super) fn diagnose(want: &Desired, sight: &Sight, now: jiff::Timestamp) -> D
             }
         },
         LoginAttempt::Unreachable { message } => {
-            let hint = "pgrotate drift FILE tells what stands in the way; pgrotate apply FILE mends it";
-            return diagnosis.refused(format!("AWSCURRENT cannot be tried: {message}"), hint);
+            let cause = format!("AWSCURRENT cannot be tried: {message}");
+            // Where another version of the same secret is tried, it is the value that is in the way, and not the network.
+            let other = facts.versions.iter().find(|version| version.login == LoginAttempt::Succeeded);
+            let Some(other) = other else {
+                let hint = "pgrotate drift FILE tells what stands in the way; pgrotate apply FILE mends it";
+                return diagnosis.refused(cause, hint);
+            };
+            let hint = format!(
+                "version {} logs in: aws secretsmanager update-secret-version-stage --secret-id {} --version-stage \
+                 AWSCURRENT --move-to-version-id {} --remove-from-version-id {} puts it back",
+                other.version, want.secret_name, other.version, current.version
+            );
+            return diagnosis.refused(cause, hint);
         }
         LoginAttempt::Refused { sqlstate, message } => match of_refused(want, facts, secret, current, now) {
             Ok(step) => steps.push(step),
@@ -110,21 +120,24 @@ pub(super) fn diagnose(want: &Desired, sight: &Sight, now: jiff::Timestamp) -> D
             }
         },
     }
-    diagnosis.of_pending(want, sight, current, &mut steps);
-    let rotates = steps.contains(&Step::Rotate);
-    if rotates && want.strategy == Strategy::AlternatingUsers && *admin_logs_in == Some(false) {
+    of_pending(want, sight, current, &mut steps);
+    if *admin_logs_in == Some(false) {
         steps.retain(|step| *step != Step::Rotate);
         diagnosis.notes.push(
             "the admin login does not get in, so no rotation can work: recover it first, then rotate this one"
                 .to_owned(),
         );
     }
+    if !secret.rotation_enabled {
+        steps.retain(|step| *step != Step::Rotate);
+        diagnosis.notes.push("rotation is switched off for it: pgrotate apply FILE switches it on".to_owned());
+    }
     // Where a rotation follows, or is to end first, that is about the same role.
-    if secret.pending().is_none()
-        && current.login == LoginAttempt::Succeeded
-        && let Some((role, why)) = of_previous(want, facts, secret, current)
+    if current.login == LoginAttempt::Succeeded
+        && let Some((role, obstacles)) = facts.previous_kept_out(want.strategy)
+        && let Some(why) = told(&obstacles)
     {
-        steps.push(Step::SetAgain { role, why });
+        steps.push(Step::SetAgain { role: role.to_owned(), why });
     }
     if !steps.is_empty() {
         diagnosis.verdict = Verdict::Steps(steps);
@@ -137,41 +150,36 @@ impl Diagnosis {
         self.verdict = Verdict::Refused { cause: cause.into(), hint: hint.into() };
         self
     }
+}
 
-    /// A rotation that has not ended.
-    fn of_pending(&mut self, want: &Desired, sight: &Sight, current: &VersionFacts, steps: &mut Vec<Step>) {
-        let secret = &sight.secret;
-        let Some(token) = secret.pending() else { return };
-        if steps.iter().any(|step| matches!(step, Step::MakeCurrent { version, .. } if version == token)) {
+/// A rotation that has not ended.
+fn of_pending(want: &Desired, sight: &Sight, current: &VersionFacts, steps: &mut Vec<Step>) {
+    let secret = &sight.secret;
+    let Some(token) = secret.pending() else { return };
+    if steps.iter().any(|step| matches!(step, Step::MakeCurrent { version, .. } if version == token)) {
+        return;
+    }
+    let pending = sight.facts.versions.iter().find(|version| version.version == token);
+    let user = current.username.as_deref().unwrap_or_default();
+    let in_turn = match want.strategy {
+        Strategy::AlternatingUsers => alternate(&want.login, user),
+        Strategy::SingleUser => Some(user.to_owned()),
+    };
+    let why = match pending {
+        Some(pending)
+            if pending.login == LoginAttempt::Succeeded
+                && pending.username == in_turn
+                && pending.host == current.host
+                && pending.alternating == current.alternating =>
+        {
+            steps.push(make_current(pending, secret));
             return;
         }
-        let pending = sight.facts.versions.iter().find(|version| version.version == token);
-        let user = current.username.as_deref().unwrap_or_default();
-        let in_turn = match want.strategy {
-            Strategy::AlternatingUsers => alternate(&want.login, user),
-            Strategy::SingleUser => Some(user.to_owned()),
-        };
-        let why = match pending {
-            Some(pending)
-                if pending.login == LoginAttempt::Succeeded
-                    && pending.username == in_turn
-                    && pending.host == current.host
-                    && pending.alternating == current.alternating =>
-            {
-                steps.push(make_current(pending, secret));
-                return;
-            }
-            Some(VersionFacts { login: LoginAttempt::Succeeded, .. }) => "which is not what AWSCURRENT would turn into",
-            Some(VersionFacts { username: Some(_), .. }) => "which does not log in",
-            _ => "which holds no value",
-        };
-        steps.push(Step::EndPending { version: token.to_owned(), why });
-        if secret.rotation_enabled {
-            steps.push(Step::Rotate);
-        } else {
-            self.notes.push("rotation is switched off for it: pgrotate apply FILE switches it on".to_owned());
-        }
-    }
+        Some(VersionFacts { login: LoginAttempt::Succeeded, .. }) => "which is not what AWSCURRENT would turn into",
+        Some(VersionFacts { username: Some(_), .. }) => "which does not log in",
+        _ => "which holds no value",
+    };
+    steps.extend([Step::EndPending { version: token.to_owned(), why }, Step::Rotate]);
 }
 
 fn make_current(version: &VersionFacts, secret: &SecretLook) -> Step {
@@ -204,7 +212,7 @@ fn of_refused(
     let LoginAttempt::Refused { sqlstate, .. } = &current.login else {
         unreachable!("the caller has seen that it was refused")
     };
-    let Fact::Known(role) = role_of(want, facts, &name) else {
+    let Fact::Known(role) = facts.role_named(&name) else {
         let why = "nobody got in to look at the role: it is found out by the master user".to_owned();
         return Ok(Step::SetAgain { role: name, why });
     };
@@ -242,34 +250,6 @@ fn declared_expired(want: &Desired, now: jiff::Timestamp) -> bool {
     declared.is_some_and(|until| until < now)
 }
 
-/// The role and reason of an AWSPREVIOUS that the other of two users should log in with, and does not.
-fn of_previous(
-    want: &Desired,
-    facts: &LoginFacts,
-    secret: &SecretLook,
-    current: &VersionFacts,
-) -> Option<(String, String)> {
-    if want.strategy != Strategy::AlternatingUsers {
-        return None;
-    }
-    let previous = labelled(facts, secret, "AWSPREVIOUS")?;
-    let name = previous.username.clone().filter(|name| Some(name) != current.username.as_ref())?;
-    let LoginAttempt::Refused { sqlstate, .. } = &previous.login else { return None };
-    if previous.host != current.host {
-        return None;
-    }
-    let Fact::Known(role) = role_of(want, facts, &name) else { return None };
-    let found = obstacles(role.as_ref(), sqlstate);
-    if !found.iter().all(Obstacle::is_removable) {
-        return None;
-    }
-    Some((name, told(&found)?))
-}
-
-fn role_of<'a>(want: &Desired, facts: &'a LoginFacts, name: &str) -> &'a Fact<Option<RoleFacts>> {
-    if name == clone_of(&want.login) { &facts.clone } else { &facts.role }
-}
-
 fn labelled<'a>(facts: &'a LoginFacts, secret: &SecretLook, label: &str) -> Option<&'a VersionFacts> {
     let version = secret.labelled(label)?;
     facts.versions.iter().find(|facts| facts.version == version)
@@ -300,18 +280,13 @@ fn found(want: &Desired, sight: &Sight) -> Vec<String> {
     let mut lines = Vec::new();
     for version in &facts.versions {
         let user = version.username.as_deref().unwrap_or("nobody");
-        let role = version.username.as_deref().map(|name| role_of(want, facts, name));
         let how = match &version.login {
             LoginAttempt::Succeeded => "logs in".to_owned(),
-            LoginAttempt::NoValue if version.username.is_none() => "holds no usable value".to_owned(),
-            LoginAttempt::NoValue => "cannot be tried".to_owned(),
+            LoginAttempt::NoValue => "holds no usable value".to_owned(),
             LoginAttempt::Unreachable { message } => format!("cannot be tried: {message}"),
             LoginAttempt::Refused { sqlstate, message } => {
-                let why = match role {
-                    Some(Fact::Known(role)) => told(&obstacles(role.as_ref(), sqlstate)),
-                    _ => None,
-                };
-                format!("does not log in: {} (SQLSTATE {sqlstate})", why.unwrap_or_else(|| message.clone()))
+                let why = told(&facts.obstacles_of(version)).unwrap_or_else(|| message.clone());
+                format!("does not log in: {why} (SQLSTATE {sqlstate})")
             }
         };
         lines.push(format!("{} (version {}) is for {user} and {how}", version.labels.join(", "), version.version));

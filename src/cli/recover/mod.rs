@@ -15,7 +15,7 @@ use crate::resources::recovery::{self, Done, Sight, look_at};
 use crate::resources::rotation::rotate_now;
 use clap::Args;
 use diagnosis::{Diagnosis, Step, Verdict, diagnose};
-use function_contract::{Duty, Recovery};
+use function_contract::{Recovery, Strategy};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -32,11 +32,12 @@ pub(super) struct RecoverArgs {
 
 /// Looks at the login at most. What one look's steps bring to light (behind an expiry stands a wrong password) the
 /// next one finds; more than these are a circle.
-const LOOKS: usize = 4;
+const LOOKS: u32 = 5;
 
-/// A rotation whose secret nothing has touched for so long is not at work: its steps take a second at most, the
-/// longest that one waits for the database is shorter than this, and between its tries Secrets Manager pauses
-/// for minutes. Ending one that was about to be tried again breaks nothing either: its next step is refused.
+/// A rotation whose secret nothing has touched for so long is hardly at work: its steps take a second at most, and
+/// between its tries Secrets Manager pauses for minutes. One that waits for a slow database longer than this is
+/// ended too, which breaks nothing: its next step is refused, and the version that it may have set has a label of
+/// its own (docs/rotation-protocol.md).
 const QUIET: Duration = Duration::from_secs(20);
 
 /// How long to wait for one that goes on.
@@ -45,40 +46,48 @@ const PATIENCE: Duration = Duration::from_secs(3 * 60);
 pub(super) async fn run(args: RecoverArgs) -> Result<u8, CliError> {
     let session = Session::open(&args.deployment).await?;
     let login = session.login(&args.login)?;
-    let mut before: Option<Verdict> = None;
     let mut done = 0;
-    for _ in 0..LOOKS {
-        still(&session, login).await?;
-        let sight = look(&session, login).await?;
+    match rounds(&session, login, args.yes, &mut done).await {
+        // What is done stays done, and is said so.
+        Err(error) if done > 0 => {
+            error.print();
+            Ok(exit::PARTLY)
+        }
+        result => result,
+    }
+}
+
+/// Looks and does, until a look finds nothing to do. `done` counts the steps.
+async fn rounds(session: &Session, login: &Desired, yes: bool, done: &mut usize) -> Result<u8, CliError> {
+    let mut before: Option<Verdict> = None;
+    for round in 1.. {
+        still(session, login).await?;
+        let sight = look(session, login).await?;
         let diagnosis = diagnose(login, &sight, jiff::Timestamp::now());
         print(&told(login, &diagnosis))?;
         let steps = match &diagnosis.verdict {
             Verdict::Healthy => {
-                print(&healthy(&sight, done))?;
-                return Ok(exit::CLEAN);
+                print(&healthy(&sight, *done, &diagnosis.notes))?;
+                break;
             }
             Verdict::Refused { cause, hint } => return Err(refused(login, cause.clone(), hint.clone())),
             Verdict::Steps(steps) => steps,
         };
-        if before.as_ref() == Some(&diagnosis.verdict) {
-            break;
+        if round == LOOKS || before.as_ref() == Some(&diagnosis.verdict) {
+            let cause = match done {
+                0 => "somebody else is at it: it was another one at every look",
+                _ => "what was done has not put it right",
+            };
+            let hint = format!("pgrotate logs FILE {} tells what the functions say", login.login);
+            return Err(refused(login, cause.to_owned(), hint));
         }
-        if !args.yes {
+        if !yes {
             apply::confirm("Do this? Type yes to go on: ", "yes", "--yes")?;
         }
-        match carry_out(&session, login, &sight, steps, &mut done).await {
-            Ok(()) => {}
-            // What is done stays done, and is said so.
-            Err(error) if done > 0 => {
-                error.print();
-                return Ok(exit::PARTLY);
-            }
-            Err(error) => return Err(error),
-        }
+        carry_out(session, login, &sight, steps, done).await?;
         before = Some(diagnosis.verdict);
     }
-    let hint = format!("pgrotate logs FILE {} tells what the functions say", login.login);
-    Err(refused(login, "what was done has not put it right".to_owned(), hint))
+    Ok(exit::CLEAN)
 }
 
 fn refused(login: &Desired, cause: String, hint: String) -> CliError {
@@ -86,9 +95,9 @@ fn refused(login: &Desired, cause: String, hint: String) -> CliError {
 }
 
 async fn look(session: &Session, login: &Desired) -> Result<Sight, CliError> {
-    let admin = match login.duty {
-        Duty::User => Some(session.login(&session.config.admin.login.value)?),
-        Duty::Admin => None,
+    let admin = match login.strategy {
+        Strategy::AlternatingUsers => Some(session.login(&session.config.admin.login.value)?),
+        Strategy::SingleUser => None,
     };
     look_at(&session.aws, login, admin)
         .await?
@@ -193,13 +202,14 @@ fn told(login: &Desired, diagnosis: &Diagnosis) -> String {
     out
 }
 
-fn healthy(sight: &Sight, done: usize) -> String {
+fn healthy(sight: &Sight, done: usize, notes: &[String]) -> String {
     let current = sight.secret.labelled("AWSCURRENT");
     let version = sight.facts.versions.iter().find(|version| Some(version.version.as_str()) == current);
     let user = version.and_then(|version| version.username.as_deref()).unwrap_or("nobody");
     let proof = format!("AWSCURRENT (version {}) logs in as {user} from inside the VPC", current.unwrap_or("none"));
     match done {
-        0 => format!("\nHealthy: {proof}. Nothing to recover.\n"),
+        0 if notes.is_empty() => format!("\nHealthy: {proof}. Nothing to recover.\n"),
+        0 => format!("\n{proof}. Nothing to recover; but see the note.\n"),
         _ => format!("\nRecovered: {proof}.\n"),
     }
 }
