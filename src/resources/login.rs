@@ -540,7 +540,11 @@ fn observed(want: &Desired, facts: &LoginFacts) -> Seen<Observed> {
     Seen::Present(Observed {
         clone_can_login,
         clone_kept_out,
-        clone_owns: facts.clone_owns.clone(),
+        // A note is made of it; what could not be looked at makes none.
+        clone_owns: match &facts.clone_owns {
+            Fact::Known(owned) => owned.clone(),
+            Fact::Unknown(_) => Vec::new(),
+        },
         current_kept_out: current.map(|version| facts.obstacles_of(version)).unwrap_or_default(),
         previous_refused: facts.previous_kept_out(want.strategy).and_then(|(_, found)| told(&found)),
         current_user: current.and_then(|version| version.username.clone()),

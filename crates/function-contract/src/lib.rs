@@ -242,6 +242,11 @@ pub enum Fact<T> {
     Unknown(String),
 }
 
+/// Of a function that is older than what it is asked.
+fn not_looked_at<T>() -> Fact<T> {
+    Fact::Unknown("the function does not look at it".to_owned())
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoginFacts {
     pub login: String,
@@ -249,8 +254,8 @@ pub struct LoginFacts {
     pub role: Fact<Option<RoleFacts>>,
     pub clone: Fact<Option<RoleFacts>>,
     /// What the clone owns: its base can change none of it. One of ours works as its base and makes nothing of its own.
-    #[serde(default)]
-    pub clone_owns: Vec<Owned>,
+    #[serde(default = "not_looked_at")]
+    pub clone_owns: Fact<Vec<Owned>>,
     /// Every labelled version that holds a value, newest label first (AWSCURRENT, AWSPENDING,
     /// AWSPREVIOUS, others).
     pub versions: Vec<VersionFacts>,

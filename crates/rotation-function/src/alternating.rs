@@ -5,12 +5,12 @@ use crate::database::{Database, DatabaseError, identifier};
 use crate::error::FunctionError;
 use crate::event::RotationEvent;
 use crate::ownership;
-use crate::roles::Role;
-use crate::rotation::{Gated, PASSWORD_SET, Report, repaired};
+use crate::roles::{Role, barred};
+use crate::rotation::{Gated, PASSWORD_SET, REPAIRED, Report};
 use crate::scram::Verifier;
 use crate::session::RoleSession;
 use crate::store::SecretStore;
-use function_contract::clone_of;
+use function_contract::{Obstacle, clone_of, obstacles, told};
 
 impl<S: SecretStore, D: Database> Context<'_, S, D> {
     /// Gives the role whose turn it is the pending password. Nobody uses that role yet, so setting it twice
@@ -55,11 +55,20 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
             return Err(FunctionError::BadEvent(format!("role {base:?} does not exist: apply the deployment")));
         };
         let (mut notes, mut outcome) = (Vec::new(), PASSWORD_SET);
-        if let Some(refusal) = self.guard(&current).await? {
-            notes.push(format!(
-                "repaired: AWSCURRENT did not log in ({refusal}), and the role is this deployment's own"
-            ));
-            outcome = repaired(outcome);
+        if let Some(sqlstate) = self.guard(&current).await? {
+            let role = if current.value.username == base { Some(&base_role) } else { found.get(&clone) };
+            let why = obstacles(role.map(|role| &role.facts), &sqlstate);
+            let refusal = told(&why).unwrap_or_else(|| format!("SQLSTATE {sqlstate}"));
+            // A limit or an expiry of the base is meant, and mirrored; and what else is full is full after it.
+            let stays = why.is_empty() || !why.iter().all(Obstacle::is_removable) || !barred(&base_role).is_empty();
+            if stays {
+                notes.push(format!("AWSCURRENT did not log in ({refusal}), which a rotation does not mend"));
+            } else {
+                notes.push(format!(
+                    "repaired: AWSCURRENT did not log in ({refusal}), and the role is this deployment's own"
+                ));
+                outcome = REPAIRED;
+            }
         }
         let on_behalf = |error: DatabaseError| FunctionError::from(error).or_missing_grant(base, &admin.username);
         let clone_role = match found.remove(&clone) {
@@ -89,7 +98,7 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         Ok((outcome, notes))
     }
 
-    /// Whether AWSCURRENT logs in; otherwise the server's refusal.
+    /// Whether AWSCURRENT logs in; otherwise the SQLSTATE of the server's refusal.
     ///
     /// AWS's function goes no further without this: the holder of a secret must own the account that it
     /// names. Ours may, since tag and role comment have proven the same; it says so.
@@ -99,9 +108,7 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
                 session.end().await;
                 Ok(None)
             }
-            Err(error) if error.sqlstate().is_some() && !error.is_passing() => {
-                Ok(Some(format!("SQLSTATE {}", error.sqlstate().unwrap_or_default())))
-            }
+            Err(error) if error.sqlstate().is_some() && !error.is_passing() => Ok(error.sqlstate().map(str::to_owned)),
             Err(error) => Err(error.into()),
         }
     }

@@ -95,7 +95,11 @@ impl RotationEvent {
         if secret.is_empty() {
             return Err(bad("its SecretId is empty"));
         }
-        // What AWS's API allows for a version's id.
+        // What AWS's API allows of an identifier; it goes into a log line whole.
+        if secret.len() > 2_048 {
+            return Err(bad("its SecretId has more than 2,048 characters"));
+        }
+        // And for a version's id.
         if !(32..=64).contains(&token.len()) {
             return Err(bad("its ClientRequestToken has not 32 to 64 characters"));
         }
@@ -115,6 +119,13 @@ mod tests {
             assert_eq!(error.error_type(), function_contract::error_type::BAD_EVENT);
             error.to_string()
         })
+    }
+
+    #[test]
+    fn an_identifier_is_no_longer_than_aws_allows() {
+        let of = |length| json!({"Step": "createSecret", "SecretId": "a".repeat(length), "ClientRequestToken": TOKEN});
+        assert!(parse(of(2_048)).is_ok());
+        assert!(parse(of(2_049)).err().unwrap().contains("SecretId"));
     }
 
     #[test]

@@ -44,17 +44,17 @@ pub async fn handle<S: SecretStore, D: Database<Session: Session>>(
         }
         Function::Provisioning => {
             let request: ProvisioningRequest = logged(config, began, read(payload))?;
-            let (step, login) = match &request {
-                ProvisioningRequest::EnsureLogin(ensure) => ("ensureLogin", &ensure.login),
-                ProvisioningRequest::DisableLogin { login, .. } => ("disableLogin", login),
-                ProvisioningRequest::DropLogin { login, .. } => ("dropLogin", login),
-                ProvisioningRequest::RecoverLogin(recover) => ("recoverLogin", &recover.login),
+            let (step, outcome, login) = match &request {
+                ProvisioningRequest::EnsureLogin(ensure) => ("ensureLogin", "ensured", &ensure.login),
+                ProvisioningRequest::DisableLogin { login, .. } => ("disableLogin", "disabled", login),
+                ProvisioningRequest::DropLogin { login, .. } => ("dropLogin", "dropped", login),
+                ProvisioningRequest::RecoverLogin(recover) => ("recoverLogin", "recovered", &recover.login),
             };
             let result = in_time(&context, context.provision(&request)).await;
             let mut line = Line::new(config, step);
             line.login = Some(login);
             line.notes = result.as_ref().map_or(&[], |done| done.notes.as_slice());
-            line.end(&result, "ensured", began.elapsed());
+            line.end(&result, outcome, began.elapsed());
             answer(result?)
         }
         Function::Inspection => {

@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::database::{Database, DatabaseError, Session};
-use crate::dependents::Dependents;
+use crate::dependents::{Dependent, Dependents};
 use crate::error::FunctionError;
 use crate::ownership;
 use crate::roles::{self, Role};
@@ -72,9 +72,9 @@ impl<S: SecretStore, D: Database<Session: Session>> Context<'_, S, D> {
         };
         let clone_owns = match (&own, &*admin) {
             (Some(session), _) | (None, CatalogueSession::Open(session)) => {
-                self.owned_by(session, names[1], &found).await?
+                self.owned_by(session, names[1], &found).await
             }
-            _ => Vec::new(),
+            (None, _) => Fact::Unknown("nobody got in to look".to_owned()),
         };
         if let Some(session) = own {
             session.close().await;
@@ -93,12 +93,15 @@ impl<S: SecretStore, D: Database<Session: Session>> Context<'_, S, D> {
         session: &D::Session,
         clone: &str,
         found: &Result<std::collections::BTreeMap<String, Role>, String>,
-    ) -> Result<Vec<Owned>, FunctionError> {
+    ) -> Fact<Vec<Owned>> {
         if !found.as_ref().is_ok_and(|roles| roles.contains_key(clone)) {
-            return Ok(Vec::new());
+            return Fact::Known(Vec::new());
         }
-        let owned = Dependents::of(session, &[clone]).await?.owned();
-        Ok(owned.0.into_iter().map(|each| Owned { database: each.database, objects: each.owned }).collect())
+        let owned = |each: Dependent| Owned { database: each.database, objects: each.owned };
+        match Dependents::of(session, &[clone]).await {
+            Ok(found) => Fact::Known(found.owned().0.into_iter().map(owned).collect()),
+            Err(error) => Fact::Unknown(error.to_string()),
+        }
     }
 
     /// Logs in with one version. No facts where it holds no value and is not AWSPENDING; the contract lists

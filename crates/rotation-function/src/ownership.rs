@@ -102,7 +102,7 @@ pub fn check_mark(role: &Role, mark: &RoleComment, admin: Option<&str>) -> Resul
 pub fn adoptable(role: &Role, mark: &RoleComment, base: &str) -> bool {
     let comment = role.facts.comment.as_deref();
     let marked = mark.marks(comment) || comment.is_some_and(|comment| comment.starts_with("pgrotate:"));
-    let administers = role.facts.create_role || role.facts.member_of.iter().any(|group| group == "rds_superuser");
+    let administers = role.facts.create_role || role.rds_superuser;
     let is_its_clone = role.name == base || role.facts.member_of.iter().any(|group| group == base);
     !marked && !administers && is_its_clone
 }

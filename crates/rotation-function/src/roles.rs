@@ -2,7 +2,9 @@
 
 use crate::database::{DatabaseError, Session, column, identifier, literal};
 use crate::scram::{DEFAULT_ITERATIONS, Verifier};
-use function_contract::{RoleAttributes, RoleComment, RoleFacts, name_list, same_setting, setting};
+use function_contract::{
+    Obstacle, RoleAttributes, RoleComment, RoleFacts, name_list, obstacles, same_setting, setting,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use tokio_postgres::types::Type;
@@ -66,6 +68,8 @@ pub struct Role {
     pub facts: RoleFacts,
     /// Member of rds_iam, directly or not: it logs in with IAM tokens, and RDS then refuses passwords.
     pub uses_iam: bool,
+    /// Member of rds_superuser, directly or not.
+    pub rds_superuser: bool,
     /// Every setting, those for one database included.
     pub settings: BTreeMap<SettingKey, String>,
     /// Those of [`FLAGS`] that it has.
@@ -105,7 +109,8 @@ pub async fn read(session: &impl Session, names: &[&str]) -> Result<BTreeMap<Str
            ARRAY[r.rolinherit, r.rolcreatedb, r.rolreplication, r.rolbypassrls], \
            ARRAY(SELECT g.rolname::text FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid \
                  GROUP BY 1 HAVING NOT bool_or(COALESCE((to_jsonb(m) ->> 'inherit_option')::bool, r.rolinherit) \
-                   AND COALESCE((to_jsonb(m) ->> 'set_option')::bool, true)) ORDER BY 1) \
+                   AND COALESCE((to_jsonb(m) ->> 'set_option')::bool, true)) ORDER BY 1), \
+           COALESCE((SELECT pg_has_role(r.oid, i.oid, 'MEMBER') FROM pg_roles i WHERE i.rolname = 'rds_superuser'), false) \
          FROM pg_roles r WHERE r.rolname::text = ANY($1)";
     let rows = session.query("a look at roles", ROLES, &[(&names, Type::TEXT_ARRAY)]).await?;
     let mut roles = BTreeMap::new();
@@ -140,6 +145,7 @@ pub async fn read(session: &impl Session, names: &[&str]) -> Result<BTreeMap<Str
             name: column(row, 0)?,
             facts,
             uses_iam: column(row, 9)?,
+            rds_superuser: column(row, 15)?,
             settings,
             flags: FLAGS.into_iter().zip(has).filter_map(|(flag, has)| has.then_some(flag)).collect(),
             weak_memberships: weak.into_iter().collect(),
@@ -147,6 +153,11 @@ pub async fn read(session: &impl Session, names: &[&str]) -> Result<BTreeMap<Str
         roles.insert(role.name.clone(), role);
     }
     Ok(roles)
+}
+
+/// What keeps a role's sessions out whatever its password is: NOLOGIN, an expiry, a limit of none.
+pub fn barred(role: &Role) -> Vec<Obstacle> {
+    obstacles(Some(&role.facts), "")
 }
 
 /// What lets `admin` rotate `role` on PostgreSQL 16 and later, and no more than that: it neither inherits

@@ -23,10 +23,8 @@ pub const PASSWORD_SET: &str = "password set";
 /// The same where AWSCURRENT did not log in: until this rotation, whoever used it was locked out.
 pub const REPAIRED: &str = "password set, login repaired";
 
-/// What setSecret came to where AWSCURRENT did not log in.
-pub(crate) fn repaired(outcome: &'static str) -> &'static str {
-    if outcome == PASSWORD_SET { REPAIRED } else { outcome }
-}
+/// PostgreSQL's code for a limit on connections that is reached.
+const TOO_MANY: &str = "53300";
 
 /// What a step did, for the log line.
 #[derive(Debug, Default)]
@@ -216,7 +214,10 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
     async fn finish(&self, event: &RotationEvent, gated: &Gated) -> Result<&'static str, FunctionError> {
         let (secret, base) = (event.secret.as_str(), gated.base.as_str());
         if gated.finished {
-            self.tidy_up(event, &gated.info).await?;
+            // A later run takes PGROTATE_SETTING from this version before anything of its own can be in force.
+            if gated.info.version_with(ours::SETTING).is_none_or(|setting| setting == event.token) {
+                self.tidy_up(event, &gated.info).await?;
+            }
             return Ok("already current");
         }
         let Some(pending) = self.read(secret, base, Which::Version(&event.token)).await? else {
@@ -226,7 +227,19 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         let guard = self.retrying(async || self.lock_for_finish(gated, &pending).await).await?;
         let result = self.finish_under_lock(event, gated, &pending, &guard).await;
         guard.end().await;
-        result?;
+        match result {
+            // The session that held the lock was the last one that the role's limit lets in.
+            Err(error) if error.sqlstate() == Some(TOO_MANY) && gated.info.arn != self.config.admin_secret_arn => {
+                let guard = self.log_in_as_admin().await?.session;
+                let result = match take_lock(&guard, &gated.base).await {
+                    Ok(()) => self.finish_under_lock(event, gated, &pending, &guard).await,
+                    Err(error) => Err(error),
+                };
+                guard.end().await;
+                result?;
+            }
+            result => result?,
+        }
         Ok("made current")
     }
 
@@ -254,7 +267,13 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         pending: &Version,
         guard: &D::Session,
     ) -> Result<(), FunctionError> {
-        // The session that holds the lock may have logged in before another run's last change.
+        // The session that holds the lock may have logged in before another run's last change. Nor does a replica prove
+        // anything, which may not have heard of that change yet.
+        let is_it =
+            |(host, port): (&str, u16)| host.eq_ignore_ascii_case(&pending.value.host) && port == pending.value.port;
+        if !self.config.hosts.writer().is_some_and(is_it) {
+            self.log_in(&pending.value, Some(&pending.value.database)).await?.end().await;
+        }
         self.prove(pending).await?;
         // With a session that a failover has cut, the lock is gone.
         guard.ping().await?;

@@ -13,12 +13,12 @@ use crate::context::{Context, Version};
 use crate::database::Database;
 use crate::error::FunctionError;
 use crate::event::RotationEvent;
-use crate::ownership;
-use crate::rotation::{Gated, PASSWORD_SET, Report, repaired};
+use crate::rotation::{Gated, PASSWORD_SET, REPAIRED, Report};
 use crate::scram::Verifier;
 use crate::session::RoleSession;
 use crate::store::{SecretInfo, SecretStore, label as aws};
-use function_contract::label;
+use crate::{ownership, roles};
+use function_contract::{label, told};
 
 impl<S: SecretStore, D: Database> Context<'_, S, D> {
     /// Gives the login the pending password.
@@ -102,6 +102,7 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         }
         let by_admin = used.is_none();
         let mut notes = Vec::new();
+        let mut locked_out = None;
         let in_force = match used {
             Some(used) if !may_have_changed(event, &now.info, &used) => Some(used),
             Some(used) => Some(self.in_force(event, &now.info, base, used).await?),
@@ -111,6 +112,7 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
                     Ok(version) => Some(version),
                     Err(FunctionError::Database(error)) if error.is_bad_login() => {
                         notes.push(format!("repaired by the admin login: no labelled version logs in ({error})"));
+                        locked_out = Some(error);
                         None
                     }
                     Err(error) => return Err(error),
@@ -135,6 +137,11 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
             let found = session.roles(&[base, role]).await?;
             let mark = ownership::mark_of_base(self.config, base, found.get(base))?;
             found.get(role).map_or(Ok(()), |role| ownership::check_mark(role, &mark, None))?;
+            // Then it is not the password that keeps it out, which may be right and would be lost.
+            let why = found.get(role).map(roles::barred).unwrap_or_default();
+            if let (Some(why), Some(source)) = (told(&why), locked_out) {
+                return Err(FunctionError::Barred { why, login: base.to_owned(), source: Box::new(source) });
+            }
         }
         let server = session.server().await?;
         let verifier = Verifier::of(&pending.value.password, server.iterations)?;
@@ -142,7 +149,7 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         let set = session.set_password(role, verifier).await;
         set.map_err(|error| FunctionError::from(error).or_passwords_restricted(server, by))?;
         // Every note tells of a version that had to stand in for AWSCURRENT, or of none that could.
-        Ok((if notes.is_empty() { PASSWORD_SET } else { repaired(PASSWORD_SET) }, notes))
+        Ok((if notes.is_empty() { PASSWORD_SET } else { REPAIRED }, notes))
     }
 
     /// The version whose password the database holds, found out under the lock: there it stays so.

@@ -40,7 +40,8 @@ impl<S: SecretStore, D: Database<Session: Session>> Context<'_, S, D> {
         let found = roles::read(session, &[login, &clone]).await?;
         let mark = RoleComment { deployment: self.config.deployment.clone(), address: ensure.address.clone() };
         let mut notes = Vec::new();
-        let mut adopted = false;
+        let mut adopted = Vec::new();
+        // All are looked at before one is touched: a refused clone must not leave its base marked.
         for role in found.values() {
             // Of a single user there is no clone: a role of that name is somebody else's business.
             if role.name != login && ensure.strategy != Strategy::AlternatingUsers {
@@ -48,18 +49,20 @@ impl<S: SecretStore, D: Database<Session: Session>> Context<'_, S, D> {
             }
             if ensure.adopt && ensure.duty == Duty::User && ownership::adoptable(role, &mark, login) {
                 refuse_never_ours(role, &master.username)?;
-                let comment = ownership::marked(&mark, role.facts.comment.as_deref());
-                let quoted = identifier(&role.name);
-                let sql = format!("COMMENT ON ROLE {quoted} IS {}", literal(&comment));
-                let done = session.change("taking the role over", &sql).await;
-                done.map_err(|error| FunctionError::from(error).or_missing_grant(&role.name, &master.username))?;
-                notes.push(format!("took over role {quoted}"));
-                adopted = true;
+                adopted.push(role);
             } else {
                 refuse_foreign(role, &mark, &master.username)?;
             }
         }
-        let found = if adopted { roles::read(session, &[login, &clone]).await? } else { found };
+        for role in &adopted {
+            let comment = ownership::marked(&mark, role.facts.comment.as_deref());
+            let quoted = identifier(&role.name);
+            let sql = format!("COMMENT ON ROLE {quoted} IS {}", literal(&comment));
+            let done = session.change("taking the role over", &sql).await;
+            done.map_err(|error| FunctionError::from(error).or_missing_grant(&role.name, &master.username))?;
+            notes.push(format!("took over role {quoted}"));
+        }
+        let found = if adopted.is_empty() { found } else { roles::read(session, &[login, &clone]).await? };
         let (version, value_stored) = self.ensure_value(ensure, &mut notes).await?;
         let server = ServerFacts::read(session).await?;
         let mut work = Work {
@@ -187,12 +190,10 @@ impl<S: SecretStore, D: Database<Session: Session>> Context<'_, S, D> {
                 work.equal_to_base(login, &clone).await?;
             }
         }
-        if named == clone {
-            if !found.contains_key(&clone) {
-                work.create_clone(&clone, &verifier).await?;
-                made = true;
-            }
-            work.admit(&clone, found.get(&clone)).await?;
+        if named == clone && !found.contains_key(&clone) {
+            work.create_clone(&clone, &verifier).await?;
+            work.admit(&clone, None).await?;
+            made = true;
         }
         match self.log_in(&version.value, None).await {
             Ok(session) => session.close().await,

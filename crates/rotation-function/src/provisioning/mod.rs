@@ -144,7 +144,11 @@ impl<S: SecretStore, D: Database<Session: Session>> Context<'_, S, D> {
             let replica = rows.and_then(|rows| rows.first().map_or(Ok(true), |row| column::<bool>(row, 0)));
             match replica {
                 Ok(false) => return Ok(master),
-                Ok(true) => master.session.close().await,
+                Ok(true) => {
+                    master.session.close().await;
+                    // In a failover it passes.
+                    last = Some(DatabaseError::ReadOnly { server: format!("{host}:{port}"), what: "a change" }.into());
+                }
                 Err(error) => last = Some(error.into()),
             }
         }

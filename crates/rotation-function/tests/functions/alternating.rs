@@ -90,7 +90,13 @@ async fn what_the_admin_may_not_mirror_is_noted_and_fails_nothing() {
 #[tokio::test]
 async fn a_broken_current_is_repaired_and_said_so() {
     let world = World::new(Strategy::AlternatingUsers).await;
-    for damage in ["PASSWORD 'lost'", "PASSWORD NULL", "VALID UNTIL '2000-01-01'", "CONNECTION LIMIT 0"] {
+    // The base and its clone in turn, the base first; what a rotation mirrors from the base, it does not mend.
+    for (damage, mended) in [
+        ("PASSWORD 'lost'", true),
+        ("PASSWORD NULL", true),
+        ("VALID UNTIL '2000-01-01'", false),
+        ("CONNECTION LIMIT 0", true),
+    ] {
         let name = world.current(&world.user_arn)["username"].as_str().unwrap().to_owned();
         world.server.sql(&format!("ALTER ROLE {} {damage}", identifier(&name))).await;
         assert!(!world.current_works(&world.user_arn).await, "{damage}");
@@ -98,8 +104,9 @@ async fn a_broken_current_is_repaired_and_said_so() {
         world.store.start_rotation(&world.user_arn, &token).unwrap();
         world.step(&world.user_arn, "createSecret", &token).await.unwrap();
         let report = world.step(&world.user_arn, "setSecret", &token).await.unwrap();
-        assert!(report.notes.iter().any(|note| note.starts_with("repaired")), "{damage}: {report:?}");
-        assert_eq!(report.outcome, REPAIRED, "{damage}: what the metric counts");
+        let start = if mended { "repaired: AWSCURRENT did not log in" } else { "AWSCURRENT did not log in" };
+        assert!(report.notes.iter().any(|note| note.starts_with(start)), "{damage}: {report:?}");
+        assert_eq!(report.outcome == REPAIRED, mended, "{damage}: what the metric counts");
         // An expiry or limit of the base is mirrored, as meant: lift it, and go on.
         for role in [&world.user, &world.clone_name()] {
             world
@@ -140,5 +147,17 @@ async fn a_lock_database_that_is_closed_to_the_user_is_the_admins_affair() {
     for _ in 0..2 {
         world.rotate(&world.user_arn).await;
         assert!(world.current_works(&world.user_arn).await);
+    }
+}
+
+#[tokio::test]
+async fn one_session_is_enough_for_a_role_to_rotate() {
+    for strategy in [Strategy::AlternatingUsers, Strategy::SingleUser] {
+        let world = World::new(strategy).await;
+        world.server.sql(&format!("ALTER ROLE {} CONNECTION LIMIT 1", identifier(&world.user))).await;
+        for _ in 0..2 {
+            world.rotate(&world.user_arn).await;
+            assert!(world.current_works(&world.user_arn).await, "{strategy:?}");
+        }
     }
 }

@@ -54,7 +54,7 @@ async fn a_clone_that_awss_function_made_is_taken_over_and_what_it_owns_is_told(
     let owns = format!("in database \"postgres\", {clone} owns 1 object");
     let told = done.notes.iter().find(|note| note.contains(&owns)).unwrap_or_else(|| panic!("{done:?}"));
     let facts = world.inspect(&world.user_arn).await;
-    assert_eq!(facts.clone_owns, [Owned { database: Some("postgres".to_owned()), objects: 1 }]);
+    assert_eq!(facts.clone_owns, Fact::Known(vec![Owned { database: Some("postgres".to_owned()), objects: 1 }]));
     let taken = clone_of(&world).await;
     assert_eq!(taken.settings["role"], world.user);
     assert!(taken.administered_by.contains(&world.admin), "{taken:?}");
@@ -73,7 +73,7 @@ async fn a_clone_that_awss_function_made_is_taken_over_and_what_it_owns_is_told(
     world.as_current(&change).await.unwrap_err();
     world.server.sql(told.split("databases: ").nth(1).unwrap()).await;
     world.as_current(&change).await.unwrap();
-    assert!(world.inspect(&world.user_arn).await.clone_owns.is_empty());
+    assert_eq!(world.inspect(&world.user_arn).await.clone_owns, Fact::Known(Vec::new()));
     world.server.sql(&format!("DROP SCHEMA {user} CASCADE")).await;
 }
 
@@ -103,7 +103,15 @@ async fn a_role_is_adopted_with_its_comment_and_a_stranger_never() {
     let error = world.ensure(adopting(&world)).await.unwrap_err();
     assert_eq!(error.error_type(), error_type::ROLE_NOT_OURS, "{error}");
     assert!(world.server.application(&world.clone_name(), "a real one").await.is_ok());
+    let comment =
+        format!("SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = {}", literal(&world.user));
+    assert_eq!(world.server.texts(&comment).await, ["of team A"], "the base of a refused clone");
     world.server.sql(&format!("DROP ROLE {clone}")).await;
+    // A superuser of RDS by a group is one.
+    let group = identifier(&format!("dba {}", world.user));
+    world.server.sql(&format!("CREATE ROLE {group}; GRANT rds_superuser TO {group}; GRANT {group} TO {user}")).await;
+    assert_eq!(world.ensure(adopting(&world)).await.unwrap_err().error_type(), error_type::ROLE_NOT_OURS);
+    world.server.sql(&format!("DROP ROLE {group}")).await;
     for (damage, back, error) in
         [("CREATEROLE", "NOCREATEROLE", error_type::ROLE_NOT_OURS), ("SUPERUSER", "NOSUPERUSER", error_type::BAD_EVENT)]
     {

@@ -64,6 +64,7 @@ impl MemoryServer {
             name: name.to_owned(),
             facts,
             uses_iam: false,
+            rds_superuser: false,
             settings: BTreeMap::new(),
             flags: BTreeSet::new(),
             weak_memberships: BTreeSet::new(),

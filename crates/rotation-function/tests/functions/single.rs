@@ -113,6 +113,20 @@ async fn a_login_none_of_whose_versions_works_is_repaired_by_the_admin() {
     assert_eq!((error.error_type(), error.sqlstate()), (error_type::DATABASE_REFUSED, Some("28P01")));
 }
 
+#[tokio::test]
+async fn a_role_that_is_kept_out_keeps_its_password() {
+    let world = World::new(Strategy::SingleUser).await;
+    for (damage, cure) in [("NOLOGIN", "LOGIN"), ("VALID UNTIL '2000-01-01'", "VALID UNTIL 'infinity'")] {
+        let alter = |what: &str| format!("ALTER ROLE {} {what}", identifier(&world.user));
+        world.server.sql(&alter(damage)).await;
+        let error = set(&world, &world.user_arn).await;
+        assert!(error.to_string().contains("pgrotate recover"), "{damage}: {error}");
+        world.server.sql(&alter(cure)).await;
+        assert!(world.current_works(&world.user_arn).await, "{damage}: its password was right all along");
+        world.store.with(&world.user_arn, |secret| drop(secret.labels.remove(crate::fake::PENDING)));
+    }
+}
+
 async fn set(world: &World, arn: &str) -> rotation_function::error::FunctionError {
     let pending = token();
     world.store.start_rotation(arn, &pending).unwrap();
