@@ -294,15 +294,24 @@ fn setting_changes(base: &Role, clone: &Role) -> Vec<String> {
 /// One statement towards what a deployment declares of a role.
 pub struct Declared<'a> {
     pub sql: String,
-    /// The setting that it gives, if it gives one.
-    pub setting: Option<&'a str>,
+    pub gives: Gives<'a>,
+}
+
+/// What a statement gives a role, as far as a refusal of it needs words of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gives<'a> {
+    /// The setting of this name.
+    Setting(&'a str),
+    /// VALID UNTIL, which `rds.restrict_password_commands` restricts as it does passwords.
+    Expiry,
+    Other,
 }
 
 /// Statements that give `role` what a deployment declares of it and it lacks.
 pub fn declared_changes<'a>(role: &str, have: Option<&RoleFacts>, want: &'a RoleAttributes) -> Vec<Declared<'a>> {
     let quoted = identifier(role);
     let mut changes = Vec::new();
-    let plain = |sql| Declared { sql, setting: None };
+    let plain = |sql| Declared { sql, gives: Gives::Other };
     for group in &want.member_of {
         if have.is_none_or(|have| !have.member_of.contains(group)) {
             changes.push(plain(format!("GRANT {} TO {quoted}", identifier(group))));
@@ -312,7 +321,7 @@ pub fn declared_changes<'a>(role: &str, have: Option<&RoleFacts>, want: &'a Role
         let is = have.and_then(|have| setting(&have.settings, name));
         if is.is_none_or(|is| !same_setting(name, is, value)) {
             let sql = format!("ALTER ROLE {quoted} SET {} TO {}", identifier(name), setting_value(name, value));
-            changes.push(Declared { sql, setting: Some(name) });
+            changes.push(Declared { sql, gives: Gives::Setting(name) });
         }
     }
     if let Some(limit) = want.connection_limit.filter(|limit| have.is_none_or(|have| have.connection_limit != *limit)) {
@@ -320,7 +329,8 @@ pub fn declared_changes<'a>(role: &str, have: Option<&RoleFacts>, want: &'a Role
     }
     if let Some(until) = &want.valid_until {
         // Which moment a text means only the server can say; setting it again to the same changes nothing.
-        changes.push(plain(format!("ALTER ROLE {quoted} VALID UNTIL {}", literal(until))));
+        let sql = format!("ALTER ROLE {quoted} VALID UNTIL {}", literal(until));
+        changes.push(Declared { sql, gives: Gives::Expiry });
     }
     changes
 }

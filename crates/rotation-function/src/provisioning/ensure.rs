@@ -76,9 +76,7 @@ impl<S: SecretStore, D: Database<Session: Session>> Context<'_, S, D> {
             master: &master.username,
             notes,
         };
-        let made = self.ensure_roles(&mut work, ensure, &version, &found).await;
-        // On PostgreSQL 16 the master reaches roles that it made; one it is to take over must be given to it.
-        let role_created = made.map_err(|error| error.or_missing_grant(&version.value.username, &master.username))?;
+        let role_created = self.ensure_roles(&mut work, ensure, &version, &found).await?;
         Ok(Provisioned {
             login: ensure.login.clone(),
             version: Some(version.id),

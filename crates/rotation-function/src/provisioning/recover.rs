@@ -73,8 +73,7 @@ impl<S: SecretStore, D: Database<Session: Session>> Context<'_, S, D> {
                     master: &master.username,
                     notes: Vec::new(),
                 };
-                let made = self.set_again(recover, &info, &current, &mut work).await;
-                let made = made.map_err(|error| error.or_missing_grant(&current.value.username, &master.username))?;
+                let made = self.set_again(recover, &info, &current, &mut work).await?;
                 (current.id, made, work.notes)
             }
         };
@@ -169,15 +168,14 @@ impl<S: SecretStore, D: Database<Session: Session>> Context<'_, S, D> {
         work.admit(login, before.get(login)).await?;
         if recover.strategy == Strategy::AlternatingUsers && recover.duty == Duty::User {
             if names_clone && !before.contains_key(&clone) {
-                roles::create_clone(work.session, &clone, login, &work.mark).await?;
+                work.create_clone_without_login(&clone).await?;
                 work.notes.push(format!("made role {}", crate::database::identifier(&clone)));
                 made = true;
             }
             // Read again: the base is what it was made just now.
             let mut now = roles::read(work.session, &[login, &clone]).await?;
             if let (Some(clone_role), Some(base)) = (now.remove(&clone), now.remove(login)) {
-                let mirrored = roles::mirror(work.session, &base, &clone_role).await?;
-                work.notes.extend(mirrored);
+                work.mirror(&base, &clone_role).await?;
                 work.admit(&clone, before.get(&clone)).await?;
             }
         }

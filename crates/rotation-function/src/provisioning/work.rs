@@ -3,7 +3,7 @@
 use crate::database::{DatabaseError, Session, identifier, literal};
 use crate::dependents::Dependents;
 use crate::error::FunctionError;
-use crate::roles::{self, Declared, Role, ServerFacts};
+use crate::roles::{self, Declared, Gives, Role, ServerFacts};
 use crate::scram::Verifier;
 use function_contract::{Duty, RoleAttributes, RoleComment};
 
@@ -24,6 +24,21 @@ pub(super) struct Work<'a, T> {
 }
 
 impl<T: Session> Work<'_, T> {
+    /// A statement on `role`. A refusal for want of ADMIN OPTION names the grant on that very role.
+    async fn change(&self, role: &str, doing: &'static str, sql: &str) -> Result<(), FunctionError> {
+        self.session.change(doing, sql).await.map_err(|error| self.refused(role, error))
+    }
+
+    /// On PostgreSQL 16 the master reaches the roles that it made; one that it is to take over must be given to it.
+    fn refused(&self, role: &str, error: DatabaseError) -> FunctionError {
+        FunctionError::from(error).or_missing_grant(role, self.master)
+    }
+
+    /// The same of a password or an expiry, which RDS may keep to some.
+    fn refused_password(&self, role: &str, error: DatabaseError) -> FunctionError {
+        FunctionError::from(error).or_passwords_restricted(self.server, self.master).or_missing_grant(role, self.master)
+    }
+
     fn options(&self) -> &'static str {
         match self.duty {
             // NOINHERIT: before PostgreSQL 16, ADMIN OPTION is membership, and would otherwise give the
@@ -48,15 +63,21 @@ impl<T: Session> Work<'_, T> {
 
     pub async fn create_clone(&self, clone: &str, password: &Verifier) -> Result<(), FunctionError> {
         // Its settings and limits the next rotation mirrors; what matters here is that AWSCURRENT logs in.
-        roles::create_clone(self.session, clone, self.login, &self.mark).await?;
-        let sql = format!("ALTER ROLE {} LOGIN", identifier(clone));
-        self.session.change("the making of the clone", &sql).await?;
+        self.create_clone_without_login(clone).await?;
+        self.change(clone, "the making of the clone", &format!("ALTER ROLE {} LOGIN", identifier(clone))).await?;
         self.set_password(clone, password).await
+    }
+
+    /// What of it makes it its base's clone, mirroring adds.
+    pub async fn create_clone_without_login(&self, clone: &str) -> Result<(), FunctionError> {
+        let made = roles::create_clone(self.session, clone, self.login, &self.mark).await;
+        // It is made a member of its base, and that is what takes ADMIN OPTION.
+        made.map_err(|error| self.refused(self.login, error))
     }
 
     pub async fn set_password(&self, role: &str, password: &Verifier) -> Result<(), FunctionError> {
         let set = roles::set_password(self.session, role, password).await;
-        set.map_err(|error| FunctionError::from(error).or_passwords_restricted(self.server, self.master))
+        set.map_err(|error| self.refused_password(role, error))
     }
 
     /// Gives an existing role of ours the attributes it needs.
@@ -64,7 +85,7 @@ impl<T: Session> Work<'_, T> {
         let admin = self.duty == Duty::Admin;
         if !role.facts.can_login || (admin && !role.facts.create_role) {
             let sql = format!("ALTER ROLE {} {}", identifier(&role.name), self.options());
-            self.session.change("the role's attributes", &sql).await?;
+            self.change(&role.name, "the role's attributes", &sql).await?;
         }
         Ok(())
     }
@@ -82,7 +103,8 @@ impl<T: Session> Work<'_, T> {
             changes.push(format!("ALTER ROLE {quoted} VALID UNTIL 'infinity'"));
         }
         for sql in changes {
-            self.session.change("taking back what keeps sessions out", &sql).await?;
+            let done = self.session.change("taking back what keeps sessions out", &sql).await;
+            done.map_err(|error| self.refused_password(&role.name, error))?;
             self.notes.push(format!("done: {sql}"));
         }
         if !role.facts.can_login {
@@ -96,16 +118,16 @@ impl<T: Session> Work<'_, T> {
         // Without ADMIN OPTION the role itself is out of reach, and that is what to say first.
         let reaches = !self.server.admin_option_counts()
             || before.is_none_or(|role| role.facts.administered_by.iter().any(|name| name == self.master));
-        for Declared { sql, setting } in roles::declared_changes(role, before.map(|role| &role.facts), self.attributes)
-        {
-            match (self.session.change("what is declared of the login", &sql).await, setting) {
+        for Declared { sql, gives } in roles::declared_changes(role, before.map(|role| &role.facts), self.attributes) {
+            match (self.session.change("what is declared of the login", &sql).await, gives) {
                 (Ok(()), _) => {}
-                (Err(source), Some(setting)) if reaches && source.is_not_permitted() => {
+                (Err(error), Gives::Expiry) if reaches => return Err(self.refused_password(role, error)),
+                (Err(source), Gives::Setting(setting)) if reaches && source.is_not_permitted() => {
                     let grant =
                         format!("GRANT SET ON PARAMETER {} TO {}", identifier(setting), identifier(self.master));
                     return Err(FunctionError::SettingDenied { source, grant });
                 }
-                (Err(error), _) => return Err(error.into()),
+                (Err(error), _) => return Err(self.refused(role, error)),
             }
         }
         Ok(())
@@ -115,7 +137,7 @@ impl<T: Session> Work<'_, T> {
     pub async fn equal_to_base(&mut self, base: &str, clone: &str) -> Result<(), FunctionError> {
         let mut found = roles::read(self.session, &[base, clone]).await?;
         let (Some(base), Some(clone)) = (found.remove(base), found.remove(clone)) else { return Ok(()) };
-        self.notes.extend(roles::mirror(self.session, &base, &clone).await?);
+        self.mirror(&base, &clone).await?;
         let owned = Dependents::of(self.session, &[&clone.name]).await?.owned();
         if !owned.0.is_empty() {
             self.notes.push(format!(
@@ -126,6 +148,13 @@ impl<T: Session> Work<'_, T> {
                 identifier(&base.name)
             ));
         }
+        Ok(())
+    }
+
+    /// Makes the clone equal to its base, and notes what could not be.
+    pub async fn mirror(&mut self, base: &Role, clone: &Role) -> Result<(), FunctionError> {
+        let mirrored = roles::mirror(self.session, base, clone).await;
+        self.notes.extend(mirrored.map_err(|error| self.refused(&clone.name, error))?);
         Ok(())
     }
 
@@ -142,7 +171,7 @@ impl<T: Session> Work<'_, T> {
                     // the upgrade, which keeps it. NOINHERIT on the admin login makes it no more than that.
                     format!("GRANT {} TO {} WITH ADMIN OPTION", identifier(role), identifier(admin))
                 };
-                self.session.change("the admin login's grant", &grant).await?;
+                self.change(role, "the admin login's grant", &grant).await?;
             }
         }
         let member = before.is_some_and(|role| role.facts.member_of.iter().any(|name| name == "rds_password"));

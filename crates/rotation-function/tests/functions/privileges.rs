@@ -108,17 +108,30 @@ async fn the_admin_login_reaches_nothing_that_it_has_no_use_for() {
 
 /// A server with `rds.restrict_password_commands`, which only RDS has: every session sees the setting, and whoever is
 /// no member of rds_password is refused what the user guide lists.
-struct Restricted<'a>(&'a Postgres);
+struct Restricted<'a> {
+    database: &'a Postgres,
+    /// Which role counts for rds_password: the master of all tests at once is a member of the real one.
+    members_of: &'static str,
+}
 
-struct RestrictedSession<T>(T);
+impl<'a> Restricted<'a> {
+    fn new(database: &'a Postgres) -> Self {
+        Self { database, members_of: "rds_password" }
+    }
+}
+
+struct RestrictedSession<T> {
+    session: T,
+    members_of: &'static str,
+}
 
 impl Database for Restricted<'_> {
     type Session = RestrictedSession<<Postgres as Database>::Session>;
 
     async fn connect(&self, login: &Login<'_>) -> Result<Self::Session, DatabaseError> {
-        let session = self.0.connect(login).await?;
+        let session = self.database.connect(login).await?;
         session.change("the setting", "SET rds.restrict_password_commands = 'on'").await?;
-        Ok(RestrictedSession(session))
+        Ok(RestrictedSession { session, members_of: self.members_of })
     }
 }
 
@@ -129,13 +142,13 @@ impl<T: Session> Session for RestrictedSession<T> {
         sql: &str,
         parameters: &[(&(dyn ToSql + Sync), Type)],
     ) -> Result<Vec<Row>, DatabaseError> {
-        self.0.query(what, sql, parameters).await
+        self.session.query(what, &sql.replace("rds_password", self.members_of), parameters).await
     }
 
     async fn change(&self, what: &'static str, sql: &str) -> Result<(), DatabaseError> {
         if sql.contains(" PASSWORD ") || sql.contains(" VALID UNTIL ") {
-            let member = "SELECT pg_has_role(session_user, 'rds_password', 'MEMBER')";
-            if !self.0.query("a membership", member, &[]).await?[0].get::<_, bool>(0) {
+            let member = format!("SELECT pg_has_role(session_user, '{}', 'MEMBER')", self.members_of);
+            if !self.session.query("a membership", &member, &[]).await?[0].get::<_, bool>(0) {
                 return Err(DatabaseError::Refused {
                     server: "the server".to_owned(),
                     what,
@@ -144,25 +157,25 @@ impl<T: Session> Session for RestrictedSession<T> {
                 });
             }
         }
-        self.0.change(what, sql).await
+        self.session.change(what, sql).await
     }
 
     async fn close(self) {
-        self.0.close().await;
+        self.session.close().await;
     }
 }
 
 async fn restricted_set(world: &World, arn: &str, pending: &str) -> Result<Report, FunctionError> {
     let event = serde_json::json!({"Step": "setSecret", "SecretId": arn, "ClientRequestToken": pending});
     let mut report = Report::default();
-    let database = Restricted(&world.database);
+    let database = Restricted::new(&world.database);
     world.context_over(&world.store, &database).rotate(&RotationEvent::parse(event)?, &mut report).await?;
     Ok(report)
 }
 
 async fn restricted_ensure(world: &World, duty: Duty) {
     let request = ProvisioningRequest::EnsureLogin(world.request(duty));
-    let database = Restricted(&world.database);
+    let database = Restricted::new(&world.database);
     let done = world.context_over(&world.store, &database).provision(&request).await.unwrap();
     assert!(done.notes.is_empty(), "{done:?}");
 }
@@ -216,4 +229,42 @@ async fn whose_session_it_is_decides_what_is_to_be_granted() {
         let error = restricted_set(&world, &world.user_arn, &pending).await.unwrap_err();
         assert!(matches!(error, FunctionError::MissingGrant { .. }), "{error:?}");
     }
+}
+
+/// VALID UNTIL is among what the switch restricts; the role is within the master's reach, and no ADMIN OPTION is
+/// missing.
+#[tokio::test]
+async fn an_expiry_that_rds_keeps_to_some_is_told_as_such() {
+    let world = World::new(Strategy::SingleUser).await;
+    // A role of whose like the master is no member.
+    let database = Restricted { database: &world.database, members_of: "rds_iam" };
+    let mut request = world.request(Duty::User);
+    request.attributes.valid_until = Some("2099-01-01 00:00:00+00".to_owned());
+    let request = ProvisioningRequest::EnsureLogin(request);
+    let error = world.context_over(&world.store, &database).provision(&request).await.unwrap_err();
+    assert!(matches!(error, FunctionError::PasswordsRestricted { .. }), "{error:?}");
+    assert!(error.to_string().ends_with(&format!("GRANT rds_password TO {}", identifier(MASTER))), "{error}");
+    world.context_over(&world.store, &Restricted::new(&world.database)).provision(&request).await.unwrap();
+}
+
+/// AWSCURRENT names the clone, and it is the base that the master does not reach.
+#[tokio::test]
+async fn what_is_to_be_granted_names_the_role_that_is_out_of_reach() {
+    let world = World::new(Strategy::AlternatingUsers).await;
+    if world.server.version().await < ADMIN_OPTION_COUNTS {
+        return;
+    }
+    world.rotate(&world.user_arn).await;
+    assert_eq!(world.current(&world.user_arn)["username"], world.clone_name());
+    let (user, master) = (identifier(&world.user), identifier(MASTER));
+    world.server.sql(&format!("ALTER ROLE {user} NOLOGIN; REVOKE {user} FROM {master} CASCADE")).await;
+    let error = world.ensure(world.request(Duty::User)).await.unwrap_err();
+    assert!(matches!(error, FunctionError::MissingGrant { .. }), "{error:?}");
+    let grant = error.to_string().split("16 or later: ").nth(1).unwrap().to_owned();
+    assert!(grant.starts_with(&format!("GRANT {user} TO {master} ")), "{grant}");
+    // The hint works.
+    world.server.sql(&grant).await;
+    world.ensure(world.request(Duty::User)).await.unwrap();
+    world.rotate(&world.user_arn).await;
+    assert!(world.current_works(&world.user_arn).await);
 }
