@@ -142,6 +142,10 @@ codes! {
     Stuck = "stuck", ERROR;
     /// A rotation has failed or not finished.
     RotationFailed = "rotation-failed", ERROR;
+    /// A saved plan is cut short, was changed, or is of a form that this pgrotate does not know.
+    PlanDamaged = "plan-damaged", REFUSED;
+    /// A saved plan is for another command, another pgrotate or other functions.
+    PlanUnfit = "plan-unfit", REFUSED;
     /// An action's target moved after the plan was made.
     Stale = "stale", STALE;
 

@@ -3,9 +3,9 @@
 //! was made is stale and does not run.
 
 use crate::code::{Code, Coded, REPORT_IT};
-use crate::model::{Address, Seen};
+use crate::model::{Address, Facts, Seen};
 use crate::plan::{Action, Plan};
-use crate::resource::{AWAIT, Diff, Family, Known, NotProduced, Outputs, Refusal, Settled, Step, Verb};
+use crate::resource::{AWAIT, Diff, Family, Known, NotProduced, Outputs, Refusal, Settled, Step, Verb, sight};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -374,14 +374,14 @@ impl<F: Family, W: World<F>> Run<'_, F, W> {
         // What could not be seen was planned to be made sure of, whatever it should turn out to be.
         let unseen = action.verb == Verb::Ensure && matches!(action.seen, Seen::Unobservable(_));
         // An earlier step of the same address has changed the target on purpose.
-        let as_seen = action.place > 0 || unseen || same::<F>(&live, &action.seen);
+        let as_seen = action.place > 0 || unseen || sight::<F>(&action.seen).same(&sight::<F>(&live));
         if still_wanted && as_seen {
             return Ok(Now::AsPlanned);
         }
         if !still_wanted && self.only_later_steps_left(action, &steps) {
             return Ok(Now::Already);
         }
-        Ok(Now::Moved(moved(&live, &steps)))
+        Ok(Now::Moved(moved::<F, _>(&action.seen, &live, &steps)))
     }
 
     fn only_later_steps_left(&self, action: &Action<F>, steps: &[Step<F::Change>]) -> bool {
@@ -458,17 +458,6 @@ impl<F: Family, W: World<F>> Run<'_, F, W> {
     }
 }
 
-/// Two looks at one target that make no difference to a plan.
-fn same<F: Family>(one: &Seen<F::Live>, other: &Seen<F::Live>) -> bool {
-    match (one, other) {
-        (Seen::Present(one), Seen::Present(other)) => F::same(one, other),
-        // A role is absent while there is no instance, and out of sight once there is one that nobody has
-        // logged in to: not seeing it is no sign that it came to be.
-        (Seen::Absent | Seen::Unobservable(_), Seen::Absent | Seen::Unobservable(_)) => true,
-        _ => false,
-    }
-}
-
 fn arrived<F: Family>(action: &Action<F>, live: &Seen<F::Live>) -> Settled<Option<Outputs>> {
     match live {
         Seen::Present(live) => F::settled(&action.want, live).map(Some),
@@ -478,18 +467,24 @@ fn arrived<F: Family>(action: &Action<F>, live: &Seen<F::Live>) -> Settled<Optio
     }
 }
 
-fn moved<L: std::fmt::Debug, C>(live: &Seen<L>, steps: &[Step<C>]) -> String {
-    let state = match live {
-        Seen::Present(_) => "it exists",
-        Seen::Absent => "it is absent",
-        Seen::Unobservable(_) => "it cannot be seen",
+/// What has become of a target, and what would have to be done about it now.
+fn moved<F: Family, C>(seen: &Seen<F::Live>, live: &Seen<F::Live>, steps: &[Step<C>]) -> String {
+    let what = match (seen, live) {
+        (Seen::Present(seen), Seen::Present(live)) => told(&F::facts(seen), &F::facts(live)),
+        _ => String::new(),
     };
-    let attributes: BTreeSet<_> =
-        steps.iter().flat_map(|step| step.attributes.iter().map(|attribute| attribute.name)).collect();
+    let what = match (what.is_empty(), live) {
+        (false, _) => what,
+        (true, Seen::Present(_)) => "it exists".to_owned(),
+        (true, Seen::Absent) => "it is absent".to_owned(),
+        (true, Seen::Unobservable(_)) => "it cannot be seen".to_owned(),
+    };
     let keys: BTreeSet<_> = steps.iter().map(|step| step.key).collect();
-    let mut text = format!("{state} and now wants {}", keys.into_iter().collect::<Vec<_>>().join(", "));
-    if !attributes.is_empty() {
-        text.push_str(&format!(" ({})", attributes.into_iter().collect::<Vec<_>>().join(", ")));
-    }
-    text
+    format!("{what}; now it wants {}", keys.into_iter().collect::<Vec<_>>().join(", "))
+}
+
+/// The facts that have moved: `class db.t3.micro → db.t3.small`.
+fn told(was: &Facts, is: &Facts) -> String {
+    let moved = was.moved_to(is);
+    moved.into_iter().map(|(name, was, is)| format!("{name} {was} → {is}")).collect::<Vec<_>>().join(", ")
 }

@@ -17,3 +17,4 @@ pub mod plan;
 pub mod render;
 pub mod resource;
 pub mod resources;
+pub mod saved;

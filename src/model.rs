@@ -1,7 +1,7 @@
 //! The words everything else is written in: addresses, values that may not be known yet, what was seen,
 //! and what a renderer may show.
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
@@ -183,6 +183,88 @@ impl<T> Seen<T> {
             Self::Absent | Self::Unobservable(_) => None,
         }
     }
+}
+
+/// What a plan goes by of one live resource: name to text. What AWS or a rotation changes by itself is not in it, and
+/// nothing that is nobody's business: what may hold a secret is there as its digest.
+///
+/// Two looks at one resource are the same to a plan if all facts are that both tell. A look tells less of what is
+/// just being deleted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Facts(BTreeMap<String, String>);
+
+impl Facts {
+    pub fn with(mut self, name: &str, value: impl fmt::Display) -> Self {
+        self.0.insert(name.to_owned(), value.to_string());
+        self
+    }
+
+    /// Several values, in their order.
+    pub fn list<T: fmt::Display>(self, name: &str, values: impl IntoIterator<Item = T>) -> Self {
+        let values: Vec<_> = values.into_iter().map(|value| value.to_string()).collect();
+        self.with(name, values.join(", "))
+    }
+
+    /// A value that may be missing.
+    pub fn maybe<T: fmt::Display>(self, name: &str, value: Option<T>) -> Self {
+        match value {
+            Some(value) => self.with(name, value),
+            None => self.with(name, "none"),
+        }
+    }
+
+    pub fn tags(self, tags: &Tags) -> Self {
+        self.list("tags", tags.iter().map(|(key, value)| format!("{key}={value}")))
+    }
+
+    /// Of what is long, or might hold what nobody should read: SHA-256, the first 16 hexadecimal digits.
+    pub fn digest(self, name: &str, value: &[u8]) -> Self {
+        self.with(name, digest(value))
+    }
+
+    pub fn same(&self, other: &Self) -> bool {
+        self.moved_to(other).is_empty()
+    }
+
+    /// What has moved from this look to `other`: name, before, after.
+    pub fn moved_to<'a>(&'a self, other: &'a Self) -> Vec<(&'a str, &'a str, &'a str)> {
+        let both =
+            self.0.iter().filter_map(|(name, was)| Some((name.as_str(), was.as_str(), other.0.get(name)?.as_str())));
+        both.filter(|(_, was, is)| was != is).collect()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}
+
+/// What was seen of one resource, as far as a plan goes by it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sight {
+    Present(Facts),
+    Absent,
+    Unobservable,
+}
+
+impl Sight {
+    pub fn same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Present(one), Self::Present(other)) => one.same(other),
+            // A role is absent while there is no instance, and out of sight once there is one that nobody has
+            // logged in to: not seeing it is no sign that it came to be.
+            (Self::Absent | Self::Unobservable, Self::Absent | Self::Unobservable) => true,
+            _ => false,
+        }
+    }
+}
+
+/// SHA-256 of `value`, its first 16 hexadecimal digits: enough to see that something is another.
+pub fn digest(value: &[u8]) -> String {
+    use sha2::{Digest, Sha256};
+    let hex: String = Sha256::digest(value).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{hex}")
 }
 
 /// Tags of a resource, key to value.

@@ -2,7 +2,7 @@
 //! half talks to AWS. Both stand in the kind's one file.
 
 use crate::code::Code;
-use crate::model::{Address, Kind, Mark, Output, Owner, Ref, Seen, Shown, Tags, Val};
+use crate::model::{Address, Facts, Kind, Mark, Output, Owner, Ref, Seen, Shown, Sight, Tags, Val};
 use serde::Serialize;
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
@@ -315,11 +315,9 @@ pub trait Resource: Sized + 'static {
     fn leaving(_want: &Self::Desired, _live: &Self::Observed) -> Settled<()> {
         Settled::NotYet { saying: "it is still there".to_owned() }
     }
-    /// Whether two observations are the same to a plan. What AWS or a rotation changes by itself, without
-    /// anybody's doing, makes no difference.
-    fn same(one: &Self::Observed, other: &Self::Observed) -> bool {
-        one == other
-    }
+    /// What a plan goes by. Written by destructuring without `..`: of a new field somebody has to say whether it is a
+    /// fact, or why AWS or a rotation changes it by itself, without anybody's doing.
+    fn facts(live: &Self::Observed) -> Facts;
 }
 
 /// Whether an action's target has arrived.
@@ -439,5 +437,14 @@ pub trait Family: Clone + fmt::Debug + 'static {
     fn realised(want: &Self::Want, known: &Known) -> Result<Self::Live, NotProduced>;
     fn leaving(want: &Self::Want, live: &Self::Live) -> Settled<()>;
     fn removed_unseen(want: &Self::Want) -> bool;
-    fn same(one: &Self::Live, other: &Self::Live) -> bool;
+    fn facts(live: &Self::Live) -> Facts;
+}
+
+/// What a plan goes by of what was seen.
+pub fn sight<F: Family>(seen: &Seen<F::Live>) -> Sight {
+    match seen {
+        Seen::Present(live) => Sight::Present(F::facts(live)),
+        Seen::Absent => Sight::Absent,
+        Seen::Unobservable(_) => Sight::Unobservable,
+    }
 }

@@ -20,6 +20,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("desired", &["aws", "code", "config", "model", "resource", "resources"]),
     // The document is made from plan and report; the formats read the document.
     ("render", &["code", "execute", "graph", "model", "plan", "resource"]),
+    // A saved plan is a plan's document with what was seen for it.
+    ("saved", &["code", "model", "plan", "render", "resource"]),
     (
         "cli",
         &[
@@ -34,6 +36,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "render",
             "resource",
             "resources",
+            "saved",
         ],
     ),
 ];

@@ -9,6 +9,7 @@ use crate::execute::{Limits, Outcome, execute};
 use crate::plan::{Goal, Plan};
 use crate::render::{PlanDocument, ReportDocument, human};
 use crate::resources::{Cloud, Kinds};
+use crate::saved::SavedPlan;
 use clap::Args;
 use std::cell::RefCell;
 use std::io::{BufRead, IsTerminal, Write};
@@ -28,8 +29,15 @@ pub(super) struct ApplyArgs {
 }
 
 pub(super) async fn run(args: ApplyArgs) -> Result<u8, CliError> {
-    let session = Session::open(&args.deployment).await?;
-    let plan = session.plan(Goal::Converge).await?;
+    let saved = SavedPlan::load(&args.deployment.config)?;
+    let (session, plan) = match &saved {
+        Some(saved) => Session::resume(saved, Goal::Converge, &args.deployment).await?,
+        None => {
+            let session = Session::open(&args.deployment).await?;
+            let plan = session.plan(Goal::Converge).await?;
+            (session, plan)
+        }
+    };
     let document = PlanDocument::of(&plan, &session.config.deployment, &session.aws.place());
     if args.format == Format::Human {
         print(&human::plan(&document))?;
@@ -37,7 +45,8 @@ pub(super) async fn run(args: ApplyArgs) -> Result<u8, CliError> {
     if document.is_empty() && args.format == Format::Human {
         return Ok(exit::CLEAN);
     }
-    if !args.yes && !document.is_empty() {
+    // A saved plan was looked at when it was saved: whoever applies it has said yes to it.
+    if !args.yes && saved.is_none() && !document.is_empty() {
         confirm("Apply this plan? Type yes to go on: ", "yes", "--yes")?;
     }
     carry_out(&session, &plan, args.format).await

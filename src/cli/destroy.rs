@@ -7,6 +7,7 @@ use super::{CliError, DeploymentArgs, Format};
 use crate::code::exit;
 use crate::plan::Goal;
 use crate::render::{PlanDocument, human};
+use crate::saved::SavedPlan;
 use clap::Args;
 
 #[derive(Debug, Args)]
@@ -22,8 +23,14 @@ pub(super) struct DestroyArgs {
 }
 
 pub(super) async fn run(args: DestroyArgs) -> Result<u8, CliError> {
-    let session = Session::open(&args.deployment).await?;
-    let plan = session.plan(Goal::Destroy).await?;
+    let (session, plan) = match SavedPlan::load(&args.deployment.config)? {
+        Some(saved) => Session::resume(&saved, Goal::Destroy, &args.deployment).await?,
+        None => {
+            let session = Session::open(&args.deployment).await?;
+            let plan = session.plan(Goal::Destroy).await?;
+            (session, plan)
+        }
+    };
     let document = PlanDocument::of(&plan, &session.config.deployment, &session.aws.place());
     if args.format == Format::Human {
         print(&human::plan(&document))?;

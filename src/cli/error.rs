@@ -10,6 +10,7 @@ use crate::plan::PlanError;
 use crate::render::document::chain;
 use crate::resource::Refusal;
 use crate::resources::LiveError;
+use crate::saved::SavedError;
 use std::io::Write;
 
 /// Why a command did not do its work.
@@ -23,6 +24,8 @@ pub enum CliError {
     Plan(#[from] PlanError),
     #[error(transparent)]
     Zip(#[from] ZipError),
+    #[error(transparent)]
+    Saved(#[from] SavedError),
     #[error("the credentials are of account {actual}, the config allows only {declared}")]
     WrongAccount { declared: String, actual: String },
     /// Nobody could be asked, or the answer was no.
@@ -56,6 +59,7 @@ impl Coded for CliError {
             }
             Self::Plan(PlanError::Cycle(_) | PlanError::OutOfOrder { .. } | PlanError::Stranded(_)) => Code::Internal,
             Self::Zip(error) => error.code(),
+            Self::Saved(error) => error.code(),
             Self::WrongAccount { .. } => Code::WrongAccount,
             Self::NotConfirmed { .. } => Code::NotConfirmed,
             Self::NoSuchLogin { .. } => Code::NoSuchLogin,
@@ -69,6 +73,7 @@ impl Coded for CliError {
         match self {
             Self::Live(error) => error.hint(),
             Self::Zip(error) => error.hint(),
+            Self::Saved(error) => error.hint(),
             Self::WrongAccount { .. } => "use credentials of that account, or correct `account` in [aws]".to_owned(),
             Self::NotConfirmed { hint, .. } | Self::NotRecoverable { hint, .. } => hint.clone(),
             Self::NoSuchLogin { .. } => "declare it as a [[user]] in the config, and apply".to_owned(),

@@ -7,6 +7,8 @@ use crate::code::exit;
 use crate::plan::Goal;
 use crate::render::{PlanDocument, human};
 use clap::Args;
+use std::io::Write;
+use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(super) struct PlanArgs {
@@ -18,6 +20,9 @@ pub(super) struct PlanArgs {
     /// How to print it
     #[arg(long, value_enum, default_value = "human")]
     format: Format,
+    /// Save it as well, for `apply` to run exactly this
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
     /// Exit with 2 where there is something to change
     #[arg(long)]
     detailed_exitcode: bool,
@@ -28,9 +33,22 @@ pub(super) async fn run(args: PlanArgs) -> Result<u8, CliError> {
     let goal = if args.destroy { Goal::Destroy } else { Goal::Converge };
     let plan = session.plan(goal).await?;
     let document = PlanDocument::of(&plan, &session.config.deployment, &session.aws.place());
+    // Before anything is printed: what cannot be saved was not planned.
+    if let Some(out) = &args.out {
+        session.saved(&plan).write(out)?;
+    }
     match args.format {
         Format::Human => print(&human::plan(&document))?,
         Format::Json => print_json(&document)?,
+    }
+    if let Some(out) = &args.out {
+        let command = if args.destroy { "destroy" } else { "apply" };
+        let out = out.display();
+        // Nobody is left to tell when standard error is closed.
+        let _ = writeln!(
+            std::io::stderr().lock(),
+            "saved to {out}; exactly this is carried out by: pgrotate {command} {out}"
+        );
     }
     Ok(if args.detailed_exitcode && !document.is_empty() { exit::PENDING } else { exit::CLEAN })
 }

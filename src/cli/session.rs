@@ -3,23 +3,44 @@
 
 use super::{CliError, DeploymentArgs};
 use crate::aws::{Aws, AwsError, NetworkQuestion};
-use crate::config::{self, Client, Config, Errors, SecretsManagerPath};
+use crate::config::{self, Client, Config, Errors, SecretsManagerPath, Source};
 use crate::desired::{self, Around};
 use crate::function_zip;
 use crate::plan::{self, Goal, Plan, PlanError};
+use crate::resources::artifact::Zip;
 use crate::resources::db_instance::Version;
 use crate::resources::{self, Kinds, Want, login, tagged};
+use crate::saved::{SavedConfig, SavedPlan};
 
 pub struct Session {
     pub config: Config,
     pub aws: Aws,
     pub wants: Vec<Want>,
+    source: Source,
+    /// SHA-256 of the functions' zip, lower-case hex.
+    function_zip: String,
 }
 
 impl Session {
     pub async fn open(args: &DeploymentArgs) -> Result<Self, CliError> {
         let (config, source) = config::load(&args.config)?;
         let zip = function_zip::load(args.function_zip.as_deref(), args.ca_bundle.as_deref())?;
+        Self::with(config, source, zip).await
+    }
+
+    /// Plans again what a saved plan was made for; refused unless that is what is left of it to do.
+    pub async fn resume(saved: &SavedPlan, goal: Goal, args: &DeploymentArgs) -> Result<(Self, Plan<Kinds>), CliError> {
+        let SavedConfig { name, text } = saved.config.clone();
+        let zip = function_zip::load(args.function_zip.as_deref(), args.ca_bundle.as_deref())?;
+        saved.fits(goal, zip.sha256())?;
+        let config = config::parse(&name, &text)?;
+        let session = Self::with(config, Source { name, text }, zip).await?;
+        let plan = session.plan(goal).await?;
+        saved.check(&plan, &session.aws.place(), &session.config.deployment)?;
+        Ok((session, plan))
+    }
+
+    async fn with(config: Config, source: Source, zip: Zip) -> Result<Self, CliError> {
         let aws = Aws::connect(&config.aws.region).await?;
         if let Some(declared) = &config.aws.account
             && *declared != aws.account
@@ -27,9 +48,16 @@ impl Session {
             return Err(CliError::WrongAccount { declared: declared.clone(), actual: aws.account });
         }
         let around = around(&aws, &config).await?;
-        let wants =
-            desired::build(&config, &aws.place(), &around, &zip).map_err(|errors| Errors::new(source, errors))?;
-        Ok(Self { config, aws, wants })
+        let wants = desired::build(&config, &aws.place(), &around, &zip)
+            .map_err(|errors| Errors::new(source.clone(), errors))?;
+        Ok(Self { config, aws, wants, source, function_zip: zip.sha256().to_owned() })
+    }
+
+    /// What `plan` was, for whoever is to review it and apply exactly that.
+    pub fn saved(&self, plan: &Plan<Kinds>) -> SavedPlan {
+        let Source { name, text } = self.source.clone();
+        let config = SavedConfig { name, text };
+        SavedPlan::of(plan, config, &self.function_zip, &self.aws.place(), &self.config.deployment)
     }
 
     /// A declared login by its name in PostgreSQL.

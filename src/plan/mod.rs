@@ -1,8 +1,10 @@
 //! Planning: desired and live state in, actions out. Pure: no AWS, no clock, no randomness.
 
 use crate::graph::{Cycle, Order};
-use crate::model::{Address, Seen};
-use crate::resource::{Attribute, Deferral, Diff, Family, Leaver, Note, Outputs, Refusal, Risk, Standing, Step, Verb};
+use crate::model::{Address, Seen, Sight};
+use crate::resource::{
+    Attribute, Deferral, Diff, Family, Leaver, Note, Outputs, Refusal, Risk, Standing, Step, Verb, sight,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a plan is for.
@@ -55,6 +57,8 @@ pub struct Plan<F: Family> {
     pub unchanged: Vec<Address>,
     pub notes: Vec<Note>,
     pub deferred: Vec<Deferral>,
+    /// What was seen of every address.
+    pub sights: BTreeMap<Address, Sight>,
     /// How every address stood when the plan was made.
     pub standings: BTreeMap<Address, Standing>,
 }
@@ -139,6 +143,7 @@ struct Planned<F: Family> {
     unchanged: Vec<Address>,
     notes: Vec<Note>,
     deferred: Vec<Deferral>,
+    sights: BTreeMap<Address, Sight>,
     standings: BTreeMap<Address, Standing>,
     refusals: Vec<(Address, Refusal)>,
     /// Neither done nor with anything to do.
@@ -154,6 +159,7 @@ impl<F: Family> Default for Planned<F> {
             unchanged: Vec::new(),
             notes: Vec::new(),
             deferred: Vec::new(),
+            sights: BTreeMap::new(),
             standings: BTreeMap::new(),
             refusals: Vec::new(),
             stranded: Vec::new(),
@@ -165,6 +171,7 @@ impl<F: Family> Planned<F> {
     fn converge(&mut self, want: &F::Want, live: &BTreeMap<Address, Seen<F::Live>>) {
         let address = F::address(want);
         let seen = seen::<F>(live, &address);
+        self.sights.insert(address.clone(), sight::<F>(&seen));
         let mut cx = Diff::new(address.clone(), &self.standings);
         let result = F::diff(&mut cx, want, seen.as_ref());
         self.collect(cx.finish());
@@ -197,6 +204,7 @@ impl<F: Family> Planned<F> {
     fn destroy(&mut self, want: &F::Want, live: &BTreeMap<Address, Seen<F::Live>>, blockers: &BTreeSet<Address>) {
         let address = F::address(want);
         let seen = seen::<F>(live, &address);
+        self.sights.insert(address.clone(), sight::<F>(&seen));
         // Deleting needs values of things that still stand: what has outputs gives them.
         let standing = match outputs::<F>(want, &seen) {
             Some(outputs) => Standing::Settled(outputs),
@@ -276,6 +284,7 @@ impl<F: Family> Planned<F> {
             unchanged: self.unchanged,
             notes: self.notes,
             deferred: self.deferred,
+            sights: self.sights,
             standings: self.standings,
         })
     }

@@ -5,7 +5,7 @@ use super::bucket::{Bucket, PREFIX};
 use super::{Live, LiveError};
 use crate::aws::{Aws, Look, absent, call};
 use crate::execute::Applied;
-use crate::model::{Address, Kind, Mark, Ref, Seen, Shown};
+use crate::model::{Address, Facts, Kind, Mark, Ref, Seen, Shown};
 use crate::resource::{Diff, Known, NotProduced, OutputOf, Refusal, Resource, Settled, Step, Verb, unobservable};
 use aws_sdk_s3::primitives::ByteStream;
 use std::fmt;
@@ -153,6 +153,11 @@ impl Resource for Artifact {
 
     fn settled(want: &Desired, _live: &Observed) -> Settled<Outputs> {
         Settled::Yes(Outputs { place: Artifact::place(want) })
+    }
+
+    fn facts(live: &Observed) -> Facts {
+        let Observed { bytes } = live;
+        Facts::default().with("bytes", bytes)
     }
 
     fn realised(want: &Desired, _known: &Known) -> Result<Observed, NotProduced> {

@@ -3,7 +3,7 @@
 use super::{Live, LiveError, missing_tags};
 use crate::aws::{Aws, Look, absent, call};
 use crate::execute::Applied;
-use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown, Tags};
+use crate::model::{Address, Facts, Kind, Mark, Owner, Ref, Seen, Shown, Tags};
 use crate::resource::{Diff, Known, NotProduced, Refusal, Resource, Settled, Step, Verb, require_ours, unobservable};
 use aws_sdk_s3::types::{
     BucketLocationConstraint, CreateBucketConfiguration, PublicAccessBlockConfiguration, Tag, Tagging,
@@ -97,6 +97,11 @@ impl Resource for Bucket {
 
     fn settled(_want: &Desired, _live: &Observed) -> Settled<()> {
         Settled::Yes(())
+    }
+
+    fn facts(live: &Observed) -> Facts {
+        let Observed { tags, public_access_blocked } = live;
+        Facts::default().tags(tags).with("public access blocked", public_access_blocked)
     }
 
     fn realised(want: &Desired, _known: &Known) -> Result<Observed, NotProduced> {

@@ -4,7 +4,7 @@ use super::{Live, LiveError, missing_tags};
 use crate::aws::{self, Aws, Look, absent, call};
 use crate::code::Code;
 use crate::execute::Applied;
-use crate::model::{Address, Kind, Mark, Ref, Seen, Shown, Tags};
+use crate::model::{Address, Facts, Kind, Mark, Ref, Seen, Shown, Tags};
 use crate::resource::{Diff, Known, NotProduced, Refusal, Resource, Settled, Step, Verb, require_ours, unobservable};
 use aws_sdk_rds::types::Tag;
 use std::collections::BTreeSet;
@@ -105,6 +105,11 @@ impl Resource for DbSubnetGroup {
 
     fn settled(_want: &Desired, _live: &Observed) -> Settled<()> {
         Settled::Yes(())
+    }
+
+    fn facts(live: &Observed) -> Facts {
+        let Observed { arn, subnets, tags } = live;
+        Facts::default().with("arn", arn).list("subnets", subnets).tags(tags)
     }
 
     fn realised(want: &Desired, _known: &Known) -> Result<Observed, NotProduced> {

@@ -57,6 +57,12 @@ pub struct FunctionLook {
 }
 
 impl FunctionLook {
+    /// Of all that was looked at.
+    pub fn digest(&self) -> String {
+        let Self { environment, code, timeout, memory } = self;
+        crate::model::digest(format!("{environment:?} {code} {timeout} {memory}").as_bytes())
+    }
+
     /// Equal but for the code.
     pub fn same_settings(&self, other: &Self) -> bool {
         let Self { environment, code: _, timeout, memory } = self;

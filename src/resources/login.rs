@@ -11,7 +11,7 @@ use crate::aws::{Aws, Look, SecretLook};
 use crate::code::Code;
 use crate::config::OnRemove;
 use crate::execute::{Applied, Pressed};
-use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown, Val};
+use crate::model::{Address, Facts, Kind, Mark, Owner, Ref, Seen, Shown, Val};
 use crate::resource::{Diff, Known, NotProduced, Refusal, Resource, Risk, Settled, Step, Verb};
 use function_contract::{
     Duty, EnsureLogin, Fact, InspectLogin, InspectionReport, InspectionRequest, LoginAttempt, LoginFacts, Owned, Provisioned,
@@ -227,17 +227,57 @@ impl Resource for Login {
         }
     }
 
-    fn same(one: &Observed, other: &Observed) -> bool {
-        // A rotation in between changes which of the two users is current.
-        let without_turns = |live: &Observed| Observed {
-            current_user: None,
-            clone_can_login: false,
-            clone_kept_out: false,
-            previous_refused: None,
-            clone_owns: Vec::new(),
-            ..live.clone()
-        };
-        without_turns(one) == without_turns(other)
+    fn facts(live: &Observed) -> Facts {
+        let Observed {
+            role,
+            // A rotation in between makes the other of the two users current, and mends its clone.
+            clone_can_login: _,
+            clone_kept_out: _,
+            clone_owns: _,
+            previous_refused: _,
+            current_user: _,
+            current,
+            current_kept_out,
+            missing_keys,
+            says,
+        } = live;
+        let RoleFacts {
+            comment,
+            can_login,
+            create_role,
+            superuser,
+            connection_limit,
+            valid_until,
+            expired,
+            member_of,
+            administered_by,
+            settings,
+        } = role;
+        let attempt = current.as_ref().map(|attempt| match attempt {
+            LoginAttempt::Succeeded => "logs in".to_owned(),
+            LoginAttempt::Refused { sqlstate, .. } => format!("refused ({sqlstate})"),
+            LoginAttempt::Unreachable { .. } => "unreachable".to_owned(),
+            LoginAttempt::NoValue => "holds no usable value".to_owned(),
+        });
+        let facts = Facts::default()
+            .maybe("comment", comment.as_ref())
+            .with("LOGIN", can_login)
+            .with("CREATEROLE", create_role)
+            .with("SUPERUSER", superuser)
+            .with("CONNECTION LIMIT", connection_limit)
+            .maybe("VALID UNTIL", valid_until.as_ref())
+            .with("expired", expired)
+            .list("member of", member_of)
+            .list("administered by", administered_by)
+            .list("settings", settings.iter().map(|(name, value)| format!("{name}={value}")))
+            .maybe("AWSCURRENT", attempt)
+            .maybe("kept out by", told(current_kept_out))
+            .list("keys missing in AWSCURRENT", missing_keys);
+        let Some(Says { database, instance, strategy }) = says else { return facts };
+        facts
+            .maybe("database in AWSCURRENT", database.as_ref())
+            .maybe("instance in AWSCURRENT", instance.as_ref())
+            .with("strategy in AWSCURRENT", strategy.as_str())
     }
 
     fn realised(want: &Desired, _known: &Known) -> Result<Observed, NotProduced> {

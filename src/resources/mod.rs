@@ -2,7 +2,7 @@
 
 use crate::aws::{Aws, Look};
 use crate::execute::{Applied, Pressed, World};
-use crate::model::{Address, Kind, Seen, Tags};
+use crate::model::{Address, Facts, Kind, Seen, Tags};
 use crate::resource::{Diff, Family, Known, NotProduced, Outputs, Refusal, Resource, Settled, Step};
 use futures_util::future::LocalBoxFuture;
 use rounds::Rounds;
@@ -107,11 +107,8 @@ macro_rules! kinds {
                 match want { $(Want::$kind(_) => $kind::REMOVED_UNSEEN),+ }
             }
 
-            fn same(one: &AnyLive, other: &AnyLive) -> bool {
-                match (one, other) {
-                    $((AnyLive::$kind(one), AnyLive::$kind(other)) => $kind::same(one, other),)+
-                    _ => false,
-                }
+            fn facts(live: &AnyLive) -> Facts {
+                match live { $(AnyLive::$kind(live) => $kind::facts(live)),+ }
             }
         }
 

@@ -10,7 +10,7 @@ use super::{Live, LiveError};
 use crate::aws::{Aws, Look, SecretLook, absent, call};
 use crate::config::{Rule, Schedule};
 use crate::execute::Applied;
-use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown};
+use crate::model::{Address, Facts, Kind, Mark, Owner, Ref, Seen, Shown};
 use crate::resource::{AWAIT, Diff, Known, NotProduced, Refusal, Resource, Settled, Step, Verb, unobservable};
 use aws_sdk_secretsmanager::types::RotationRulesType;
 use std::fmt;
@@ -236,11 +236,20 @@ impl Resource for Rotation {
         Settled::NotYet { saying: "rotation is still enabled".to_owned() }
     }
 
-    fn same(one: &Observed, other: &Observed) -> bool {
-        // A scheduled rotation between plan and apply is nobody's doing.
-        let without_progress =
-            |live: &Observed| Observed { function: live.function.clone(), rules: live.rules.clone(), ..NEVER };
-        without_progress(one) == without_progress(other)
+    fn facts(live: &Observed) -> Facts {
+        // A scheduled rotation between plan and apply is nobody's doing; nor is how far it has come.
+        let Observed {
+            function,
+            rules,
+            rotated: _,
+            pending: _,
+            stuck: _,
+            trouble: _,
+            last_rotated: _,
+            next_rotation: _,
+            overdue: _,
+        } = live;
+        Facts::default().maybe("function", function.as_ref()).with("schedule", rules)
     }
 
     fn realised(want: &Desired, _known: &Known) -> Result<Observed, NotProduced> {

@@ -3,7 +3,7 @@
 use super::{Live, LiveError, missing_tags};
 use crate::aws::{Aws, Look, SecretLook, absent, call};
 use crate::execute::Applied;
-use crate::model::{Address, Kind, Mark, Ref, Seen, Shown, Tags};
+use crate::model::{Address, Facts, Kind, Mark, Ref, Seen, Shown, Tags};
 use crate::resource::{
     Diff, Known, NotProduced, OutputOf, Refusal, Resource, Risk, Settled, Step, Verb, require_ours, unobservable,
 };
@@ -181,6 +181,11 @@ impl Resource for Secret {
         } else {
             Settled::Yes(Outputs { arn: live.arn.clone() })
         }
+    }
+
+    fn facts(live: &Observed) -> Facts {
+        let Observed { arn, description, tags, deleted } = live;
+        Facts::default().with("arn", arn).with("description", description).tags(tags).with("pending deletion", deleted)
     }
 
     fn realised(want: &Desired, _known: &Known) -> Result<Observed, NotProduced> {

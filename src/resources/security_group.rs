@@ -5,7 +5,7 @@ use super::{Live, LiveError, missing_tags};
 use crate::aws::{Aws, GroupLook, Look, absent, call, ec2_tags};
 use crate::code::Code;
 use crate::execute::Applied;
-use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown, Tags};
+use crate::model::{Address, Facts, Kind, Mark, Owner, Ref, Seen, Shown, Tags};
 use crate::resource::{Diff, Known, NotProduced, made_up_id, OutputOf, Refusal, Resource, Risk, Settled, Step, Verb, require_ours, unobservable};
 use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, ResourceType, SecurityGroupRule as Rule, Tag, TagSpecification};
 use std::collections::{BTreeMap, BTreeSet};
@@ -159,11 +159,10 @@ impl Resource for SecurityGroup {
         Settled::Yes(Outputs { id: GroupId(live.id.clone()) })
     }
 
-    fn same(one: &Observed, other: &Observed) -> bool {
+    fn facts(live: &Observed) -> Facts {
         // Rules are resources of their own, and come and go while a plan is carried out.
-        let without_rules =
-            |live: &Observed| Observed { unmanaged: BTreeMap::new(), ..live.clone() };
-        without_rules(one) == without_rules(other)
+        let Observed { id, tags, default_egress, unmanaged: _ } = live;
+        Facts::default().with("id", id).tags(tags).list("default egress", default_egress)
     }
 
     fn realised(want: &Desired, _known: &Known) -> Result<Observed, NotProduced> {

@@ -5,7 +5,7 @@ use super::security_group::{self, GroupId, SecurityGroup, create_tags, revoke_eg
 use super::{Live, LiveError, missing_tags};
 use crate::aws::{Aws, GroupLook, Look, absent, call, ec2_tags};
 use crate::execute::Applied;
-use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown, Tags, Val, address_of};
+use crate::model::{Address, Facts, Kind, Mark, Owner, Ref, Seen, Shown, Tags, Val, address_of};
 use crate::resource::{Diff, Known, NotProduced, made_up_id, Refusal, Resource, Settled, Step, Verb, unobservable};
 use aws_sdk_ec2::types::{
     IpPermission, IpRange, Ipv6Range, ResourceType, SecurityGroupRule as Rule, UserIdGroupPair,
@@ -175,6 +175,13 @@ impl Resource for SecurityGroupRule {
         } else {
             Settled::NotYet { saying: "the new rule is not visible yet".to_owned() }
         }
+    }
+
+    fn facts(live: &Observed) -> Facts {
+        let Observed { group, rule, former } = live;
+        let facts = Facts::default().with("group", group).list("former rules", former.values());
+        let Some(Present { id, tags, description, shown }) = rule else { return facts.with("rule", "none") };
+        facts.with("rule", format!("{id}: {shown}")).with("description", description).tags(tags)
     }
 
     fn realised(want: &Desired, known: &Known) -> Result<Observed, NotProduced> {

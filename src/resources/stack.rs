@@ -12,7 +12,7 @@ use super::{Live, LiveError, missing_tags};
 use crate::aws::{self, Aws, AwsError, Look, absent, call};
 use crate::code::Code;
 use crate::execute::Applied;
-use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown, Tags, Val, address_of};
+use crate::model::{Address, Facts, Kind, Mark, Owner, Ref, Seen, Shown, Tags, Val, address_of};
 use crate::resource::{AWAIT, Diff, Known, NotProduced, Refusal, Resource, Risk, Settled, Step, Verb, require_ours, unobservable};
 use aws_sdk_cloudformation::types::{Capability, OnFailure, Parameter, Tag};
 use serde_json::Value;
@@ -188,16 +188,23 @@ impl Resource for Stack {
         }
     }
 
-    fn same(one: &Observed, other: &Observed) -> bool {
+    fn facts(live: &Observed) -> Facts {
         // A finished state is as good as another: another apply may have updated it to the same.
-        let without_status =
-            |live: &Observed| Observed { status: String::new(), reason: None, ..live.clone() };
-        let (mut one_now, mut other_now) = (without_status(one), without_status(other));
-        if [one, other].iter().any(|live| live.status.starts_with("DELETE_")) {
-            // They go one by one while the stack is being deleted.
-            (one_now.functions, other_now.functions) = (BTreeMap::new(), BTreeMap::new());
+        let Observed { id, status, reason: _, template, parameters, tags, functions } = live;
+        // Its objects come in any order.
+        let mut sorted = template.clone();
+        sorted.sort_all_objects();
+        let facts = Facts::default()
+            .with("id", id)
+            .digest("template", sorted.to_string().as_bytes())
+            .list("parameters", parameters.iter().map(|(name, value)| format!("{name}={value}")))
+            .tags(tags);
+        if status.starts_with("DELETE_") {
+            // They go one by one.
+            return facts;
         }
-        one_now == other_now
+        // Somebody may have put into their environment what nobody should read.
+        facts.list("functions", functions.iter().map(|(name, look)| format!("{name} {}", look.digest())))
     }
 
     fn realised(want: &Desired, known: &Known) -> Result<Observed, NotProduced> {

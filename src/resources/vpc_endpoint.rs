@@ -6,7 +6,7 @@ use super::{Live, LiveError, missing_tags};
 use crate::aws::{Aws, Look, absent, call, ec2_tags};
 use crate::code::Code;
 use crate::execute::Applied;
-use crate::model::{Address, Kind, Mark, Owner, Ref, Seen, Shown, Tags, Val};
+use crate::model::{Address, Facts, Kind, Mark, Owner, Ref, Seen, Shown, Tags, Val};
 use crate::resource::{AWAIT, Diff, Known, NotProduced, made_up_id, Refusal, Resource, Risk, Settled, Step, Verb, unobservable};
 use aws_sdk_ec2::types::{Filter, ResourceType, VpcEndpointType};
 use std::collections::BTreeSet;
@@ -155,6 +155,12 @@ impl Resource for VpcEndpoint {
 
     fn leaving(_want: &Desired, live: &Observed) -> Settled<()> {
         Settled::NotYet { saying: format!("the endpoint is {}", live.state) }
+    }
+
+    fn facts(live: &Observed) -> Facts {
+        let Observed { id, state, private_dns, subnets, groups, tags } = live;
+        let facts = Facts::default().with("id", id).with("state", state).with("private DNS", private_dns);
+        facts.list("subnets", subnets).list("groups", groups).tags(tags)
     }
 
     fn realised(want: &Desired, known: &Known) -> Result<Observed, NotProduced> {

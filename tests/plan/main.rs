@@ -7,6 +7,7 @@ mod golden;
 mod laws;
 mod lives;
 mod refusing;
+mod saving;
 mod scenario;
 #[path = "../scenarios/mod.rs"]
 mod scenarios;

@@ -2,7 +2,8 @@
 //! next apply makes the deployment whole and makes nothing twice.
 
 use crate::lives::Life;
-use crate::scenario::{Scenario, State};
+use crate::saving::saved;
+use crate::scenario::{Scenario, State, place};
 use crate::simulation::{AT_ONCE, Death, Simulation, converge, with_leavers};
 use pgrotate::execute::execute;
 use pgrotate::plan::{Goal, plan};
@@ -31,6 +32,15 @@ async fn killed(
     (world.revived(), died)
 }
 
+/// A saved plan whose apply was stopped can be applied again: what is left of it is what is planned now.
+fn still_fits(world: &Simulation, (wants, leavers): (&[Want], &[Leaver<Want>]), goal: Goal, before: &State) {
+    let then = Simulation::new(before.clone()).observed(&with_leavers(wants, leavers));
+    let saved = saved(&plan::<Kinds>(goal, wants, leavers, &then).unwrap());
+    let leavers = &world.still_found(leavers);
+    let now = plan::<Kinds>(goal, wants, leavers, &world.observed(&with_leavers(wants, leavers))).unwrap();
+    saved.check(&now, &place(), "article").unwrap_or_else(|error| panic!("{error}"));
+}
+
 async fn anywhere(wants: &[Want], leavers: &[Leaver<Want>], goal: Goal, state: State) -> usize {
     for death in [Death::BeforeTheChange, Death::BeforeTheAnswer] {
         for at in 0.. {
@@ -42,6 +52,7 @@ async fn anywhere(wants: &[Want], leavers: &[Leaver<Want>], goal: Goal, state: S
                 }
                 break;
             }
+            still_fits(&world, (wants, leavers), goal, &state);
             // A second making of the same thing is an error of the simulation, and fails here.
             let applies = converge(&world, wants, leavers, goal).await;
             assert!(applies <= 1, "{applies} applies after dying at {at} ({death:?})");

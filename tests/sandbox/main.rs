@@ -13,6 +13,7 @@ mod logins;
 mod passwords;
 mod recovering;
 mod rotations;
+mod saving;
 #[path = "../scenarios/mod.rs"]
 mod scenarios;
 mod stopping;

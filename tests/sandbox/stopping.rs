@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 
 /// Runs a command and kills it (SIGKILL) once its progress says one of `moments`; answers whether it did.
-fn killed_when(account: &Account, arguments: &[&str], moments: &[&str]) -> bool {
+pub fn killed_when(account: &Account, arguments: &[&str], moments: &[&str]) -> bool {
     let mut command = account.command(arguments);
     let mut process = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("pgrotate runs");
     let mut lines = BufReader::new(process.stderr.take().expect("a pipe")).lines();

@@ -9,7 +9,7 @@ use super::db_subnet_group::DbSubnetGroup;
 use super::missing_tags;
 use super::security_group::{GroupId, SecurityGroup};
 use crate::code::Code;
-use crate::model::{Address, Kind, Mark, Ref, Seen, Shown, Tags, Val};
+use crate::model::{Address, Facts, Kind, Mark, Ref, Seen, Shown, Tags, Val};
 use crate::resource::{AWAIT, 
     Diff, Known, NotProduced, made_up_id, OutputOf, Refusal, Resource, Risk, Settled, Step, Verb, require_ours, unobservable,
 };
@@ -272,20 +272,53 @@ impl Resource for DbInstance {
         Settled::NotYet { saying: format!("the instance is {}", live.status) }
     }
 
-    fn same(one: &Observed, other: &Observed) -> bool {
-        // Status and address come and go with maintenance; minor upgrades happen by themselves.
-        let without_moods = |live: &Observed| Observed {
-            status: String::new(),
-            server: None,
+    fn facts(live: &Observed) -> Facts {
+        let Observed {
+            arn,
+            resource_id,
+            engine,
+            // They come and go with maintenance.
+            status: _,
+            server: _,
+            port: _,
+            master_secret: _,
+            pending: _,
             // Somebody else's, and no reason not to change the instance.
-            replicas: Vec::new(),
-            port: None,
-            version: Version { minor: None, ..live.version },
-            master_secret: None,
-            pending: false,
-            ..live.clone()
-        };
-        without_moods(one) == without_moods(other)
+            replicas: _,
+            // Minor upgrades happen by themselves.
+            version: Version { major, minor: _ },
+            class,
+            storage,
+            storage_type,
+            subnet_group,
+            groups,
+            public,
+            backup,
+            master,
+            deletion_protection,
+            encrypted,
+            copy_tags,
+            minor_upgrades,
+            tags,
+        } = live;
+        Facts::default()
+            .with("arn", arn)
+            .with("resource id", resource_id)
+            .with("engine", engine)
+            .with("major version", major)
+            .with("class", class)
+            .with("storage, GiB", storage)
+            .with("storage type", storage_type)
+            .with("subnet group", subnet_group)
+            .list("security groups", groups)
+            .with("public", public)
+            .with("backup, days", backup)
+            .with("master", master)
+            .with("deletion protection", deletion_protection)
+            .with("encrypted", encrypted)
+            .with("tags to snapshots", copy_tags)
+            .with("minor upgrades", minor_upgrades)
+            .tags(tags)
     }
 
     fn realised(want: &Desired, known: &Known) -> Result<Observed, NotProduced> {

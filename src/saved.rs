@@ -1,0 +1,400 @@
+//! A saved plan: what was reviewed, and what was seen for it. `apply` of one runs exactly that, or nothing.
+//!
+//! The file is the plan's document with the config whole, the functions' digest and the facts of every address. Nothing
+//! in it is read back as an instruction: `apply` plans again from the same config, which is pure, and compares. What is
+//! still as it was seen must be planned as it was; what has become what the plan was to make it is done, so that a
+//! file whose apply was stopped can be applied again; all else has moved.
+
+use crate::code::{Code, Coded};
+use crate::model::{Place, Sight};
+use crate::plan::{Goal, Plan};
+use crate::render::PlanDocument;
+use crate::resource::{AWAIT, Family};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read, Write};
+use std::path::Path;
+
+/// Raised when a file of before can no longer be understood.
+const SCHEMA: u32 = 1;
+
+/// A plan of ten thousand logins has some 40 MiB. A path can name anything, also what has no end.
+const LONGEST: u64 = 256 << 20;
+
+/// The digest of a file; it does not stand within itself.
+const DIGEST: &str = "sha256";
+
+/// A saved plan.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SavedPlan {
+    /// Also what tells such a file from any other JSON.
+    pgrotate_plan: u32,
+    /// Of the pgrotate that made it: another one may plan otherwise.
+    version: String,
+    pub config: SavedConfig,
+    /// SHA-256 of the functions' zip, certificate authorities included, lower-case hex.
+    function_zip: String,
+    /// The document that `plan --format json` prints.
+    plan: Value,
+    /// What was seen of every address.
+    seen: BTreeMap<String, Sight>,
+    /// The document, read.
+    #[serde(skip)]
+    reviewed: Reviewed,
+}
+
+/// The config that a plan was made from.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SavedConfig {
+    /// As it was named on the command line; shown in errors.
+    pub name: String,
+    pub text: String,
+}
+
+/// Why a saved plan is not applied, or could not be saved.
+#[derive(Debug, thiserror::Error)]
+pub enum SavedError {
+    #[error("cannot write the plan to {path}")]
+    Unwritable { path: String, source: std::io::Error },
+    #[error("cannot read the plan {path}")]
+    Unreadable { path: String, source: std::io::Error },
+    /// Not a saved plan, cut short, or changed by hand.
+    #[error("{path} is not a whole saved plan: {because}")]
+    Damaged { path: String, because: String },
+    #[error("the plan was saved by pgrotate {saved}, and this is {}", env!("CARGO_PKG_VERSION"))]
+    OtherVersion { saved: String },
+    #[error("the plan was made for other functions than those of this pgrotate")]
+    OtherFunctions,
+    #[error("the plan was made for {what} {saved}, and this is {actual}")]
+    Elsewhere { what: &'static str, saved: String, actual: String },
+    #[error("the plan in the file is one of {}", if *destroys { "destroy" } else { "apply" })]
+    OtherGoal { destroys: bool },
+    /// What has moved since, a line each.
+    #[error("what the plan was made for has moved since:\n{}", .0.iter().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n"))]
+    Moved(Vec<String>),
+}
+
+impl Coded for SavedError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Unwritable { .. } => Code::Io,
+            Self::Unreadable { .. } => Code::FileUnreadable,
+            Self::Damaged { .. } => Code::PlanDamaged,
+            Self::OtherVersion { .. } | Self::OtherFunctions | Self::OtherGoal { .. } => Code::PlanUnfit,
+            Self::Elsewhere { .. } => Code::WrongAccount,
+            Self::Moved(_) => Code::Stale,
+        }
+    }
+
+    fn hint(&self) -> String {
+        match self {
+            Self::Unwritable { .. } => "name a file that you may write, on a disk that has room",
+            Self::Unreadable { .. } => "check the path, and that you may read it",
+            Self::Damaged { .. } => "save it again: pgrotate plan CONFIG --out FILE; nothing was changed",
+            Self::OtherVersion { .. } | Self::OtherFunctions => {
+                "apply it with the pgrotate, zip and CA bundle that saved it, or plan again: pgrotate plan CONFIG --out \
+                 FILE; nothing was changed"
+            }
+            Self::OtherGoal { destroys: true } => "pgrotate destroy FILE; nothing was changed",
+            Self::OtherGoal { destroys: false } => "pgrotate apply FILE; nothing was changed",
+            Self::Elsewhere { .. } => "use credentials of that account; nothing was changed",
+            Self::Moved(_) => "plan again, and have that reviewed: pgrotate plan CONFIG --out FILE; nothing was changed",
+        }
+        .to_owned()
+    }
+}
+
+impl SavedPlan {
+    /// `function_zip` is the zip's SHA-256 in lower-case hex.
+    pub fn of<F: Family>(
+        plan: &Plan<F>,
+        config: SavedConfig,
+        function_zip: &str,
+        place: &Place,
+        deployment: &str,
+    ) -> Self {
+        let plan_document = document(plan, deployment, place);
+        Self {
+            pgrotate_plan: SCHEMA,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            config,
+            function_zip: function_zip.to_owned(),
+            reviewed: own(&plan_document),
+            plan: plan_document,
+            seen: plan.sights.iter().map(|(address, sight)| (address.to_string(), sight.clone())).collect(),
+        }
+    }
+
+    /// The same as another version would have saved it: a test's way to one.
+    #[doc(hidden)]
+    pub fn of_version(mut self, version: &str) -> Self {
+        self.version = version.to_owned();
+        self
+    }
+
+    /// The file's text; the same plan gives the same.
+    pub fn text(&self) -> String {
+        let mut whole =
+            serde_json::to_value(self).unwrap_or_else(|error| unreachable!("it has only text keys: {error}"));
+        whole[DIGEST] = Value::from(sha256(&whole.to_string()));
+        format!("{whole:#}\n")
+    }
+
+    /// Reads a text; `path` is shown as its file.
+    pub fn parse(path: &str, text: &str) -> Result<Self, SavedError> {
+        let damaged = |because: String| SavedError::Damaged { path: path.to_owned(), because };
+        let mut whole: Value =
+            serde_json::from_str(text).map_err(|error| damaged(format!("it is not JSON, or cut short: {error}")))?;
+        let object = whole.as_object_mut().ok_or_else(|| damaged("it holds no object".to_owned()))?;
+        match object.get("pgrotate_plan").map(Value::as_u64) {
+            Some(Some(schema)) if schema == u64::from(SCHEMA) => {}
+            Some(Some(schema)) => {
+                return Err(damaged(format!("it is written in form {schema}, and this pgrotate knows form {SCHEMA}")));
+            }
+            _ => return Err(damaged("it is other JSON".to_owned())),
+        }
+        let said = object.shift_remove(DIGEST);
+        if said.as_ref().and_then(Value::as_str) != Some(sha256(&whole.to_string()).as_str()) {
+            return Err(damaged("it was changed after it was saved".to_owned()));
+        }
+        let mut saved: Self = serde_json::from_value(whole).map_err(|error| damaged(error.to_string()))?;
+        saved.reviewed = Reviewed::deserialize(&saved.plan).map_err(|error| damaged(error.to_string()))?;
+        Ok(saved)
+    }
+
+    /// Reads a file; None where it is no saved plan but, as its first byte tells, a config.
+    pub fn load(path: &Path) -> Result<Option<Self>, SavedError> {
+        let name = path.display().to_string();
+        let failed = |source| SavedError::Unreadable { path: name.clone(), source };
+        // What cannot be opened is told as a config would be: that is what most of them are.
+        let Ok(file) = std::fs::File::open(path) else { return Ok(None) };
+        let mut file = file.take(LONGEST);
+        let mut first = [0u8; 1];
+        // TOML cannot begin with a brace, and our JSON always does.
+        if !matches!(file.read(&mut first), Ok(1)) || first != *b"{" {
+            return Ok(None);
+        }
+        let mut text = "{".to_owned();
+        match file.read_to_string(&mut text) {
+            Ok(_) => Self::parse(&name, &text).map(Some),
+            Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+                Err(SavedError::Damaged { path: name.clone(), because: "it is not UTF-8".to_owned() })
+            }
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// Writes the file whole or not at all: whoever applies it must not find a half.
+    pub fn write(&self, path: &Path) -> Result<(), SavedError> {
+        let failed = |source| SavedError::Unwritable { path: path.display().to_string(), source };
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut file = new_file(folder).map_err(failed)?;
+        file.write_all(self.text().as_bytes()).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
+        file.persist(path).map_err(|error| failed(error.error))?;
+        Ok(())
+    }
+
+    /// Whether this pgrotate, with these functions, may carry it out for `goal`.
+    pub fn fits(&self, goal: Goal, function_zip: &str) -> Result<(), SavedError> {
+        if self.version != env!("CARGO_PKG_VERSION") {
+            return Err(SavedError::OtherVersion { saved: self.version.clone() });
+        }
+        let destroys = self.reviewed.goal == goal_name(Goal::Destroy);
+        if destroys != (goal == Goal::Destroy) {
+            return Err(SavedError::OtherGoal { destroys });
+        }
+        if self.function_zip != function_zip {
+            return Err(SavedError::OtherFunctions);
+        }
+        Ok(())
+    }
+
+    /// Whether it was made for where `now` would be applied, and `now` is what is left of it to do.
+    pub fn check<F: Family>(&self, now: &Plan<F>, place: &Place, deployment: &str) -> Result<(), SavedError> {
+        let Place { partition, region, account } = place;
+        let was = &self.reviewed.place;
+        for (what, saved, actual) in [
+            ("account", &was.account, account.as_str()),
+            ("region", &was.region, region),
+            ("partition", &was.partition, partition),
+            ("deployment", &self.reviewed.deployment, deployment),
+        ] {
+            if saved != actual {
+                return Err(SavedError::Elsewhere { what, saved: saved.clone(), actual: actual.to_owned() });
+            }
+        }
+        let is = own(&document(now, deployment, place));
+        let (then, is) = (self.reviewed.by_address(), is.by_address());
+        let sights: BTreeMap<String, &Sight> = now.sights.iter().map(|(at, sight)| (at.to_string(), sight)).collect();
+        let none = Vec::new();
+        // An address that has nothing to do has not moved away from the plan, whatever it was.
+        let moved = is.iter().filter_map(|(&address, now)| {
+            let (saw, sees) = (self.seen.get(address), sights.get(address).copied());
+            let why = moved(saw, sees, then.get(address).unwrap_or(&none), now)?;
+            Some(format!("{address}: {why}"))
+        });
+        let moved: Vec<_> = moved.collect();
+        if moved.is_empty() { Ok(()) } else { Err(SavedError::Moved(moved)) }
+    }
+}
+
+/// A document that was just made.
+fn own(document: &Value) -> Reviewed {
+    Reviewed::deserialize(document).unwrap_or_else(|error| unreachable!("a document is read as it is written: {error}"))
+}
+
+fn document<F: Family>(plan: &Plan<F>, deployment: &str, place: &Place) -> Value {
+    serde_json::to_value(PlanDocument::of(plan, deployment, place))
+        .unwrap_or_else(|error| unreachable!("a document has only text keys: {error}"))
+}
+
+fn goal_name(goal: Goal) -> &'static str {
+    match goal {
+        Goal::Converge => "converge",
+        Goal::Destroy => "destroy",
+    }
+}
+
+/// Readable as any other file that is written: by whom the umask says.
+fn new_file(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder)
+}
+
+fn sha256(text: &str) -> String {
+    use sha2::{Digest, Sha256};
+    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What of a plan's document was reviewed, and is compared.
+#[derive(Debug, Clone, Default, Deserialize)]
+struct Reviewed {
+    deployment: String,
+    #[serde(flatten)]
+    place: ReviewedPlace,
+    goal: String,
+    actions: Vec<Action>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+struct ReviewedPlace {
+    partition: String,
+    region: String,
+    account: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Action {
+    address: String,
+    change: String,
+    verb: String,
+    risk: String,
+    attributes: Vec<Attribute>,
+}
+
+/// Values as [`crate::model::Shown`] is written.
+#[derive(Debug, Clone, Deserialize)]
+struct Attribute {
+    name: String,
+    before: Value,
+    after: Value,
+}
+
+impl Reviewed {
+    /// By address, each address's in their order.
+    fn by_address(&self) -> BTreeMap<&str, Vec<&Action>> {
+        let mut all: BTreeMap<&str, Vec<&Action>> = BTreeMap::new();
+        for action in &self.actions {
+            all.entry(&action.address).or_default().push(action);
+        }
+        all
+    }
+}
+
+/// Why what is planned `now` for an address is not what is left of what was planned `then`.
+fn moved(saw: Option<&Sight>, sees: Option<&Sight>, then: &[&Action], all: &[&Action]) -> Option<String> {
+    if all.is_empty() {
+        // It is as it was to become, or nobody wanted anything of it and nobody does.
+        return None;
+    }
+    let (Some(saw), Some(sees)) = (saw, sees) else { return Some(format!("it is new, and wants {}", keys(all))) };
+    let changes = |actions: &[&'_ Action]| actions.iter().filter(|action| action.change != AWAIT).count();
+    let waits = |actions: &[&Action]| actions.len() > changes(actions);
+    // An apply of this file that was stopped has come so far; or a role was out of sight until its function was made.
+    let came_further =
+        changes(all) < changes(then) || (waits(all) && !waits(then)) || matches!(saw, Sight::Unobservable);
+    let as_seen = saw.same(sees);
+    if !as_seen && !came_further {
+        return Some(told(saw, sees));
+    }
+    // What is left of what was planned, in its order. Where an output is known by now that was not then, one step may
+    // do what two were to do.
+    let mut left = then.iter();
+    for now in all.iter().filter(|action| action.change != AWAIT) {
+        let Some(planned) = left.by_ref().find(|planned| planned.change == now.change) else {
+            return Some(format!("{}, and wants {} instead of {}", told(saw, sees), keys(all), keys(then)));
+        };
+        if let Some(what) = otherwise(now, planned, then, as_seen) {
+            return Some(format!("it would become otherwise: {what}"));
+        }
+    }
+    None
+}
+
+/// What of an action is otherwise than it was reviewed among the address's. What was to be known only after apply may
+/// be known now.
+fn otherwise(now: &Action, planned: &Action, then: &[&Action], as_seen: bool) -> Option<String> {
+    let Action { address: _, change, verb, risk, attributes } = now;
+    // What was to be created is made sure of where it can be there already: no more than that.
+    let same_verb = *verb == planned.verb || (verb == "ensure" && planned.verb == "create");
+    if !same_verb || *risk != planned.risk {
+        return Some(format!("{change} is {verb} of risk {risk}, and was {} of risk {}", planned.verb, planned.risk));
+    }
+    let later = |attribute: &Attribute| attribute.after.get("after_apply").is_some();
+    for Attribute { name, before, after } in attributes {
+        let mine = planned.attributes.iter().find(|was| was.name == *name);
+        let was = mine.or_else(|| then.iter().flat_map(|other| &other.attributes).find(|was| was.name == *name));
+        match was {
+            Some(was)
+                if (later(was) || was.after == *after) && (!as_seen || mine.is_none() || was.before == *before) => {}
+            _ => return Some(name.clone()),
+        }
+    }
+    let is: BTreeSet<&str> = attributes.iter().map(|attribute| attribute.name.as_str()).collect();
+    let gone = planned.attributes.iter().find(|was| as_seen && !later(was) && !is.contains(was.name.as_str()));
+    gone.map(|was| was.name.clone())
+}
+
+fn keys(actions: &[&Action]) -> String {
+    if actions.is_empty() {
+        return "nothing".to_owned();
+    }
+    actions.iter().map(|action| action.change.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+fn told(saw: &Sight, sees: &Sight) -> String {
+    let words = |sight: &Sight| match sight {
+        Sight::Present(_) => "there",
+        Sight::Absent => "absent",
+        Sight::Unobservable => "out of sight",
+    };
+    if let (Sight::Present(was), Sight::Present(is)) = (saw, sees) {
+        let moved = was.moved_to(is);
+        if !moved.is_empty() {
+            return moved
+                .into_iter()
+                .map(|(name, was, is)| format!("{name} {was} → {is}"))
+                .collect::<Vec<_>>()
+                .join(", ");
+        }
+    }
+    match (words(saw), words(sees)) {
+        (was, is) if was == is => format!("it is {is} as it was"),
+        (was, is) => format!("it was {was} and is {is}"),
+    }
+}

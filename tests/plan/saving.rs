@@ -1,0 +1,185 @@
+//! A saved plan is applied as it was reviewed, or not at all.
+
+use crate::scenario::{ARTICLE, SECOND_USER, Scenario, State, golden, place};
+use pgrotate::code::Coded;
+use pgrotate::model::{Address, Seen};
+use pgrotate::plan::{Goal, Plan};
+use pgrotate::resources::{AnyLive, Kinds, db_instance};
+use pgrotate::saved::{SavedConfig, SavedError, SavedPlan};
+
+const ZIP: &str = "0123";
+
+pub fn saved(plan: &Plan<Kinds>) -> SavedPlan {
+    let config = SavedConfig { name: "article.toml".to_owned(), text: ARTICLE.to_owned() };
+    SavedPlan::of(plan, config, ZIP, &place(), "article")
+}
+
+/// A second user for the article's deployment.
+fn second_user() -> (Scenario, State) {
+    let scenario = Scenario::article().and(SECOND_USER);
+    let before = Scenario::article().realised();
+    let wants = scenario.nothing().into_keys();
+    let live = wants.map(|address| (address.clone(), before.get(&address).cloned().unwrap_or(Seen::Absent))).collect();
+    (scenario, live)
+}
+
+fn instance(state: &mut State, change: impl FnOnce(&mut db_instance::Observed)) {
+    match state.values_mut().find(|seen| matches!(seen, Seen::Present(AnyLive::DbInstance(_)))) {
+        Some(Seen::Present(AnyLive::DbInstance(live))) => change(live),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn at(state: &State, address: &str) -> Address {
+    state.keys().find(|known| known.to_string() == address).unwrap_or_else(|| panic!("no {address}")).clone()
+}
+
+/// What `live` is told to have moved since `saved` was, if anything.
+fn moved(saved: &SavedPlan, scenario: &Scenario, live: &State) -> String {
+    let now = scenario.plan(Goal::Converge, live).unwrap();
+    match saved.check(&now, &place(), "article") {
+        Ok(()) => "nothing has moved\n".to_owned(),
+        Err(error @ SavedError::Moved(_)) => format!("{}: {error}\nhint: {}\n", error.code().heading(), error.hint()),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn read_as_it_was_written() {
+    let (scenario, live) = second_user();
+    for goal in [Goal::Converge, Goal::Destroy] {
+        let plan = scenario.plan(goal, &live).unwrap();
+        let text = saved(&plan).text();
+        assert_eq!(text, saved(&scenario.plan(goal, &live).unwrap()).text(), "the same plan gives the same file");
+        let read = SavedPlan::parse("plan.json", &text).unwrap();
+        assert_eq!(read.text(), text);
+        read.fits(goal, ZIP).unwrap();
+        read.check(&plan, &place(), "article").unwrap();
+        // However somebody has laid it out.
+        let compact: serde_json::Value = serde_json::from_str(&text).unwrap();
+        SavedPlan::parse("plan.json", &compact.to_string()).unwrap();
+    }
+}
+
+/// Cut short at any line, or with any one word of it changed, it is not read.
+#[test]
+fn damaged_in_any_way() {
+    let (scenario, live) = second_user();
+    let text = saved(&scenario.plan(Goal::Converge, &live).unwrap()).text();
+    let lines: Vec<_> = text.lines().collect();
+    for end in 0..lines.len() {
+        let cut = lines[..end].join("\n");
+        assert!(
+            matches!(SavedPlan::parse("plan.json", &cut), Err(SavedError::Damaged { .. })),
+            "cut after {end} lines"
+        );
+    }
+    let mut tried = 0;
+    for (number, line) in lines.iter().enumerate() {
+        let Some((name, value)) = line.split_once(": ") else { continue };
+        let other = match value.trim_end_matches(',') {
+            "true" => "false".to_owned(),
+            text if text.starts_with('"') => format!("\"x{}", &text[1..]),
+            _ => continue,
+        };
+        let mut changed = lines.clone();
+        let comma = if value.ends_with(',') { "," } else { "" };
+        let line = format!("{name}: {other}{comma}");
+        changed[number] = &line;
+        let error = SavedPlan::parse("plan.json", &changed.join("\n")).unwrap_err();
+        assert!(matches!(error, SavedError::Damaged { .. }), "line {number}: {line}");
+        tried += 1;
+    }
+    assert!(tried > 100, "{tried}");
+}
+
+#[test]
+fn for_another_command_or_other_functions() {
+    let (scenario, live) = second_user();
+    let plan = saved(&scenario.plan(Goal::Converge, &live).unwrap());
+    assert!(matches!(plan.fits(Goal::Destroy, ZIP), Err(SavedError::OtherGoal { destroys: false })));
+    assert!(matches!(plan.fits(Goal::Converge, "4567"), Err(SavedError::OtherFunctions)));
+    let destroys = saved(&scenario.plan(Goal::Destroy, &live).unwrap());
+    assert!(matches!(destroys.fits(Goal::Converge, ZIP), Err(SavedError::OtherGoal { destroys: true })));
+    for (key, value) in [("account", "999999999999"), ("region", "eu-west-1"), ("partition", "aws-cn")] {
+        let mut elsewhere = place();
+        match key {
+            "account" => elsewhere.account = value.to_owned(),
+            "region" => elsewhere.region = value.to_owned(),
+            _ => elsewhere.partition = value.to_owned(),
+        }
+        let now = scenario.plan(Goal::Converge, &live).unwrap();
+        let error = plan.check(&now, &elsewhere, "article").unwrap_err();
+        assert!(matches!(error, SavedError::Elsewhere { what, .. } if what == key), "{error}");
+    }
+}
+
+/// What is told of each reason not to apply a file.
+#[test]
+fn told_with_code_cause_and_next_command() {
+    let (scenario, live) = second_user();
+    let plan = scenario.plan(Goal::Converge, &live).unwrap();
+    let text = saved(&plan).text();
+    let destroys = saved(&scenario.plan(Goal::Destroy, &live).unwrap());
+    let half = &text[..text.len() / 2];
+    let newer = text.replace("\"pgrotate_plan\": 1", "\"pgrotate_plan\": 2");
+    let retold = text.replace("\"version\": \"", "\"version\": \"9");
+    let elsewhere = pgrotate::model::Place { account: "999999999999".to_owned(), ..place() };
+    let errors = [
+        SavedPlan::parse("plan.json", half).unwrap_err(),
+        SavedPlan::parse("plan.json", &newer).unwrap_err(),
+        SavedPlan::parse("plan.json", &retold).unwrap_err(),
+        SavedPlan::parse("plan.json", "{\"a\": 1}").unwrap_err(),
+        SavedPlan::parse("plan.json", "[]").unwrap_err(),
+        saved(&plan).of_version("9.9.9").fits(Goal::Converge, ZIP).unwrap_err(),
+        saved(&plan).fits(Goal::Converge, "4567").unwrap_err(),
+        saved(&plan).fits(Goal::Destroy, ZIP).unwrap_err(),
+        destroys.fits(Goal::Converge, ZIP).unwrap_err(),
+        saved(&plan).check(&plan, &elsewhere, "article").unwrap_err(),
+    ];
+    let told = errors.map(|error| format!("{}: {error}\nhint: {}\n", error.code().heading(), error.hint()));
+    golden("saved-plan-unfit", &told.concat());
+}
+
+/// What moves before the plan is applied is named with what it was and is.
+#[test]
+fn what_has_moved() {
+    let (scenario, live) = second_user();
+    let plan = saved(&scenario.plan(Goal::Converge, &live).unwrap());
+    assert_eq!(moved(&plan, &scenario, &live), "nothing has moved\n");
+
+    let mut told = String::new();
+    let mut case = |what: &str, live: &State| told.push_str(&format!("# {what}\n{}\n", moved(&plan, &scenario, live)));
+
+    let mut changed = live.clone();
+    instance(&mut changed, |live| live.backup = 1);
+    case("somebody has cut the backups short", &changed);
+
+    let mut minor = live.clone();
+    instance(&mut minor, |live| live.version.minor = live.version.minor.map(|minor| minor + 1));
+    case("RDS has upgraded the instance", &minor);
+
+    let mut gone = live.clone();
+    gone.insert(at(&live, "rotation.test_user1"), Seen::Absent);
+    case("somebody has cancelled a rotation", &gone);
+
+    let mut made = live.clone();
+    let whole = scenario.realised();
+    let secret = at(&live, "secret.reporting");
+    made.insert(secret.clone(), whole[&secret].clone());
+    case("another apply has made the secret", &made);
+
+    case("another apply has done all of it", &whole);
+    golden("saved-plan-moved", &told);
+}
+
+/// What is planned to be changed is otherwise than it was when that was reviewed, though the change is called the same.
+#[test]
+fn a_change_of_what_is_otherwise_now() {
+    let scenario = Scenario::article().with("gib = 20", "gib = 40");
+    let live = Scenario::article().realised();
+    let plan = saved(&scenario.plan(Goal::Converge, &live).unwrap());
+    let mut changed = live.clone();
+    instance(&mut changed, |live| live.class = "db.t3.large".to_owned());
+    golden("saved-plan-otherwise", &moved(&plan, &scenario, &changed));
+}
