@@ -27,6 +27,11 @@ impl Life {
         Self::from(&before, &Scenario::of(&scenario.after))
     }
 
+    /// One config after another, in an account that holds nothing else.
+    pub fn between(before: &Scenario, after: &Scenario) -> Self {
+        Self::from(&before.wants(), after)
+    }
+
     fn from(before: &[Want], after: &Scenario) -> Self {
         let state = realise(before);
         let mut wants = after.wants();

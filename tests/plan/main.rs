@@ -5,6 +5,7 @@ mod destroying;
 mod executing;
 mod golden;
 mod laws;
+mod limiting;
 mod lives;
 mod refusing;
 mod saving;

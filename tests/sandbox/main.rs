@@ -8,6 +8,7 @@ mod article;
 mod changes;
 mod drifting;
 mod faltering;
+mod limiting;
 mod lives;
 mod logins;
 mod passwords;
