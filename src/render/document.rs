@@ -94,7 +94,7 @@ impl PlanDocument {
     /// With what it takes away beyond its limit, if it does.
     pub fn limited(mut self, removals: &Removals) -> Self {
         self.exceeds =
-            removals.is_too_much().then(|| Exceeds { deletes: removals.things.len(), allowed: removals.allowed });
+            removals.is_too_much().then_some(Exceeds { deletes: removals.things.len(), allowed: removals.allowed });
         self
     }
 
