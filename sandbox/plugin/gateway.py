@@ -86,7 +86,7 @@ class Gateway:
             return
         except faults.Cut:
             finish(0, "cut")
-            await _cut(send)
+            await _cut(send, scope["method"])
             return
         except faults.Stall:
             finish(0, "stalled")
@@ -153,7 +153,7 @@ class Gateway:
 
         await self._ministack(scope, replay, watch)
         if cut:
-            await _cut(send)
+            await _cut(send, scope["method"])
         if stalled:
             await _until_closed(receive)
 
@@ -188,8 +188,12 @@ async def _until_closed(receive) -> None:
         pass
 
 
-async def _cut(send) -> None:
+async def _cut(send, method: str) -> None:
     """An answer that breaks off: shorter than it says, so that the server closes the connection."""
+    if method == "HEAD":
+        # What has no body cannot be shorter than it says: it would be an answer, and a wrong one.
+        await _send(send, 500, {}, b"")
+        return
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1000000")]})
     await send({"type": "http.response.body", "body": b"{", "more_body": True})
 

@@ -35,6 +35,13 @@ class Faults(Case):
             self.role("r")
         self.assertEqual(self.aws("iam").get_role(RoleName="r")["Role"]["RoleName"], "r")
 
+    def test_what_has_no_body_breaks_off_too(self):
+        self.aws("s3").create_bucket(Bucket=f"b-{self.account}", CreateBucketConfiguration={"LocationConstraint": "eu-north-1"})
+        for when in [], ["--after"]:
+            self.ctl("fault", "s3.HeadBucket", "cut", *when)
+            self.refused("500", self.aws("s3").head_bucket, Bucket=f"b-{self.account}")
+        self.aws("s3").head_bucket(Bucket=f"b-{self.account}")
+
     def test_a_function_killed_at_a_request_is_seen_as_a_failed_step_and_tried_again(self):
         self.create()
         function = self.function("f", NO_DATABASE)
