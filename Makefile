@@ -59,6 +59,11 @@ crash: tools ## Every mishap at every side effect of a rotation, and every order
 	@sandbox/ctl install
 	PGROTATE_CRASH=whole cargo test --locked --workspace --test functions -- matrix explore --nocapture
 
+.PHONY: faults
+faults: function ## Every mishap at every call of apply and destroy, every stop, 200 changes at random: about 40 minutes
+	@sandbox/ctl install
+	PGROTATE_FAULTS=whole cargo test --locked --workspace --test sandbox -- faults mutations --nocapture --test-threads=1
+
 .PHONY: soak
 soak: tools ## Clients that log in while 200 rotations run, five minutes
 	@sandbox/ctl install

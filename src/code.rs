@@ -51,6 +51,8 @@ codes! {
     Usage = "usage", ERROR;
     /// Standard output cannot be written, or the terminal not be read.
     Io = "io", ERROR;
+    /// The journal cannot be written.
+    JournalUnwritable = "journal-unwritable", ERROR;
     /// A mistake of pgrotate's own.
     Internal = "internal", ERROR;
 

@@ -32,6 +32,10 @@ pub trait World<F: Family> {
     fn patience(&self, want: &F::Want) -> Duration;
     /// What changing a target of this kind presses on.
     fn pressed(&self, want: &F::Want) -> Pressed;
+    /// Waits until AWS takes another change of such a target.
+    fn turn(&self, _want: &F::Want) -> impl Future<Output = ()> {
+        std::future::ready(())
+    }
 }
 
 /// What a change presses on; each has a limit of its own, so that a slow one holds up no other.
@@ -314,6 +318,8 @@ impl<F: Family, W: World<F>> Run<'_, F, W> {
         };
         let mut announced = false;
         let (known, already) = loop {
+            // Waited for before there is a permit: a kind that must be slow takes none from the others.
+            self.world.turn(&action.want).await;
             let permit = permits.acquire().await;
             if !announced {
                 // It was ready and waited for its turn when the run was stopped.

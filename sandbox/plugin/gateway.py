@@ -65,6 +65,7 @@ class Gateway:
             if service_model and service_model.metadata["protocol"] in _CHECKED_PROTOCOLS:
                 request.params = self._parsed(service_model, request)
             permissions.check(request)
+            await faults.hold(request, lambda: self._log.write(account, service, operation, caller, 0, "held"))
             faults.strike(request, "before")
             handler = OPERATIONS.get((service, operation))
             result = PASS_ON
@@ -85,7 +86,11 @@ class Gateway:
             return
         except faults.Cut:
             finish(0, "cut")
-            await _cut(send)
+            await _cut(send, scope["method"])
+            return
+        except faults.Stall:
+            finish(0, "stalled")
+            await _until_closed(receive)
             return
         except Exception:
             log.error("%s.%s for %s\n%s", service, operation, account, traceback.format_exc())
@@ -118,7 +123,7 @@ class Gateway:
     async def _pass_on(self, scope, request: Request, receive, send, finish):
         """Lets MiniStack answer, and reads the status and, of an error, the code."""
         given = False
-        status, headers, refusal, cut = 0, {}, b"", False
+        status, headers, refusal, cut, stalled = 0, {}, b"", False, False
 
         async def replay():
             nonlocal given
@@ -128,24 +133,29 @@ class Gateway:
             return {"type": "http.request", "body": request.body, "more_body": False}
 
         async def watch(message):
-            nonlocal status, headers, refusal, cut
+            nonlocal status, headers, refusal, cut, stalled
             if message["type"] == "http.response.start":
                 try:
                     faults.strike(request, "after")
                 except (faults.Cut, Fault):
                     cut = True
+                except faults.Stall:
+                    stalled = True
                 status = message["status"]
                 headers = {name.decode().lower(): value.decode("latin-1") for name, value in message["headers"]}
             elif message["type"] == "http.response.body" and status >= 400:
                 refusal += message.get("body", b"")
             if message["type"] == "http.response.body" and not message.get("more_body"):
-                finish(status, (wire.error_code(headers, refusal) or str(status)) if status >= 400 else None)
-            if not cut:
+                error = (wire.error_code(headers, refusal) or str(status)) if status >= 400 else None
+                finish(0 if stalled else status, "stalled" if stalled else error)
+            if not (cut or stalled):
                 await send(message)
 
         await self._ministack(scope, replay, watch)
         if cut:
-            await _cut(send)
+            await _cut(send, scope["method"])
+        if stalled:
+            await _until_closed(receive)
 
 
 def _validation_code(service_model, found) -> str:
@@ -178,8 +188,12 @@ async def _until_closed(receive) -> None:
         pass
 
 
-async def _cut(send) -> None:
+async def _cut(send, method: str) -> None:
     """An answer that breaks off: shorter than it says, so that the server closes the connection."""
+    if method == "HEAD":
+        # What has no body cannot be shorter than it says: it would be an answer, and a wrong one.
+        await _send(send, 500, {}, b"")
+        return
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1000000")]})
     await send({"type": "http.response.body", "body": b"{", "more_body": True})
 

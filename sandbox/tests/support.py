@@ -74,12 +74,13 @@ class Case(unittest.TestCase):
         # By the API that ctl speaks: a process for each would double the tests' time.
         self.addCleanup(self.control, "reset", account=self.account)
 
-    def aws(self, service: str):
-        if service not in self._clients:
-            self._clients[service] = _session.create_client(
+    def aws(self, service: str, read_timeout: int = 60):
+        if (service, read_timeout) not in self._clients:
+            self._clients[service, read_timeout] = _session.create_client(
                 service, region_name="eu-north-1", endpoint_url=self.state["endpoint"], aws_access_key_id=self.account,
-                aws_secret_access_key="x", config=Config(retries={"total_max_attempts": 1}, parameter_validation=False))
-        return self._clients[service]
+                aws_secret_access_key="x", config=Config(retries={"total_max_attempts": 1}, parameter_validation=False,
+                                                         read_timeout=read_timeout))
+        return self._clients[service, read_timeout]
 
     def refused(self, code: str, call, **parameters) -> str:
         """Asserts that the API refuses with that code; returns its message."""

@@ -70,10 +70,12 @@ def _parser() -> argparse.ArgumentParser:
     added = command("delays", _delays, "set how long states take, for all accounts or one", account="optional")
     added.add_argument("spec", nargs="?", default="", help="none, fast, demo, aws, or instance_create=3,…; without: show")
     added = command("fault", _fault, "make API requests fail; without a request: show what is planned", account=True)
-    added.add_argument("request", nargs="?", help="secretsmanager.PutSecretValue, for one")
-    added.add_argument("what", nargs="?", default="cut", help="cut (the answer breaks off), kill (the calling function), or an error's code")
+    added.add_argument("request", nargs="?", help="secretsmanager.PutSecretValue, for one; *.* is any")
+    added.add_argument("what", nargs="?", default="cut",
+                       help="cut (the answer breaks off), stall (none comes), hold (until --clear), kill (the calling function), or an error's code")
     added.add_argument("--after", action="store_true", help="once it took effect; default: before")
     added.add_argument("--function", help="only this function's requests; default: anyone's")
+    added.add_argument("--client", action="store_true", help="only requests that are no function's")
     added.add_argument("--skip", type=int, default=0, help="let so many pass first")
     added.add_argument("--times", type=int, default=1, help="so many fail (default: 1)")
     added.add_argument("--clear", action="store_true", help="forget what is planned")
@@ -215,7 +217,7 @@ def _fault(arguments) -> None:
     given = {"account": arguments.account, "clear": arguments.clear}
     if arguments.request:
         given |= {"request": arguments.request, "what": arguments.what, "when": "after" if arguments.after else "before",
-                  "caller": arguments.function and f"function:{arguments.function}", "skip": arguments.skip, "times": arguments.times}
+                  "caller": "client" if arguments.client else arguments.function and f"function:{arguments.function}", "skip": arguments.skip, "times": arguments.times}
     for line in _ask(arguments.dir, "faults", given)["planned"]:
         print(line)
 

@@ -5,14 +5,16 @@ mod error;
 mod groups;
 mod look;
 mod network;
+mod patience;
 
 pub use error::{AwsError, Call, absent, call};
 pub use groups::{EndpointLook, GroupLook, TaggedLook, ec2_tags};
 pub use look::{InstanceLook, Look, SecretLook, StackLook};
 pub use network::{NetworkLook, NetworkQuestion, ServiceEndpoint, SubnetLook, VpcLook, WayOut};
+pub use patience::{Pace, Rate};
 
 use crate::model::Tags;
-use aws_config::{AppName, BehaviorVersion, Region, retry::RetryConfig};
+use aws_config::{AppName, BehaviorVersion, Region};
 use aws_sdk_sts::config::interceptors::InterceptorContext;
 use aws_sdk_sts::config::retry::{ClassifyRetry, RetryAction};
 use std::error::Error;
@@ -52,9 +54,8 @@ impl Aws {
     pub async fn connect(region: &str) -> Result<Self, AwsError> {
         let config = aws_config::defaults(BehaviorVersion::latest())
             .region(Region::new(region.to_owned()))
-            // Five attempts, backing off to at most 20 s: control-plane throttles of a busy account pass
-            // within that, and a person is told within half a minute when they do not.
-            .retry_config(RetryConfig::standard().with_max_attempts(5))
+            .retry_config(patience::retries())
+            .timeout_config(patience::timeouts())
             .app_name(app_name())
             .load()
             .await;
@@ -63,13 +64,16 @@ impl Aws {
         let identity = aws_sdk_sts::Client::from_conf(sts).get_caller_identity().send().await;
         let identity = identity.map_err(|error| whoami.failed(error))?;
         let arn = whoami.expect(identity.arn(), "Arn")?;
+        let lambda = aws_sdk_lambda::config::Builder::from(&config);
+        let lambda = lambda.timeout_config(patience::function_timeouts()).build();
+        let s3 = aws_sdk_s3::config::Builder::from(&config).timeout_config(patience::upload_timeouts()).build();
         Ok(Self {
             cloudformation: aws_sdk_cloudformation::Client::new(&config),
             ec2: aws_sdk_ec2::Client::new(&config),
-            lambda: aws_sdk_lambda::Client::new(&config),
+            lambda: aws_sdk_lambda::Client::from_conf(lambda),
             logs: aws_sdk_cloudwatchlogs::Client::new(&config),
             rds: aws_sdk_rds::Client::new(&config),
-            s3: aws_sdk_s3::Client::new(&config),
+            s3: aws_sdk_s3::Client::from_conf(s3),
             secrets: aws_sdk_secretsmanager::Client::new(&config),
             account: whoami.expect(identity.account(), "Account")?.to_owned(),
             region: region.to_owned(),

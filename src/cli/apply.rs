@@ -1,18 +1,22 @@
 //! `pgrotate apply`.
 
+use super::journal::{Journal, Lost};
 use super::output::{print, print_json};
 use super::progress::{Progress, REDRAW};
 use super::session::Session;
+use super::stop::Stops;
 use super::{CliError, DeploymentArgs, Format};
 use crate::code::exit;
-use crate::execute::{Limits, Outcome, execute};
+use crate::execute::{Event, Limits, Outcome, execute};
 use crate::plan::{Goal, Plan};
 use crate::render::{ReportDocument, human};
 use crate::resources::{Cloud, Kinds};
 use crate::saved::SavedPlan;
 use clap::Args;
 use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, IsTerminal, Write};
+use std::path::PathBuf;
 use std::pin::pin;
 use tokio::sync::watch;
 
@@ -29,9 +33,13 @@ pub(super) struct ApplyArgs {
     /// How to print the report
     #[arg(long, value_enum, default_value = "human")]
     format: Format,
+    /// Add what happens to this file, as lines of JSON
+    #[arg(long, value_name = "FILE")]
+    journal: Option<PathBuf>,
 }
 
 pub(super) async fn run(args: ApplyArgs) -> Result<u8, CliError> {
+    let journal = args.journal.as_deref().map(Journal::open).transpose()?;
     let saved = SavedPlan::load(&args.deployment.config)?;
     let (session, plan) = match &saved {
         Some(saved) => Session::resume(saved, Goal::Converge, &args.deployment).await?,
@@ -53,41 +61,49 @@ pub(super) async fn run(args: ApplyArgs) -> Result<u8, CliError> {
     if !args.yes && saved.is_none() && !document.is_empty() {
         confirm("Apply this plan? Type yes to go on: ", "yes", "--yes")?;
     }
-    carry_out(&session, &plan, args.format).await
+    carry_out(&session, &plan, args.format, ("apply", journal)).await
 }
 
-/// Runs a plan, prints its report, and answers with the exit code.
-pub(super) async fn carry_out(session: &Session, plan: &Plan<Kinds>, format: Format) -> Result<u8, CliError> {
+/// Runs a plan, prints its report, and answers with the exit code. `journal` is of the command of that name.
+pub(super) async fn carry_out(
+    session: &Session,
+    plan: &Plan<Kinds>,
+    format: Format,
+    (command, mut journal): (&str, Option<Journal>),
+) -> Result<u8, CliError> {
+    if let Some(journal) = &mut journal {
+        let place = (session.aws.account.as_str(), session.aws.region.as_str());
+        journal.begin(command, &session.config.deployment, place, plan)?;
+    }
+    let mut stops = Stops::listen()?;
     let (stop, stopped) = watch::channel(false);
-    let progress = RefCell::new(Progress::new(plan));
-    let screen = progress.borrow().screen();
-    let ctrl_c = tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            // Sending fails only when the run is over.
-            let _ = stop.send(true);
-        }
-        if tokio::signal::ctrl_c().await.is_ok() {
-            if let Some(screen) = screen {
-                screen.clear();
-            }
-            // Stopping anywhere is safe; whoever asks twice wants it now.
-            std::process::exit(i32::from(exit::PARTLY));
-        }
-    });
+    let told = RefCell::new(Told { progress: Progress::new(plan), journal, under_way: BTreeSet::new() });
     let cloud = Cloud::new(&session.aws);
     let report = {
         let mut run = pin!(execute(plan, &cloud, Limits::default(), stopped, |event, outcomes| {
-            progress.borrow_mut().tell(event, outcomes);
+            told.borrow_mut().tell(plan, event, outcomes);
         }));
         let mut redraw = tokio::time::interval(REDRAW);
         loop {
             tokio::select! {
                 report = &mut run => break report,
-                _ = redraw.tick() => progress.borrow().tick(),
+                () = stops.next() => {
+                    if *stop.borrow() {
+                        told.borrow_mut().torn(plan);
+                        // Stopping anywhere is safe; whoever asks twice wants it now.
+                        std::process::exit(i32::from(exit::PARTLY));
+                    }
+                    stop.send_replace(true);
+                }
+                _ = redraw.tick() => told.borrow().progress.tick(),
             }
         }
     };
-    ctrl_c.abort();
+    let exit = code(&report.outcomes);
+    let Told { progress, journal, under_way: _ } = told.into_inner();
+    if let Some(mut journal) = journal {
+        lost(&progress, journal.end(plan, &report, exit));
+    }
     // The report comes below what has ended, not below the board.
     drop(progress);
     let document = ReportDocument::of(plan, &report, &session.config.deployment);
@@ -101,7 +117,47 @@ pub(super) async fn carry_out(session: &Session, plan: &Plan<Kinds>, format: For
         }
         Format::Json => print_json(&document)?,
     }
-    Ok(code(&report.outcomes))
+    Ok(exit)
+}
+
+/// Who hears of events, and what they have left under way.
+struct Told<'a> {
+    progress: Progress<'a>,
+    journal: Option<Journal>,
+    under_way: BTreeSet<usize>,
+}
+
+impl Told<'_> {
+    fn tell(&mut self, plan: &Plan<Kinds>, event: Event, outcomes: &BTreeMap<usize, Outcome>) {
+        match &event {
+            Event::Started { action } => _ = self.under_way.insert(*action),
+            Event::Finished { action } => _ = self.under_way.remove(action),
+            Event::Waiting { .. } | Event::Stopping => {}
+        }
+        if let Some(journal) = &mut self.journal {
+            lost(&self.progress, journal.tell(plan, &event, outcomes));
+        }
+        self.progress.tell(event, outcomes);
+    }
+
+    /// The last word of a run that is ended at once.
+    fn torn(&mut self, plan: &Plan<Kinds>) {
+        let under_way: Vec<_> = self.under_way.iter().map(|action| plan.actions[*action].label()).collect();
+        let what = if under_way.is_empty() { "nothing was under way".to_owned() } else { under_way.join(", ") };
+        self.progress.line("stopped", "", &format!("under way, and not waited for: {what}"));
+        self.progress.line("hint", "", "what AWS has begun goes on by itself; the same command again makes it whole");
+        if let Some(journal) = &mut self.journal {
+            lost(&self.progress, journal.torn(&under_way, exit::PARTLY));
+        }
+        self.progress.clear();
+    }
+}
+
+/// Told, and no reason to stop.
+fn lost(progress: &Progress<'_>, written: Result<(), Lost>) {
+    if let Err(Lost(why)) = written {
+        progress.line("warning", "", &format!("the journal {why}"));
+    }
 }
 
 fn code(outcomes: &[Outcome]) -> u8 {

@@ -1,6 +1,7 @@
 //! `pgrotate destroy`.
 
 use super::apply::{carry_out, confirm};
+use super::journal::Journal;
 use super::output::print;
 use super::session::Session;
 use super::{CliError, DeploymentArgs, Format};
@@ -9,6 +10,7 @@ use crate::plan::Goal;
 use crate::render::human;
 use crate::saved::SavedPlan;
 use clap::Args;
+use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(super) struct DestroyArgs {
@@ -20,9 +22,13 @@ pub(super) struct DestroyArgs {
     /// How to print the report
     #[arg(long, value_enum, default_value = "human")]
     format: Format,
+    /// Add what happens to this file, as lines of JSON
+    #[arg(long, value_name = "FILE")]
+    journal: Option<PathBuf>,
 }
 
 pub(super) async fn run(args: DestroyArgs) -> Result<u8, CliError> {
+    let journal = args.journal.as_deref().map(Journal::open).transpose()?;
     let (session, plan) = match SavedPlan::load(&args.deployment.config)? {
         Some(saved) => Session::resume(&saved, Goal::Destroy, &args.deployment).await?,
         None => {
@@ -43,5 +49,5 @@ pub(super) async fn run(args: DestroyArgs) -> Result<u8, CliError> {
         let name = &session.config.deployment;
         confirm(&format!("Remove all of it? Type the deployment's name ({name}) to go on: "), name, "--yes")?;
     }
-    carry_out(&session, &plan, args.format).await
+    carry_out(&session, &plan, args.format, ("destroy", journal)).await
 }

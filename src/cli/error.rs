@@ -46,6 +46,9 @@ pub enum CliError {
     /// What stands in the way of a login is not for pgrotate to change.
     #[error("`{login}` cannot be recovered: {cause}")]
     NotRecoverable { login: String, cause: String, hint: String },
+    /// Told before anything is changed.
+    #[error("the journal {} cannot be written", path.display())]
+    JournalUnwritable { path: PathBuf, source: std::io::Error },
     #[error("cannot {doing}")]
     Io { doing: &'static str, source: std::io::Error },
 }
@@ -75,6 +78,7 @@ impl Coded for CliError {
             Self::NoSuchLogin { .. } => Code::NoSuchLogin,
             Self::RotationFailed { .. } => Code::RotationFailed,
             Self::NotRecoverable { .. } => Code::NotRecoverable,
+            Self::JournalUnwritable { .. } => Code::JournalUnwritable,
             Self::Io { .. } => Code::Io,
         }
     }
@@ -99,6 +103,10 @@ impl Coded for CliError {
                 "Secrets Manager repeats it by itself; for the cause: pgrotate logs FILE {login}, or \
                  aws logs tail /aws/lambda/{function} --since 15m. If it stays so: pgrotate recover FILE {login}"
             ),
+            Self::JournalUnwritable { path, .. } => {
+                let path = path.display();
+                format!("nothing was changed; ls -ld {path}, or name another file by --journal")
+            }
             Self::Io { .. } => "give it a terminal, or a file on a disk that has room".to_owned(),
             // Each of these is told with its own.
             Self::Config(_) | Self::Plan(PlanError::Refused(_)) => String::new(),
@@ -199,6 +207,10 @@ mod tests {
             CliError::Plan(PlanError::Stranded(at())),
             CliError::Plan(PlanError::OutOfOrder { from: at(), to: at() }),
             CliError::Live(NotProduced(at()).into()),
+            CliError::JournalUnwritable {
+                path: "/var/log/pgrotate.jsonl".into(),
+                source: std::io::ErrorKind::PermissionDenied.into(),
+            },
             CliError::Io { doing: "write to standard output", source: std::io::ErrorKind::StorageFull.into() },
         ];
         let told: String = errors.iter().map(CliError::told).collect();
@@ -221,6 +233,9 @@ mod tests {
             hint: a mistake of pgrotate's own: please report it, with the command and what it printed
             error[internal]: the output of login.app was needed before it was there (a missing edge in the plan: please report it)
             hint: a mistake of pgrotate's own: please report it, with the command and what it printed
+            error[journal-unwritable]: the journal /var/log/pgrotate.jsonl cannot be written
+              because: permission denied
+            hint: nothing was changed; ls -ld /var/log/pgrotate.jsonl, or name another file by --journal
             error[io]: cannot write to standard output
               because: no storage space
             hint: give it a terminal, or a file on a disk that has room

@@ -5,6 +5,7 @@ mod destroy;
 mod drift;
 mod error;
 mod graph;
+mod journal;
 mod logs;
 mod output;
 mod plan;
@@ -13,6 +14,7 @@ mod recover;
 mod rotate;
 mod session;
 mod status;
+mod stop;
 mod validate;
 
 pub use error::CliError;

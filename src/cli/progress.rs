@@ -92,9 +92,11 @@ impl<'a> Progress<'a> {
         Self { plan, began: Instant::now(), told: BTreeMap::new(), live }
     }
 
-    /// What is to be cleared before anything else is written; None where nothing is drawn.
-    pub fn screen(&self) -> Option<Screen> {
-        self.live.as_ref().map(|live| live.screen.clone())
+    /// Takes the board off the terminal.
+    pub fn clear(&self) {
+        if let Some(live) = &self.live {
+            live.screen.clear();
+        }
     }
 
     /// Time has passed.
@@ -138,7 +140,8 @@ impl<'a> Progress<'a> {
         }
     }
 
-    fn line(&self, what: &str, label: &str, more: &str) {
+    /// A line of its own.
+    pub fn line(&self, what: &str, label: &str, more: &str) {
         let at = human::seconds(self.began.elapsed().as_secs_f64());
         let line = format!("{at:>8}  {what:<12}  {label}{more}");
         match &self.live {
@@ -151,8 +154,6 @@ impl<'a> Progress<'a> {
 
 impl Drop for Progress<'_> {
     fn drop(&mut self) {
-        if let Some(live) = &self.live {
-            live.screen.clear();
-        }
+        self.clear();
     }
 }

@@ -1,6 +1,6 @@
 //! The kinds of resources: one file each, and one line in the list below.
 
-use crate::aws::{Aws, Look};
+use crate::aws::{Aws, Look, Pace, Rate};
 use crate::execute::{Applied, Pressed, World};
 use crate::model::{Address, Facts, Kind, Seen, Tags};
 use crate::resource::{Diff, Family, Known, NotProduced, Outputs, Refusal, Resource, Settled, Step};
@@ -162,6 +162,13 @@ macro_rules! kinds {
             fn pressed(&self, want: &Want) -> Pressed {
                 match want { $(Want::$kind(_) => $kind::PRESSED),+ }
             }
+
+            async fn turn(&self, want: &Want) {
+                let (kind, rate) = match want { $(Want::$kind(_) => ($kind::KIND, $kind::RATE)),+ };
+                if let Some(rate) = rate {
+                    self.pace(kind, rate).turn().await;
+                }
+            }
         }
     };
 }
@@ -209,15 +216,20 @@ type Sight = Result<Seen<AnyLive>, LiveError>;
 pub struct Cloud<'a> {
     aws: &'a Aws,
     rounds: RefCell<BTreeMap<Kind, Rc<Rounds<Want, Sight>>>>,
+    paces: RefCell<BTreeMap<Kind, Rc<Pace>>>,
 }
 
 impl<'a> Cloud<'a> {
     pub fn new(aws: &'a Aws) -> Self {
-        Self { aws, rounds: RefCell::default() }
+        Self { aws, rounds: RefCell::default(), paces: RefCell::default() }
     }
 
     fn rounds(&self, kind: Kind) -> Rc<Rounds<Want, Sight>> {
         self.rounds.borrow_mut().entry(kind).or_default().clone()
+    }
+
+    fn pace(&self, kind: Kind, rate: Rate) -> Rc<Pace> {
+        self.paces.borrow_mut().entry(kind).or_insert_with(|| Rc::new(Pace::new(rate))).clone()
     }
 }
 
@@ -247,6 +259,8 @@ pub trait Live: Resource {
     const PATIENCE: Duration;
     /// What a change of one presses on.
     const PRESSED: Pressed = Pressed::Api;
+    /// How fast changes may follow each other; None where a deployment has a handful of them at most.
+    const RATE: Option<Rate> = None;
 
     /// Looks at all of `wants` with as few calls as AWS allows; answers in their order.
     async fn observe(look: &Look<'_>, wants: &[&Self::Desired]) -> Result<Vec<Seen<Self::Observed>>, LiveError>;

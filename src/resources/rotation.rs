@@ -7,7 +7,7 @@ use super::login::Login;
 use super::secret::Secret;
 use super::stack::Stack;
 use super::{Live, LiveError};
-use crate::aws::{Aws, Look, SecretLook, absent, call};
+use crate::aws::{Aws, Look, Rate, SecretLook, absent, call};
 use crate::config::{Rule, Schedule};
 use crate::execute::Applied;
 use crate::model::{Address, Facts, Kind, Mark, Owner, Ref, Seen, Shown};
@@ -265,6 +265,9 @@ impl Resource for Rotation {
 impl Live for Rotation {
     /// A rotation takes seconds; Secrets Manager repeats a failed one several times over some minutes.
     const PATIENCE: Duration = Duration::from_secs(10 * 60);
+    /// RotateSecret and CancelRotateSecret together, 50 a second
+    /// (docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html).
+    const RATE: Option<Rate> = Some(Rate::half_of(50, 50.0));
 
     async fn observe(look: &Look<'_>, wants: &[&Desired]) -> Result<Vec<Seen<Observed>>, LiveError> {
         let secrets = wants.iter().map(|want| look.secret(&want.secret_name));
@@ -327,13 +330,18 @@ impl Live for Rotation {
             // The function's permission takes a moment to settle after the stack is complete
             // (aws-cdk issue 26481: 2 of 18 deployments lost that race). AWS answers the same where it is the
             // caller who may not invoke the function, and that does not pass by waiting.
-            Err(error) if error.is(&["AccessDeniedException"]) => Ok(Applied::NotYet {
-                saying: format!(
-                    "the function's permission has not settled yet, or these credentials lack \
-                     lambda:InvokeFunction on {}: {error}",
-                    want.functions.rotation
-                ),
-            }),
+            Err(error) if error.is(&["AccessDeniedException"]) => {
+                if !may_still_settle(aws, want).await? {
+                    return Err(error.into());
+                }
+                Ok(Applied::NotYet {
+                    saying: format!(
+                        "the function's permission has not settled yet, or these credentials lack \
+                         lambda:InvokeFunction on {}: {error}",
+                        want.functions.rotation
+                    ),
+                })
+            }
             // The token is this call's own: an answer was lost, and the rotation has even ended since.
             Err(error) if error.is(&["ResourceExistsException"]) => Ok(Applied::Accepted),
             // Another rotation is under way: one that the schedule, another apply or a person began.
@@ -348,6 +356,17 @@ impl Live for Rotation {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// For how long after its stack has changed the function's permission may still be on its way. It is a matter of
+/// seconds; an answer that stays the same for longer is about the caller.
+const PERMISSION_SETTLES_SECONDS: i64 = 2 * 60;
+
+async fn may_still_settle(aws: &Aws, want: &Desired) -> Result<bool, LiveError> {
+    let stack = Look::new(aws).stack(&want.stack.address().name).await?;
+    let changed = stack.and_then(|stack| stack.last_updated_time().or(stack.creation_time()).map(|time| time.secs()));
+    let now = jiff::Timestamp::now().as_second();
+    Ok(changed.is_some_and(|changed| now - changed < PERMISSION_SETTLES_SECONDS))
 }
 
 /// A secret that was changed so lately is under way rather than stuck. A clock that is behind AWS's makes

@@ -1,7 +1,7 @@
 //! `secret`: where a login's password lives. It is created empty; its first value is born in the VPC.
 
 use super::{Live, LiveError, missing_tags};
-use crate::aws::{Aws, Look, SecretLook, absent, call};
+use crate::aws::{Aws, Look, Rate, SecretLook, absent, call};
 use crate::execute::Applied;
 use crate::model::{Address, Facts, Kind, Mark, Ref, Seen, Shown, Tags};
 use crate::resource::{
@@ -201,6 +201,9 @@ impl Resource for Secret {
 impl Live for Secret {
     /// A secret is made in one call; re-creating one whose forced deletion still runs takes a while.
     const PATIENCE: Duration = Duration::from_secs(10 * 60);
+    /// Of each operation that changes a secret, 50 a second
+    /// (docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html).
+    const RATE: Option<Rate> = Some(Rate::half_of(50, 50.0));
 
     async fn observe(look: &Look<'_>, wants: &[&Desired]) -> Result<Vec<Seen<Observed>>, LiveError> {
         // Describe is the truth; ListSecrets may lag by minutes.
@@ -228,7 +231,20 @@ impl Live for Secret {
                     .send()
                     .await
                     .map_err(|error| create.failed(error));
-                absent(answer, &["ResourceExistsException"])?;
+                match answer {
+                    // A secret of that name is going: deleted by force, which takes a moment, or into its
+                    // recovery window, which the next look tells.
+                    Err(error) if error.is(&["InvalidRequestException"]) => {
+                        let live = Look::new(aws).secret(&want.name).await?;
+                        if live.is_some_and(|live| live.deleted.is_none()) {
+                            return Err(error.into());
+                        }
+                        return Ok(Applied::NotYet {
+                            saying: format!("a secret of the same name is still being deleted: {error}"),
+                        });
+                    }
+                    answer => absent(answer, &["ResourceExistsException"])?,
+                };
             }
             Change::Restore => {
                 let restore = call("secretsmanager", "RestoreSecret");

@@ -3,7 +3,7 @@
 
 use super::security_group::{self, GroupId, SecurityGroup, create_tags, revoke_egress, revoke_ingress};
 use super::{Live, LiveError, missing_tags};
-use crate::aws::{Aws, GroupLook, Look, absent, call, ec2_tags};
+use crate::aws::{Aws, GroupLook, Look, Rate, absent, call, ec2_tags};
 use crate::execute::Applied;
 use crate::model::{Address, Facts, Kind, Mark, Owner, Ref, Seen, Shown, Tags, Val, address_of};
 use crate::resource::{Diff, Known, NotProduced, made_up_id, Refusal, Resource, Settled, Step, Verb, unobservable};
@@ -235,6 +235,9 @@ fn adjust(cx: &mut Diff<'_>, want: &Desired, group: &str, rule: &Present) -> Vec
 impl Live for SecurityGroupRule {
     /// A rule is made in one call.
     const PATIENCE: Duration = Duration::from_secs(5 * 60);
+    /// Of each mutating operation EC2 takes 50 calls at once, then 5 a second
+    /// (docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html).
+    const RATE: Option<Rate> = Some(Rate::half_of(50, 5.0));
 
     async fn observe(look: &Look<'_>, wants: &[&Desired]) -> Result<Vec<Seen<Observed>>, LiveError> {
         let mut names = BTreeSet::new();

@@ -133,14 +133,13 @@ impl Resource for Stack {
                 steps.extend(create(cx, want));
                 return Ok(steps);
             }
-            "UPDATE_ROLLBACK_FAILED" => {
-                return Err(Refusal::new(
-                    Code::StackStuck,
-                    format!("the stack `{}` is UPDATE_ROLLBACK_FAILED: {}", want.name, reason(live)),
-                    format!("aws cloudformation continue-update-rollback --stack-name {}", want.name),
-                ));
+            status => {
+                if let Some(command) = way_out(status) {
+                    let cause = format!("the stack `{}` is {status}: {}", want.name, reason(live));
+                    let hint = format!("aws cloudformation {command} --stack-name {}; then plan again", want.name);
+                    return Err(Refusal::new(Code::StackStuck, cause, hint));
+                }
             }
-            _ => {}
         }
         let mut steps = Vec::new();
         if live.status.ends_with("_IN_PROGRESS") {
@@ -173,10 +172,21 @@ impl Resource for Stack {
             "CREATE_COMPLETE" | "UPDATE_COMPLETE" => Settled::Yes(()),
             // An update that failed has been undone: what was wanted is not there.
             "UPDATE_ROLLBACK_COMPLETE" | "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED"
-            | "UPDATE_ROLLBACK_FAILED" | "DELETE_FAILED" => {
+            | "DELETE_FAILED" => {
                 Settled::Never { because: format!("the stack is {}: {}", live.status, reason(live)) }
             }
+            status if way_out(status).is_some() => {
+                Settled::Never { because: format!("the stack is {status}: {}", reason(live)) }
+            }
             status => Settled::NotYet { saying: format!("the stack is {status}") },
+        }
+    }
+
+    /// A stack whose last update was undone is as good as another once nothing is left to update.
+    fn outputs(want: &Desired, live: &Observed) -> Option<()> {
+        match Self::settled(want, live) {
+            Settled::Yes(()) => Some(()),
+            _ => (live.status == "UPDATE_ROLLBACK_COMPLETE").then_some(()),
         }
     }
 
@@ -227,6 +237,18 @@ impl Resource for Stack {
             functions: BTreeMap::new(),
         }
         .with_functions(&want.code))
+    }
+}
+
+/// The states that CloudFormation leaves only when somebody asks it to, and the AWS CLI's command that does: an
+/// update that could not even be undone; one that failed and was told not to be undone; a change set for a new
+/// stack that nobody has executed (docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html).
+fn way_out(status: &str) -> Option<&'static str> {
+    match status {
+        "UPDATE_ROLLBACK_FAILED" => Some("continue-update-rollback"),
+        "UPDATE_FAILED" => Some("rollback-stack"),
+        "REVIEW_IN_PROGRESS" => Some("delete-stack"),
+        _ => None,
     }
 }
 
@@ -461,7 +483,8 @@ impl Live for Stack {
             Change::Delete => {
                 let delete = call("cloudformation", "DeleteStack");
                 let request = aws.cloudformation.delete_stack().stack_name(&want.name);
-                request.send().await.map_err(|error| delete.failed(error))?;
+                // One that somebody else is updating is not deleted yet.
+                return updated(aws, want, request.send().await.map_err(|error| delete.failed(error))).await;
             }
         }
         Ok(Applied::Accepted)

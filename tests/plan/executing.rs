@@ -212,6 +212,24 @@ async fn what_is_not_yet_possible_is_asked_again() {
     assert_eq!(*world.not_yet.borrow(), BTreeMap::from([(at("rotation.test_user1"), 0)]));
 }
 
+/// What waits, for AWS to take it or to arrive, holds up no other change, even where only one may be made at a time.
+#[tokio::test]
+async fn waiting_takes_no_permit() {
+    let article = Scenario::article();
+    let plan = article.plan(Goal::Converge, &article.nothing()).unwrap();
+    let world = Simulation::new(article.nothing());
+    let slow = at("secret.test_user1");
+    // Far more looks than all the others need together.
+    world.not_yet.borrow_mut().insert(slow.clone(), 3000);
+    let (_stop, stopped) = watch::channel(false);
+    let report = execute(&plan, &world, Limits { mutating: 1, ..AT_ONCE }, stopped, |_, _| {}).await;
+    assert!(report.all_done(), "{}", told(&plan, &report));
+    let applied = world.applied.borrow();
+    let place = applied.iter().position(|address| *address == slow).unwrap();
+    let later: Vec<_> = applied[place + 1..].iter().map(ToString::to_string).collect();
+    assert_eq!(later, ["login.test_user1", "rotation.test_user1"], "only what needs it comes after it");
+}
+
 #[tokio::test]
 async fn patience_ends() {
     let article = Scenario::article();

@@ -109,12 +109,30 @@ fn what_could_not_be_looked_at() {
 #[test]
 fn a_stack_that_cannot_be_updated() {
     let article = Scenario::article();
+    for (status, name) in [
+        ("UPDATE_ROLLBACK_FAILED", "refuse-stack-stuck"),
+        ("UPDATE_FAILED", "refuse-stack-failed"),
+        ("REVIEW_IN_PROGRESS", "refuse-stack-in-review"),
+    ] {
+        let mut live = article.realised();
+        change!(live, Stack, "stack.pgpasslambda-stack", |live| {
+            live.status = status.to_owned();
+            live.reason = Some("RotationFunction could not be restored".to_owned());
+        });
+        article.refuses(name, Goal::Converge, &live);
+    }
+}
+
+/// An update that failed has been undone: what is as it should be all the same needs no other.
+#[test]
+fn a_stack_whose_update_was_undone() {
+    let article = Scenario::article();
     let mut live = article.realised();
     change!(live, Stack, "stack.pgpasslambda-stack", |live| {
-        live.status = "UPDATE_ROLLBACK_FAILED".to_owned();
-        live.reason = Some("RotationFunction could not be restored".to_owned());
+        live.status = "UPDATE_ROLLBACK_COMPLETE".to_owned();
     });
-    article.refuses("refuse-stack-stuck", Goal::Converge, &live);
+    let plan = article.plan(Goal::Converge, &live).unwrap();
+    assert!(plan.actions.is_empty(), "{:?}", plan.actions);
 }
 
 /// Two secrets would hold two passwords of one role.

@@ -27,9 +27,11 @@ pub fn counted(account: &Account) -> Value {
     json!({
         "instances": count("rds", "describe_db_instances", "DBInstances", json!({})),
         "subnet groups": count("rds", "describe_db_subnet_groups", "DBSubnetGroups", json!({})),
-        // One is the VPC's own, one is RDS's master secret.
+        // One is the VPC's own; RDS's master secret goes with the instance.
         "groups": count("ec2", "describe_security_groups", "SecurityGroups", json!({})) - 1,
-        "secrets": count("secretsmanager", "list_secrets", "SecretList", json!({})) - 1,
+        "secrets": count("secretsmanager", "list_secrets", "SecretList", json!({
+            "Filters": [{ "Key": "tag-key", "Values": ["pgrotate:deployment"] }],
+        })),
         "rules": count("ec2", "describe_security_group_rules", "SecurityGroupRules", json!({
             "Filters": [{ "Name": "tag:pgrotate:deployment", "Values": ["article"] }],
         })),

@@ -262,6 +262,12 @@ impl Account {
         String::from_utf8(done.stdout).expect("UTF-8").trim_end().to_owned()
     }
 
+    /// Forgets all that is in it; nothing takes any time in it from then on.
+    pub fn reset(&self) {
+        ctl(&["reset", "--dir", path(&sandbox().folder), "--account", &self.number]);
+        self.delays("none");
+    }
+
     pub fn clock(&self, step: &str) {
         ctl(&["clock", "--dir", path(&sandbox().folder), "--account", &self.number, step]);
     }
@@ -278,14 +284,21 @@ impl Account {
 
     /// What this account was asked so far: caller and `service.Operation`.
     pub fn requests(&self) -> Vec<(String, String)> {
+        self.log().iter().map(|entry| (text(entry, "caller"), request(entry))).collect()
+    }
+
+    /// Those of the requests so far that were `held` or `stalled`: `service.Operation`.
+    pub fn troubled(&self, how: &str) -> Vec<String> {
+        self.log().iter().filter(|entry| entry["error"] == how).map(request).collect()
+    }
+
+    fn log(&self) -> Vec<Value> {
         let log = std::fs::read_to_string(sandbox().folder.join("requests.jsonl")).expect("the request log");
-        log.lines()
+        // A line that is being written is not there yet.
+        log.split_inclusive('\n')
+            .filter(|line| line.ends_with('\n'))
             .map(|line| serde_json::from_str::<Value>(line).expect("a request"))
             .filter(|entry| entry["account"] == self.number.as_str())
-            .map(|entry| {
-                let text = |name: &str| entry[name].as_str().unwrap_or_default().to_owned();
-                (text("caller"), format!("{}.{}", text("service"), text("operation")))
-            })
             .collect()
     }
 
@@ -316,6 +329,14 @@ impl Account {
             }
         }
     }
+}
+
+fn text(entry: &Value, name: &str) -> String {
+    entry[name].as_str().unwrap_or_default().to_owned()
+}
+
+fn request(entry: &Value) -> String {
+    format!("{}.{}", text(entry, "service"), text(entry, "operation"))
 }
 
 impl Drop for Account {

@@ -1,0 +1,171 @@
+//! `--journal`: what happened while a plan was carried out, as lines of JSON, for whoever asks later or from
+//! elsewhere. Each line is written whole, at once and at the end of the file, so that runs may follow each other in
+//! one file and a run that was killed has told all until then. It holds what standard error shows, and no more: no
+//! secret.
+
+use super::CliError;
+use crate::code::Coded;
+use crate::execute::{Event, Outcome, Report};
+use crate::plan::{Action, Plan};
+use crate::render::document::{chain, name};
+use crate::resources::Kinds;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Of the lines below. A reader that knows this number can read every line with it: members may be added, and
+/// none changes its meaning.
+const SCHEMA: u32 = 1;
+
+/// A file that was opened and may not take everything.
+pub(super) struct Journal {
+    path: PathBuf,
+    /// None once it could not be written.
+    file: Option<File>,
+    run: String,
+    /// What each action that waits has said last.
+    said: BTreeMap<usize, String>,
+}
+
+/// Why the rest of a run is in no journal.
+#[derive(Debug)]
+pub(super) struct Lost(pub String);
+
+impl Journal {
+    /// Opens the file at its end, or makes it. To be called before anything is changed.
+    pub fn open(path: &Path) -> Result<Self, CliError> {
+        let unwritable = |source| CliError::JournalUnwritable { path: path.to_owned(), source };
+        let mut file = File::options().append(true).create(true).open(path).map_err(unwritable)?;
+        // A run that was killed, or whose disk was full, may have left half a line: it is no part of ours.
+        if is_torn(path).map_err(unwritable)? {
+            file.write_all(b"\n").map_err(unwritable)?;
+        }
+        let run = uuid::Uuid::new_v4().to_string();
+        Ok(Self { path: path.to_owned(), file: Some(file), run, said: BTreeMap::new() })
+    }
+
+    /// Says what is about to be done. Fails where the file takes nothing: nothing has been changed then.
+    pub fn begin(
+        &mut self,
+        command: &str,
+        deployment: &str,
+        (account, region): (&str, &str),
+        plan: &Plan<Kinds>,
+    ) -> Result<(), CliError> {
+        let line = json!({
+            "event": "begin", "command": command, "deployment": deployment, "account": account, "region": region,
+            "version": env!("CARGO_PKG_VERSION"), "actions": plan.actions.len(),
+        });
+        let path = self.path.clone();
+        self.write(line).map_err(|source| CliError::JournalUnwritable { path, source })
+    }
+
+    /// What an event comes to. Those that end without having begun are told by [`Self::end`].
+    pub fn tell(&mut self, plan: &Plan<Kinds>, event: &Event, outcomes: &BTreeMap<usize, Outcome>) -> Result<(), Lost> {
+        match event {
+            Event::Started { action } => self.line(about("started", &plan.actions[*action])),
+            Event::Waiting { action, saying, since } => {
+                if self.said.get(action) == Some(saying) {
+                    return Ok(());
+                }
+                self.said.insert(*action, saying.clone());
+                let mut line = about("waiting", &plan.actions[*action]);
+                line["saying"] = json!(saying);
+                line["since_ms"] = json!(milliseconds(*since));
+                self.line(line)
+            }
+            Event::Finished { action } => match outcomes.get(action) {
+                Some(outcome) if begun(outcome) => self.line(ended(&plan.actions[*action], outcome)),
+                _ => Ok(()),
+            },
+            Event::Stopping => self.line(json!({ "event": "stopping" })),
+        }
+    }
+
+    /// What never began, and how it all ended.
+    pub fn end(&mut self, plan: &Plan<Kinds>, report: &Report, exit: u8) -> Result<(), Lost> {
+        for (action, outcome) in plan.actions.iter().zip(&report.outcomes).filter(|(_, outcome)| !begun(outcome)) {
+            self.line(ended(action, outcome))?;
+        }
+        self.line(json!({ "event": "end", "exit": exit, "duration_ms": milliseconds(report.took) }))
+    }
+
+    /// It was ended at once, with these under way.
+    pub fn torn(&mut self, under_way: &[String], exit: u8) -> Result<(), Lost> {
+        self.line(json!({ "event": "end", "exit": exit, "under_way": under_way }))
+    }
+
+    /// What cannot be written is lost, and said once: no reason to stop half way.
+    fn line(&mut self, line: Value) -> Result<(), Lost> {
+        let path = self.path.display().to_string();
+        let result = self.write(line);
+        result.map_err(|error| {
+            self.file = None;
+            Lost(format!("{path} cannot be written any more ({error}), and does not hold the rest of this run"))
+        })
+    }
+
+    fn write(&mut self, line: Value) -> std::io::Result<()> {
+        let Some(file) = &mut self.file else { return Ok(()) };
+        let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string();
+        let mut whole = Map::from_iter([
+            ("schema".to_owned(), json!(SCHEMA)),
+            ("run".to_owned(), json!(self.run)),
+            ("time".to_owned(), json!(now)),
+        ]);
+        if let Value::Object(line) = line {
+            whole.extend(line);
+        }
+        let text = format!("{}\n", Value::Object(whole));
+        file.write_all(text.as_bytes())
+    }
+}
+
+/// Whether a file ends within a line. What is no file (a pipe, a device) does not.
+fn is_torn(path: &Path) -> std::io::Result<bool> {
+    if !path.metadata().is_ok_and(|what| what.is_file() && what.len() > 0) {
+        return Ok(false);
+    }
+    let (mut file, mut last) = (File::open(path)?, [0]);
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    Ok(last != *b"\n")
+}
+
+fn about(event: &str, action: &Action<Kinds>) -> Value {
+    json!({ "event": event, "address": action.address, "change": action.key, "verb": action.verb })
+}
+
+/// Whether such an action has been told as started.
+fn begun(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Done(_) | Outcome::AlreadyDone | Outcome::Failed(_) | Outcome::Stale(_) => true,
+        Outcome::Skipped { .. } | Outcome::Cancelled => false,
+    }
+}
+
+fn ended(action: &Action<Kinds>, outcome: &Outcome) -> Value {
+    let mut line = about(&name(outcome).replace(' ', "_"), action);
+    match outcome {
+        Outcome::Done(took) => line["duration_ms"] = json!(milliseconds(*took)),
+        Outcome::Failed(error) => {
+            line["code"] = json!(error.code());
+            line["cause"] = json!(chain(error).join(": "));
+            line["hint"] = json!(error.hint());
+        }
+        Outcome::Stale(found) => {
+            line["code"] = json!(crate::code::Code::Stale);
+            line["cause"] = json!(found);
+        }
+        Outcome::Skipped { after } => line["after"] = json!(after),
+        Outcome::AlreadyDone | Outcome::Cancelled => {}
+    }
+    line
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,461 @@
+//! Every call that apply and destroy make of AWS goes wrong in every way, and every call is the last one before the
+//! process is killed or asked to stop. After each, the same command again makes it whole, plans nothing more, and has
+//! made nothing twice.
+//!
+//! `cargo test` takes a sample of each; `PGROTATE_FAULTS=whole` (`make faults`) takes all.
+
+use crate::stopping::{as_the_article_wants, counted};
+use crate::support::{ARTICLE, Account, Run, path, until};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
+
+/// How many accounts are at it at once: each mostly waits, for answers that do not come and for processes to start.
+const AT_ONCE: usize = 4;
+/// One in so many cases is taken where not all are.
+const SAMPLE: usize = 8;
+
+/// Whether all cases are to be run.
+pub fn whole() -> bool {
+    std::env::var("PGROTATE_FAULTS").is_ok_and(|value| value == "whole")
+}
+
+/// A sequence that looks random and is the same every time (SplitMix64).
+pub struct Dice(pub u64);
+
+impl Dice {
+    /// Less than `sides`.
+    pub fn roll(&mut self, sides: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        usize::try_from((mixed ^ (mixed >> 31)) % sides as u64).expect("less than sides")
+    }
+
+    fn shuffle<T>(&mut self, all: &mut [T]) {
+        for last in (1..all.len()).rev() {
+            all.swap(last, self.roll(last + 1));
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Mishap {
+    Throttled,
+    ServerError,
+    /// It breaks off before it took effect.
+    CutOff,
+    /// It took effect, and the answer is lost.
+    Lost,
+    /// No answer comes, until our own time is up.
+    Silent,
+    /// An error of the server's each time that it is asked again.
+    GivenUp,
+}
+
+const MISHAPS: [Mishap; 6] =
+    [Mishap::Throttled, Mishap::ServerError, Mishap::CutOff, Mishap::Lost, Mishap::Silent, Mishap::GivenUp];
+
+/// The n-th call of an operation, and what becomes of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Case {
+    command: &'static str,
+    request: String,
+    number: usize,
+    mishap: Mishap,
+}
+
+impl Case {
+    fn plant(&self, account: &Account) {
+        let throttle = match self.request.split('.').next() {
+            Some("ec2") => "RequestLimitExceeded",
+            Some("lambda") => "TooManyRequestsException",
+            Some("s3") => "SlowDown",
+            Some("secretsmanager" | "logs") => "ThrottlingException",
+            _ => "Throttling",
+        };
+        // The SDK asks five times in all.
+        let what: &[&str] = match self.mishap {
+            Mishap::Throttled => &[throttle],
+            Mishap::ServerError => &["InternalError"],
+            Mishap::CutOff => &["cut"],
+            Mishap::Lost => &["cut", "--after"],
+            Mishap::Silent => &["stall"],
+            Mishap::GivenUp => &["InternalError", "--times", "5"],
+        };
+        let number = self.number.to_string();
+        account.fault(&[&[self.request.as_str()], what, &["--client", "--skip", &number]].concat());
+    }
+}
+
+/// What apply and destroy ask of AWS when nothing goes wrong, from the sandbox's own log: how often each.
+fn calls() -> &'static BTreeMap<(&'static str, String), usize> {
+    static CALLS: OnceLock<BTreeMap<(&'static str, String), usize>> = OnceLock::new();
+    CALLS.get_or_init(recorded)
+}
+
+fn recorded() -> BTreeMap<(&'static str, String), usize> {
+    let account = Account::new();
+    account.delays("none");
+    let config = account.config(ARTICLE);
+    let mut calls = BTreeMap::new();
+    let mut before = 0;
+    for command in ["apply", "destroy"] {
+        account.pgrotate(&[command, "--yes", path(&config)]).exits(0);
+        let all = account.requests();
+        for (_, request) in all[before..].iter().filter(|(caller, _)| caller == "client") {
+            *calls.entry((command, request.clone())).or_default() += 1;
+        }
+        before = all.len();
+    }
+    calls
+}
+
+/// Those that are run, of all, the same every time.
+fn chosen<T>(mut all: Vec<T>, dice: &mut Dice) -> Vec<T> {
+    dice.shuffle(&mut all);
+    if !whole() {
+        all.truncate(all.len().div_ceil(SAMPLE));
+    }
+    all
+}
+
+/// Runs `each` of `jobs`, several at once in an account each, and fails once all have been run if any has.
+fn all_of<T: Send + std::fmt::Debug>(jobs: Vec<T>, each: impl Fn(&Account, &T) + Sync) {
+    let jobs = Mutex::new(VecDeque::from(jobs));
+    let failed = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                let account = Account::new();
+                account.delays("none");
+                loop {
+                    let Some(job) = jobs.lock().expect("jobs").pop_front() else { return };
+                    if catch_unwind(AssertUnwindSafe(|| each(&account, &job))).is_err() {
+                        println!("FAILED: {job:?}");
+                        failed.lock().expect("a list").push(format!("{job:?}"));
+                    }
+                    account.reset();
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().expect("a list");
+    assert!(failed.is_empty(), "not as they should be (why stands above):\n{}", failed.join("\n"));
+}
+
+/// It is done, or it says why not and what to do.
+fn ends_well(run: &Run) {
+    let said = format!("{}{}", run.stdout, run.stderr);
+    match run.code {
+        Some(0) => {}
+        Some(1 | 3 | 5) => assert!(said.contains("error[") && said.contains("hint: "), "no cause or advice:\n{said}"),
+        code => panic!("exit code {code:?}\n{said}"),
+    }
+}
+
+/// Once more, with nothing going wrong: whole, once, and nothing left to do.
+fn made_whole(account: &Account) {
+    account.converges(ARTICLE);
+    assert_eq!(counted(account), as_the_article_wants());
+    assert!(account.login("test_user1_secret", "AWSCURRENT").starts_with("test_user1"));
+    assert_eq!(account.login("rotator_admin_secret", "AWSCURRENT"), "rotator_admin");
+}
+
+/// Once more, with nothing going wrong: nothing is left.
+fn gone(account: &Account) {
+    let config = account.config(ARTICLE);
+    account.destroy(&config).exits(0);
+    let left = counted(account);
+    // Secrets in their recovery window are not listed.
+    let left: Vec<_> =
+        left.as_object().expect("counts").iter().filter(|(_, count)| count.as_u64() != Some(0)).collect();
+    assert!(left.is_empty(), "{left:?}");
+    assert!(account.destroy(&config).exits(0).stdout.contains("nothing is left to destroy"));
+}
+
+/// Runs `command` while its `cases` happen; answers with how many of them did.
+fn run_with(account: &Account, cases: &[Case], command: &'static str) -> usize {
+    let config = account.config(ARTICLE);
+    let mine: Vec<_> = cases.iter().filter(|case| case.command == command).collect();
+    if mine.is_empty() {
+        return 0;
+    }
+    mine.iter().for_each(|case| case.plant(account));
+    let run = account.pgrotate(&[command, "--yes", path(&config)]);
+    ends_well(&run);
+    let transient = mine.iter().all(|case| case.mishap != Mishap::GivenUp);
+    assert!(!transient || run.code == Some(0), "it passes by itself: {}\n{}", run.stdout, run.stderr);
+    // What never came to be asked so often: an earlier mishap ended the run, or a wait was shorter this time.
+    let missed = account.fault(&[]).lines().count();
+    account.fault(&["--clear"]);
+    mine.len() - missed
+}
+
+/// Cases of one deployment, apart enough that none hides another. Those that take long, or that end a run, are few in
+/// one.
+fn grouped(cases: Vec<Case>) -> Vec<Vec<Case>> {
+    let kind = |case: &Case| match case.mishap {
+        Mishap::Silent => (1, 1),
+        // One after another, each in a run of its own, which goes on where that before has ended.
+        Mishap::GivenUp => (2, if whole() { 1 } else { 3 }),
+        _ => (0, if whole() { 5 } else { 10 }),
+    };
+    let mut groups: Vec<Vec<Case>> = Vec::new();
+    for case in cases {
+        // A call that is repeated is the next one of its operation.
+        let near = |other: &Case| {
+            (other.command, &other.request) == (case.command, &case.request) && other.number.abs_diff(case.number) < 3
+        };
+        let fits = |group: &&mut Vec<Case>| {
+            let kin = group.iter().filter(|other| other.command == case.command).count();
+            kind(&group[0]) == kind(&case) && !group.iter().any(near) && kin < kind(&case).1
+        };
+        match groups.iter_mut().find(fits) {
+            Some(group) => group.push(case),
+            None => groups.push(vec![case]),
+        }
+    }
+    groups
+}
+
+/// The cases that are run, and how many there are.
+fn mishaps() -> (Vec<Case>, usize) {
+    let (mut dice, mut cases, mut total) = (Dice(5), Vec::new(), 0);
+    for mishap in MISHAPS {
+        let mut all = Vec::new();
+        for ((command, request), &count) in calls() {
+            all.extend((0..count).map(|number| Case { command, request: request.clone(), number, mishap }));
+        }
+        total += all.len();
+        if mishap == Mishap::Silent && !whole() {
+            // Each takes twenty seconds, and minutes where a function or an upload is waited for: four of them, and
+            // more of the others.
+            all.retain(|case| !case.request.starts_with("lambda.") && !case.request.starts_with("s3."));
+            dice.shuffle(&mut all);
+            all.truncate(4);
+            cases.extend(all);
+        } else {
+            cases.extend(chosen(all, &mut dice));
+        }
+    }
+    assert!(cases.len() * 10 >= total, "a tenth at the least");
+    (cases, total)
+}
+
+#[test]
+fn every_call_goes_wrong_in_every_way() {
+    let (cases, total) = mishaps();
+    let (count, reached) = (cases.len(), AtomicUsize::new(0));
+    let groups = grouped(cases);
+    let lives = groups.len();
+    all_of(groups, |account, cases| {
+        let run = |command: &'static str| {
+            let one_by_one = cases[0].mishap == Mishap::GivenUp;
+            let happened: usize = match one_by_one {
+                true => cases.iter().map(|case| run_with(account, std::slice::from_ref(case), command)).sum(),
+                false => run_with(account, cases, command),
+            };
+            reached.fetch_add(happened, Ordering::Relaxed);
+        };
+        if cases.iter().any(|case| case.command == "apply") {
+            run("apply");
+        }
+        made_whole(account);
+        if cases.iter().any(|case| case.command == "destroy") {
+            run("destroy");
+            gone(account);
+        }
+    });
+    let reached = reached.into_inner();
+    println!("{count} of {total} mishaps, in {lives} deployments; {reached} came to pass");
+    assert!(reached * 10 >= count * 7, "of {count} only {reached} came to pass");
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    /// kill -9, and the call has no effect.
+    KilledBefore,
+    /// kill -9 once the call took effect.
+    KilledAfter,
+    /// Ctrl-C, once.
+    Asked,
+}
+
+fn signal(process: &Child, name: &str) {
+    let id = process.id().to_string();
+    // It may have ended by itself.
+    let _ = Command::new("sh").args(["-c", "kill -s $0 $1 2> /dev/null", name, &id]).status();
+}
+
+/// Stops `command` at its call of that number; answers whether it made so many.
+fn stopped_at(account: &Account, command: &str, number: usize, stop: Stop) -> bool {
+    let config = account.config(ARTICLE);
+    let journal = config.with_file_name(format!("{command}-{number}-{stop:?}.jsonl"));
+    let what: &[&str] = match stop {
+        Stop::KilledBefore => &["stall"],
+        Stop::KilledAfter => &["stall", "--after"],
+        Stop::Asked => &["hold"],
+    };
+    let number = number.to_string();
+    account.fault(&[&["*.*"], what, &["--client", "--skip", &number]].concat());
+    let trouble = if stop == Stop::Asked { "held" } else { "stalled" };
+    let before = account.troubled(trouble).len();
+    let mut run = account.command(&[command, "--yes", "--journal", path(&journal), path(&config)]);
+    let mut process = run.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("pgrotate runs");
+    let ended = |process: &mut Child| process.try_wait().expect("it is ours").is_some();
+    let reached = until("the call, or the end", || {
+        let reached = account.troubled(trouble).len() > before;
+        (reached || ended(&mut process)).then_some(reached)
+    });
+    if stop == Stop::Asked {
+        signal(&process, "INT");
+        // Before anything is changed there is nothing to finish, and it ends at once.
+        until("it has heard", || {
+            let told = std::fs::read_to_string(&journal).unwrap_or_default();
+            (told.contains("\"stopping\"") || ended(&mut process)).then_some(())
+        });
+        account.fault(&["--clear"]);
+    } else {
+        process.kill().expect("it can be killed");
+    }
+    let code = process.wait().expect("it ends").code();
+    account.fault(&["--clear"]);
+    assert!(stop != Stop::Asked || matches!(code, None | Some(0 | 1 | 5)), "exit code {code:?} at {command} {number}");
+    reached
+}
+
+#[test]
+fn every_call_is_the_last() {
+    let counts = calls();
+    let mut all = Vec::new();
+    for command in ["apply", "destroy"] {
+        let calls: usize = counts.iter().filter(|((of, _), _)| *of == command).map(|(_, count)| count).sum();
+        for number in 0..calls {
+            all.extend([Stop::KilledBefore, Stop::KilledAfter, Stop::Asked].map(|stop| (command, number, stop)));
+        }
+    }
+    let total = all.len();
+    let mut stops = chosen(all, &mut Dice(9));
+    let (count, reached) = (stops.len(), AtomicUsize::new(0));
+    // Stopped earlier and earlier would be stopped in what is already done; the later ones first in a new account.
+    stops.sort_by_key(|(command, number, _)| (*command, *number));
+    // Several stops of one deployment, one after another: each finds what those before have left.
+    let together = if whole() { 2 } else { 6 };
+    let lives = count.div_ceil(together);
+    let mut jobs: Vec<Vec<_>> = vec![Vec::new(); lives];
+    stops.into_iter().enumerate().for_each(|(place, stop)| jobs[place % lives].push(stop));
+    all_of(jobs, |account, stops| {
+        let mut whole = false;
+        for &(command, number, stop) in stops {
+            if command == "destroy" && !whole {
+                made_whole(account);
+                whole = true;
+            }
+            reached.fetch_add(usize::from(stopped_at(account, command, number, stop)), Ordering::Relaxed);
+        }
+        if whole {
+            gone(account);
+        } else {
+            made_whole(account);
+        }
+    });
+    let reached = reached.into_inner();
+    println!("{count} of {total} stops, in {lives} deployments; {reached} came to pass");
+    assert!(reached * 2 >= count, "of {count} only {reached} came to pass");
+}
+
+/// Somebody deletes or changes what apply has made, or is about to make, while it is at it.
+#[test]
+fn somebody_else_is_at_it() {
+    let secret = serde_json::json!({ "SecretId": "test_user1_secret", "ForceDeleteWithoutRecovery": true });
+    let describe = serde_json::json!({ "SecretId": "test_user1_secret", "Description": "mine" });
+    let rule = |account: &Account| {
+        let asked = serde_json::json!({
+            "GroupId": crate::support::group_id(account, "pgrotate-article-database"),
+            "IpPermissions": [{ "IpProtocol": "tcp", "FromPort": 5432, "ToPort": 5432,
+                "IpRanges": [{ "CidrIp": "203.0.113.7/32" }] }],
+        });
+        account.call("ec2", "revoke_security_group_ingress", asked);
+    };
+    type Meddling<'a> = (&'static str, Box<dyn Fn(&Account) + 'a>);
+    let deleted = |account: &Account| _ = account.call("secretsmanager", "delete_secret", secret.clone());
+    let described = |account: &Account| _ = account.call("secretsmanager", "update_secret", describe.clone());
+    let no_stack = |account: &Account| {
+        account.call("cloudformation", "delete_stack", serde_json::json!({ "StackName": "pgpasslambda-stack" }));
+    };
+    let jobs: Vec<Meddling<'_>> = vec![
+        ("secretsmanager.RotateSecret", Box::new(deleted)),
+        ("secretsmanager.RotateSecret", Box::new(described)),
+        ("secretsmanager.RotateSecret", Box::new(rule)),
+        ("lambda.Invoke", Box::new(no_stack)),
+    ];
+    for (call, meddle) in jobs {
+        let account = Account::new();
+        account.delays("none");
+        let config = account.config(ARTICLE);
+        account.fault(&[call, "hold", "--client"]);
+        let mut apply = account.command(&["apply", "--yes", path(&config)]);
+        let apply = apply.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("pgrotate runs");
+        until(call, || account.troubled("held").first().cloned());
+        meddle(&account);
+        account.fault(&["--clear"]);
+        let done = apply.wait_with_output().expect("it ends");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let said = text(&done.stdout) + &text(&done.stderr);
+        match done.status.code() {
+            Some(0) => {}
+            Some(1 | 3 | 5) => assert!(said.contains("error[") && said.contains("hint: "), "{call}\n{said}"),
+            code => panic!("{call}: exit code {code:?}\n{said}"),
+        }
+        made_whole(&account);
+    }
+}
+
+/// Two configs of one deployment at once: whoever is last may find it moved; afterwards either can be had.
+#[test]
+fn two_configs_at_once() {
+    let account = Account::new();
+    account.delays("none");
+    account.converges(ARTICLE);
+    let texts =
+        [format!("{ARTICLE}{}", crate::scenarios::SECOND_USER), ARTICLE.replace("backup_days = 7", "backup_days = 5")];
+    let start = |number: usize| {
+        let config = account.config(&texts[number]);
+        let own = config.with_file_name(format!("{number}.toml"));
+        std::fs::rename(&config, &own).expect("renamed");
+        let mut apply = account.command(&["apply", "--yes", path(&own)]);
+        apply.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("pgrotate runs")
+    };
+    let both = [start(0), start(1)];
+    for apply in both {
+        let done = apply.wait_with_output().expect("it ends");
+        let said = String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr);
+        assert!(matches!(done.status.code(), Some(0 | 3 | 5)), "{:?}\n{said}", done.status);
+    }
+    for text in &texts {
+        account.converges(text);
+    }
+    assert!(account.login("test_user1_secret", "AWSCURRENT").starts_with("test_user1"));
+    let names: BTreeSet<_> =
+        account.requests().into_iter().filter(|(_, what)| what == "rds.CreateDBInstance").collect();
+    assert_eq!(names.len(), 1, "one instance, made once");
+}
+
+/// What may not be done is told; what can be done is done; and once it may be done, the rest is.
+#[test]
+fn failed_mended_and_applied_again() {
+    let account = Account::new();
+    account.delays("none");
+    let config = account.config(ARTICLE);
+    account.fault(&["ec2.CreateVpcEndpoint", "UnauthorizedOperation", "--client", "--times", "99"]);
+    let run = account.apply(&config);
+    run.exits(5);
+    assert!(run.stdout.contains("access-denied") && run.stdout.contains("ec2:CreateVpcEndpoint"), "{}", run.stdout);
+    assert!(run.stdout.contains("skipped"), "{}", run.stdout);
+    account.fault(&["--clear"]);
+    made_whole(&account);
+}
