@@ -32,6 +32,14 @@ pub trait World<F: Family> {
     fn patience(&self, want: &F::Want) -> Duration;
     /// What changing a target of this kind presses on.
     fn pressed(&self, want: &F::Want) -> Pressed;
+
+    /// The time there: a simulation has its own.
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+    fn sleep(&self, time: Duration) -> impl Future<Output = ()> {
+        tokio::time::sleep(time)
+    }
 }
 
 /// What a change presses on; each has a limit of its own, so that a slow one holds up no other.
@@ -206,7 +214,7 @@ pub async fn execute<F: Family, W: World<F>>(
     stop: watch::Receiver<bool>,
     mut tell: impl FnMut(Event, &BTreeMap<usize, Outcome>),
 ) -> Report {
-    let began = Instant::now();
+    let began = world.now();
     let run = Run {
         plan,
         world,
@@ -269,7 +277,7 @@ pub async fn execute<F: Family, W: World<F>>(
     for action in 0..plan.actions.len() {
         outcomes.entry(action).or_insert(Outcome::Cancelled);
     }
-    Report { outcomes: outcomes.into_values().collect(), took: began.elapsed(), known: run.known.into_inner() }
+    Report { outcomes: outcomes.into_values().collect(), took: world.now() - began, known: run.known.into_inner() }
 }
 
 fn skip_dependents<F: Family>(plan: &Plan<F>, failed: usize, outcomes: &mut BTreeMap<usize, Outcome>) {
@@ -299,6 +307,10 @@ enum Now {
 }
 
 impl<F: Family, W: World<F>> Run<'_, F, W> {
+    fn elapsed(&self, since: Instant) -> Duration {
+        self.world.now() - since
+    }
+
     async fn one(
         &self,
         number: usize,
@@ -306,7 +318,7 @@ impl<F: Family, W: World<F>> Run<'_, F, W> {
         stop: &watch::Receiver<bool>,
     ) -> Outcome {
         let action = &self.plan.actions[number];
-        let began = Instant::now();
+        let began = self.world.now();
         let patience = self.world.patience(&action.want);
         let permits = match self.world.pressed(&action.want) {
             Pressed::Api => &self.mutating,
@@ -333,16 +345,16 @@ impl<F: Family, W: World<F>> Run<'_, F, W> {
             }
             match self.world.apply(&action.want, &action.change, &known).await {
                 Ok(Applied::Accepted) => break (known, false),
-                Ok(Applied::NotYet { saying }) if began.elapsed() > patience => {
+                Ok(Applied::NotYet { saying }) if self.elapsed(began) > patience => {
                     return Outcome::Failed(ActionError::TimedOut { after: patience, saying });
                 }
                 Ok(Applied::NotYet { saying }) => {
-                    let _ = events.send(Event::Waiting { action: number, saying, since: began.elapsed() });
+                    let _ = events.send(Event::Waiting { action: number, saying, since: self.elapsed(began) });
                 }
                 Err(error) => return Outcome::Failed(ActionError::world(error)),
             }
             drop(permit);
-            tokio::time::sleep(self.limits.pause(began.elapsed())).await;
+            self.world.sleep(self.limits.pause(self.elapsed(began))).await;
         };
         match self.settle(number, &known, began, events).await {
             Ok(Some(outputs)) => {
@@ -351,7 +363,7 @@ impl<F: Family, W: World<F>> Run<'_, F, W> {
             Ok(None) => {}
             Err(error) => return Outcome::Failed(error),
         }
-        if already { Outcome::AlreadyDone } else { Outcome::Done(began.elapsed()) }
+        if already { Outcome::AlreadyDone } else { Outcome::Done(self.elapsed(began)) }
     }
 
     /// Observes the target and diffs it once more. What is still as the plan saw it goes ahead; what has
@@ -433,7 +445,7 @@ impl<F: Family, W: World<F>> Run<'_, F, W> {
     ) -> Result<Option<Outputs>, ActionError> {
         let action = &self.plan.actions[number];
         let patience = self.world.patience(&action.want);
-        let asked = Instant::now();
+        let asked = self.world.now();
         loop {
             let live = self.world.observe(&action.want, known).await.map_err(ActionError::world)?;
             let settled = match action.verb {
@@ -447,13 +459,13 @@ impl<F: Family, W: World<F>> Run<'_, F, W> {
                 Settled::Yes(outputs) => return Ok(outputs),
                 Settled::Never { because } => return Err(ActionError::Never(because)),
                 Settled::NotYet { saying } => {
-                    if began.elapsed() > patience {
+                    if self.elapsed(began) > patience {
                         return Err(ActionError::TimedOut { after: patience, saying });
                     }
-                    let _ = events.send(Event::Waiting { action: number, saying, since: began.elapsed() });
+                    let _ = events.send(Event::Waiting { action: number, saying, since: self.elapsed(began) });
                 }
             }
-            tokio::time::sleep(self.limits.pause(asked.elapsed())).await;
+            self.world.sleep(self.limits.pause(self.elapsed(asked))).await;
         }
     }
 }

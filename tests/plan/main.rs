@@ -6,6 +6,7 @@ mod executing;
 mod golden;
 mod laws;
 mod lives;
+mod makespan;
 mod refusing;
 mod saving;
 mod scenario;
