@@ -383,8 +383,9 @@ impl<F: Family, W: World<F>> Run<'_, F, W> {
             return Ok(Now::Already);
         }
         let still_wanted = steps.iter().any(|step| step.key == action.key);
-        // What could not be seen was planned to be made sure of, whatever it should turn out to be.
-        let unseen = action.verb == Verb::Ensure && matches!(action.seen, Seen::Unobservable(_));
+        // What could not be seen was planned to be made sure of, or to be gone, whatever it should turn out to be: a
+        // kind that has to see its target plans nothing for it.
+        let unseen = matches!(action.seen, Seen::Unobservable(_));
         // An earlier step of the same address has changed the target on purpose.
         let as_seen = action.place > 0 || unseen || sight::<F>(&action.seen).same(&sight::<F>(&live));
         if still_wanted && as_seen {

@@ -1,8 +1,8 @@
 //! The executor: what it starts, what it leaves alone, and what it says of each.
 
 use crate::scenario::{SECOND_USER, Scenario, at, change, golden};
-use crate::simulation::Simulation;
 use crate::simulation::latency::{self, Latencies};
+use crate::simulation::{Simulation, with_leavers};
 use pgrotate::code::Code;
 use pgrotate::execute::{ActionError, Event, Limits, Outcome, Pressed, Report, execute};
 use pgrotate::model::Seen;
@@ -170,6 +170,25 @@ fn what_could_not_be_seen_is_made_sure_of() {
     let report = run(&plan, &world);
     assert!(matches!(outcome(&plan, &report, "login.test_user1"), Outcome::Failed(ActionError::Refused(_))));
     assert!(world.applied.borrow().is_empty());
+}
+
+/// A user leaves while the functions get another name: its role is out of sight until the new ones are there, and is
+/// shut out all the same.
+#[test]
+fn what_could_not_be_seen_is_shut_out() {
+    let both = Scenario::article().and(SECOND_USER);
+    let world = Simulation::of(&both.wants());
+    let after = Scenario::article().with("name = \"pgpasslambda\"", "name = \"rotator\"");
+    let mut wants = after.wants();
+    let found = world.account.borrow().found();
+    let leavers =
+        pgrotate::desired::leavers(&after.config(), &crate::scenario::place(), &mut wants, found, true).unwrap();
+    let live = world.observed(&with_leavers(&wants, &leavers));
+    let plan = pgrotate::plan::plan::<Kinds>(Goal::Converge, &wants, &leavers, &live).unwrap();
+    assert!(matches!(live[&at("login.reporting")], Seen::Unobservable(_)));
+    let report = run(&plan, &world);
+    assert!(report.all_done(), "{}", told(&plan, &report));
+    assert!(world.applied.borrow().contains(&at("login.reporting")));
 }
 
 /// Somebody makes the same secret for something else, between plan and apply.

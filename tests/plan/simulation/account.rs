@@ -5,12 +5,12 @@ use super::clock::Clock;
 use super::latency::{Latencies, seconds};
 use crate::scenario::State;
 use pgrotate::execute::Applied;
-use pgrotate::model::{Address, Seen};
+use pgrotate::model::{Address, Ref, Seen};
 use pgrotate::resource::{Family, Known};
 use pgrotate::resources::tagged::Found;
 use pgrotate::resources::{
-    AnyChange, AnyLive, Kinds, Want, db_instance, login, rotation, secret, security_group, security_group_rule, stack,
-    vpc_endpoint,
+    AnyChange, AnyLive, Kinds, Secret, Want, db_instance, login, rotation, secret, security_group, security_group_rule,
+    stack, vpc_endpoint,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -56,6 +56,10 @@ impl Account {
         self.stages.remove(address);
     }
 
+    pub fn is_deleted(&self, secret: &Ref<Secret>) -> bool {
+        matches!(self.state.get(secret.address()), Some(Seen::Present(AnyLive::Secret(live))) if live.deleted)
+    }
+
     fn seen(&self, address: &Address) -> Seen<AnyLive> {
         let stages = self.stages.get(address).map(Vec::as_slice).unwrap_or_default();
         let stage = stages.iter().find(|(until, _)| self.now < *until).map(|(_, seen)| seen);
@@ -67,11 +71,11 @@ impl Account {
         let there: Vec<_> = self
             .made_for
             .iter()
-            .filter(|(address, want)| match self.seen(address) {
+            .filter(|(address, _)| match self.seen(address) {
                 Seen::Present(AnyLive::Secret(live)) => !live.deleted,
                 // It has no rule of ours any more, though others' are in the group.
                 Seen::Present(AnyLive::SecurityGroupRule(live)) => live.rule.is_some(),
-                Seen::Present(_) => !matches!(want, Want::SecurityGroup(want) if want.existing),
+                Seen::Present(_) => true,
                 Seen::Absent | Seen::Unobservable(_) => false,
             })
             .map(|(_, want)| want.clone())
@@ -128,6 +132,14 @@ impl Account {
             if let (Want::SecurityGroup(_), Some(user)) = (want, self.user_of_group(&address)) {
                 return Ok(Applied::NotYet { saying: format!("{user} still uses it") });
             }
+            if matches!(want, Want::SecurityGroup(_)) {
+                // Its own rules go with it.
+                for (rule, want) in &self.made_for {
+                    if matches!(want, Want::SecurityGroupRule(want) if *want.group.at.address() == address) {
+                        self.state.insert(rule.clone(), Seen::Absent);
+                    }
+                }
+            }
             if !matches!(before, Seen::Absent) {
                 let stages = self.leaving(before);
                 self.put(&address, Seen::Absent);
@@ -137,6 +149,21 @@ impl Account {
         }
         if waits(change) {
             return Ok(Applied::Accepted);
+        }
+        let secret = match (want, change) {
+            (Want::Login(login), AnyChange::Login(login::Change::Ensure { .. })) => Some(&login.secret),
+            (Want::Rotation(rotation), _) => Some(&rotation.secret),
+            _ => None,
+        };
+        // A secret pending deletion is neither read, written nor rotated: InvalidRequestException.
+        if secret.is_some_and(|secret| self.is_deleted(secret)) {
+            return Err(SimulationError::Gone(address));
+        }
+        // InvalidGroup.NotFound
+        if let Want::SecurityGroupRule(rule) = want
+            && !matches!(self.state.get(rule.group.at.address()), Some(Seen::Present(_)))
+        {
+            return Err(SimulationError::NoGroup(address));
         }
         let made = self.made(want, change, known)?;
         let Some(made) = made else { return Ok(Applied::Accepted) };

@@ -34,6 +34,10 @@ pub enum SimulationError {
     Denied(Address),
     #[error("AlreadyExists: {0}")]
     Duplicate(Address),
+    #[error("InvalidRequestException: the secret of {0} is pending deletion")]
+    Gone(Address),
+    #[error("InvalidGroup.NotFound: that of {0}")]
+    NoGroup(Address),
     #[error("{0:?}: the call about {1} came to nothing")]
     Fault(Fault, Address),
     #[error(transparent)]
@@ -44,7 +48,7 @@ impl Coded for SimulationError {
     fn code(&self) -> Code {
         match self {
             Self::Denied(_) => Code::AccessDenied,
-            Self::Duplicate(_) | Self::Fault(..) => Code::AwsRefused,
+            Self::Duplicate(_) | Self::Gone(_) | Self::NoGroup(_) | Self::Fault(..) => Code::AwsRefused,
             Self::NotProduced(_) => Code::Internal,
         }
     }
