@@ -59,7 +59,7 @@ impl Life {
 }
 
 /// What the config only refers to is there, and carries no tag of ours.
-fn not_ours(all: &[&Want]) -> State {
+pub fn not_ours(all: &[&Want]) -> State {
     let wants: Vec<_> = all.iter().map(|want| (*want).clone()).collect();
     let referred: BTreeSet<Address> = wants
         .iter()
