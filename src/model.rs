@@ -195,6 +195,9 @@ impl<T> Seen<T> {
 pub struct Facts(BTreeMap<String, String>);
 
 impl Facts {
+    /// Names of the facts that a thing keeps as long as it stands, and that no later one of its name has.
+    const IDENTITY: &[&str] = &["arn", "id", "resource id"];
+
     pub fn with(mut self, name: &str, value: impl fmt::Display) -> Self {
         self.0.insert(name.to_owned(), value.to_string());
         self
@@ -227,6 +230,11 @@ impl Facts {
         self.moved_to(other).is_empty()
     }
 
+    /// Whether `other` is another thing under the same name, by what AWS gives to one alone.
+    pub fn is_another(&self, other: &Self) -> bool {
+        self.moved_to(other).iter().any(|(name, ..)| Self::IDENTITY.contains(name))
+    }
+
     /// What has moved from this look to `other`: name, before, after.
     pub fn moved_to<'a>(&'a self, other: &'a Self) -> Vec<(&'a str, &'a str, &'a str)> {
         let both =
@@ -249,6 +257,11 @@ pub enum Sight {
 }
 
 impl Sight {
+    /// Whether both were there, and are not the same thing.
+    pub fn is_another(&self, other: &Self) -> bool {
+        matches!((self, other), (Self::Present(one), Self::Present(other)) if one.is_another(other))
+    }
+
     pub fn same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Present(one), Self::Present(other)) => one.same(other),

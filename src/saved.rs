@@ -22,6 +22,11 @@ const SCHEMA: u32 = 1;
 /// A plan of ten thousand logins has some 40 MiB. A path can name anything, also what has no end.
 const LONGEST: u64 = 256 << 20;
 
+/// Verbs as the document writes them.
+const CREATE: &str = "create";
+const UPDATE: &str = "update";
+const ENSURE: &str = "ensure";
+
 /// The digest of a file; it does not stand within itself.
 const DIGEST: &str = "sha256";
 
@@ -59,6 +64,8 @@ pub struct SavedConfig {
 pub enum SavedError {
     #[error("cannot write the plan to {path}")]
     Unwritable { path: String, source: std::io::Error },
+    #[error("the plan would be written over the config {path}")]
+    OverConfig { path: String },
     #[error("cannot read the plan {path}")]
     Unreadable { path: String, source: std::io::Error },
     /// Not a saved plan, cut short, or changed by hand.
@@ -81,6 +88,7 @@ impl Coded for SavedError {
     fn code(&self) -> Code {
         match self {
             Self::Unwritable { .. } => Code::Io,
+            Self::OverConfig { .. } => Code::Usage,
             Self::Unreadable { .. } => Code::FileUnreadable,
             Self::Damaged { .. } => Code::PlanDamaged,
             Self::OtherVersion { .. } | Self::OtherFunctions | Self::OtherGoal { .. } => Code::PlanUnfit,
@@ -92,6 +100,7 @@ impl Coded for SavedError {
     fn hint(&self) -> String {
         match self {
             Self::Unwritable { .. } => "name a file that you may write, on a disk that has room",
+            Self::OverConfig { .. } => "name another file by --out",
             Self::Unreadable { .. } => "check the path, and that you may read it",
             Self::Damaged { .. } => "save it again: pgrotate plan CONFIG --out FILE; nothing was changed",
             Self::OtherVersion { .. } | Self::OtherFunctions => {
@@ -169,6 +178,10 @@ impl SavedPlan {
     pub fn load(path: &Path) -> Result<Option<Self>, SavedError> {
         let name = path.display().to_string();
         let failed = |source| SavedError::Unreadable { path: name.clone(), source };
+        // A pipe can be read only once, and what comes through one is a config: its first byte must not be lost.
+        if !std::fs::metadata(path).is_ok_and(|found| found.is_file()) {
+            return Ok(None);
+        }
         // What cannot be opened is told as a config would be: that is what most of them are.
         let Ok(file) = std::fs::File::open(path) else { return Ok(None) };
         let mut file = file.take(LONGEST);
@@ -191,6 +204,8 @@ impl SavedPlan {
     pub fn write(&self, path: &Path) -> Result<(), SavedError> {
         let failed = |source| SavedError::Unwritable { path: path.display().to_string(), source };
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        // Asked first: told of the temporary file, a missing folder would be hard to recognise.
+        std::fs::metadata(folder).map_err(failed)?;
         let mut file = new_file(folder).map_err(failed)?;
         file.write_all(self.text().as_bytes()).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
         file.persist(path).map_err(|error| failed(error.error))?;
@@ -212,8 +227,8 @@ impl SavedPlan {
         Ok(())
     }
 
-    /// Whether it was made for where `now` would be applied, and `now` is what is left of it to do.
-    pub fn check<F: Family>(&self, now: &Plan<F>, place: &Place, deployment: &str) -> Result<(), SavedError> {
+    /// Whether it was made for this account and region, and this deployment.
+    pub fn made_for(&self, place: &Place, deployment: &str) -> Result<(), SavedError> {
         let Place { partition, region, account } = place;
         let was = &self.reviewed.place;
         for (what, saved, actual) in [
@@ -226,14 +241,22 @@ impl SavedPlan {
                 return Err(SavedError::Elsewhere { what, saved: saved.clone(), actual: actual.to_owned() });
             }
         }
+        Ok(())
+    }
+
+    /// Whether it was made for where `now` would be applied, and `now` is what is left of it to do.
+    pub fn check<F: Family>(&self, now: &Plan<F>, place: &Place, deployment: &str) -> Result<(), SavedError> {
+        self.made_for(place, deployment)?;
         let is = own(&document(now, deployment, place));
         let (then, is) = (self.reviewed.by_address(), is.by_address());
         let sights: BTreeMap<String, &Sight> = now.sights.iter().map(|(at, sight)| (at.to_string(), sight)).collect();
         let none = Vec::new();
-        // An address that has nothing to do has not moved away from the plan, whatever it was.
-        let moved = is.iter().filter_map(|(&address, now)| {
-            let (saw, sees) = (self.seen.get(address), sights.get(address).copied());
-            let why = moved(saw, sees, then.get(address).unwrap_or(&none), now)?;
+        // An address that has nothing to do has not moved away from the plan, whatever it was: unless it is another
+        // one, which the plan was not to make.
+        let moved = sights.iter().filter_map(|(address, sees)| {
+            let address = address.as_str();
+            let (then, now) = (then.get(address).unwrap_or(&none), is.get(address).unwrap_or(&none));
+            let why = moved(self.seen.get(address), sees, then, now)?;
             Some(format!("{address}: {why}"))
         });
         let moved: Vec<_> = moved.collect();
@@ -317,12 +340,12 @@ impl Reviewed {
 }
 
 /// Why what is planned `now` for an address is not what is left of what was planned `then`.
-fn moved(saw: Option<&Sight>, sees: Option<&Sight>, then: &[&Action], all: &[&Action]) -> Option<String> {
+fn moved(saw: Option<&Sight>, sees: &Sight, then: &[&Action], all: &[&Action]) -> Option<String> {
     if all.is_empty() {
         // It is as it was to become, or nobody wanted anything of it and nobody does.
-        return None;
+        return saw.filter(|saw| then.is_empty() && saw.is_another(sees)).map(|saw| told(saw, sees));
     }
-    let (Some(saw), Some(sees)) = (saw, sees) else { return Some(format!("it is new, and wants {}", keys(all))) };
+    let Some(saw) = saw else { return Some(format!("it is new, and wants {}", keys(all))) };
     let changes = |actions: &[&'_ Action]| actions.iter().filter(|action| action.change != AWAIT).count();
     let waits = |actions: &[&Action]| actions.len() > changes(actions);
     // An apply of this file that was stopped has come so far; or a role was out of sight until its function was made.
@@ -332,6 +355,7 @@ fn moved(saw: Option<&Sight>, sees: Option<&Sight>, then: &[&Action], all: &[&Ac
     if !as_seen && !came_further {
         return Some(told(saw, sees));
     }
+    let is_another = saw.is_another(sees);
     // What is left of what was planned, in its order. Where an output is known by now that was not then, one step may
     // do what two were to do.
     let mut left = then.iter();
@@ -339,7 +363,13 @@ fn moved(saw: Option<&Sight>, sees: Option<&Sight>, then: &[&Action], all: &[&Ac
         let Some(planned) = left.by_ref().find(|planned| planned.change == now.change) else {
             return Some(format!("{}, and wants {} instead of {}", told(saw, sees), keys(all), keys(then)));
         };
-        if let Some(what) = otherwise(now, planned, then, as_seen) {
+        // Of one that the plan was to make anew only what follows its making was reviewed; of any other, nothing.
+        let creates = |action: &&Action| action.verb == CREATE;
+        let made_anew = then.iter().any(creates) && !creates(planned) && !left.clone().any(creates);
+        if is_another && !made_anew {
+            return Some(told(saw, sees));
+        }
+        if let Some(what) = otherwise(now, planned, then, as_seen, *saw == Sight::Unobservable) {
             return Some(format!("it would become otherwise: {what}"));
         }
     }
@@ -348,10 +378,13 @@ fn moved(saw: Option<&Sight>, sees: Option<&Sight>, then: &[&Action], all: &[&Ac
 
 /// What of an action is otherwise than it was reviewed among the address's. What was to be known only after apply may
 /// be known now.
-fn otherwise(now: &Action, planned: &Action, then: &[&Action], as_seen: bool) -> Option<String> {
+fn otherwise(now: &Action, planned: &Action, then: &[&Action], as_seen: bool, unseen: bool) -> Option<String> {
     let Action { address: _, change, verb, risk, attributes } = now;
-    // What was to be created is made sure of where it can be there already: no more than that.
-    let same_verb = *verb == planned.verb || (verb == "ensure" && planned.verb == "create");
+    // What was to be created is made sure of where it can be there already: no more than that. And what was to be made
+    // sure of unseen may turn out to be there, or not.
+    let same_verb = *verb == planned.verb
+        || (verb == ENSURE && planned.verb == CREATE)
+        || (unseen && planned.verb == ENSURE && [CREATE, UPDATE].contains(&verb.as_str()));
     if !same_verb || *risk != planned.risk {
         return Some(format!("{change} is {verb} of risk {risk}, and was {} of risk {}", planned.verb, planned.risk));
     }

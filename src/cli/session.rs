@@ -28,7 +28,8 @@ impl Session {
     pub async fn open(args: &DeploymentArgs) -> Result<Self, CliError> {
         let (config, source) = config::load(&args.config)?;
         let zip = function_zip::load(args.function_zip.as_deref(), args.ca_bundle.as_deref())?;
-        Self::with(config, source, zip).await
+        let aws = connect(&config).await?;
+        Self::with(aws, config, source, zip).await
     }
 
     /// Plans again what a saved plan was made for; refused unless that is what is left of it to do.
@@ -37,19 +38,16 @@ impl Session {
         let zip = function_zip::load(args.function_zip.as_deref(), args.ca_bundle.as_deref())?;
         saved.fits(goal, zip.sha256())?;
         let config = config::parse(&name, &text)?;
-        let session = Self::with(config, Source { name, text }, zip).await?;
+        let aws = connect(&config).await?;
+        // First of all: in another account nothing of what the config names is found, which would be told instead.
+        saved.made_for(&aws.place(), &config.deployment)?;
+        let session = Self::with(aws, config, Source { name, text }, zip).await?;
         let plan = session.plan(goal).await?;
         saved.check(&plan, &session.aws.place(), &session.config.deployment)?;
         Ok((session, plan))
     }
 
-    async fn with(config: Config, source: Source, zip: Zip) -> Result<Self, CliError> {
-        let aws = Aws::connect(&config.aws.region).await?;
-        if let Some(declared) = &config.aws.account
-            && *declared != aws.account
-        {
-            return Err(CliError::WrongAccount { declared: declared.clone(), actual: aws.account });
-        }
+    async fn with(aws: Aws, config: Config, source: Source, zip: Zip) -> Result<Self, CliError> {
         let around = around(&aws, &config).await?;
         let wants = desired::build(&config, &aws.place(), &around, &zip)
             .map_err(|errors| Errors::new(source.clone(), errors))?;
@@ -115,6 +113,17 @@ impl Session {
         let all: Vec<_> = wants.iter().chain(leavers.iter().map(|leaver| &leaver.want)).cloned().collect();
         let live = resources::observe(&self.aws, &all).await?;
         Ok(plan::plan(goal, &wants, &leavers, &live)?)
+    }
+}
+
+/// AWS, in the one account that the config allows.
+async fn connect(config: &Config) -> Result<Aws, CliError> {
+    let aws = Aws::connect(&config.aws.region).await?;
+    match &config.aws.account {
+        Some(declared) if *declared != aws.account => {
+            Err(CliError::WrongAccount { declared: declared.clone(), actual: aws.account })
+        }
+        _ => Ok(aws),
     }
 }
 

@@ -207,7 +207,7 @@ mod rounds;
 pub mod tagged;
 mod template;
 pub use error::LiveError;
-pub use functions::{FunctionError, FunctionNames};
+pub use functions::{FunctionError, FunctionLook, FunctionNames};
 pub use template::Inputs as TemplateInputs;
 
 type Sight = Result<Seen<AnyLive>, LiveError>;

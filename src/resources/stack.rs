@@ -124,11 +124,13 @@ impl Resource for Stack {
         };
         require_ours(&want.mark, &live.tags, &format!("the stack `{}`", want.name))?;
         match live.status.as_str() {
-            // Such a stack holds nothing and can only be deleted.
-            "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED" | "DELETE_FAILED" => {
+            // Such a stack holds nothing and can only be deleted; or somebody is at it, an apply that was stopped for
+            // one. To delete it again changes nothing and waits for its end.
+            "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED" | "DELETE_FAILED" | "DELETE_IN_PROGRESS" => {
+                let why = if live.status == "DELETE_IN_PROGRESS" { "is being" } else { "can only be" };
                 let delete = cx
                     .step("delete", Verb::Delete, Change::Delete)
-                    .because(format!("it is {}, which can only be deleted", live.status));
+                    .because(format!("it is {}: it {why} deleted", live.status));
                 let mut steps = vec![delete];
                 steps.extend(create(cx, want));
                 return Ok(steps);

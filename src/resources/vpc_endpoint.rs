@@ -43,7 +43,15 @@ pub enum Change {
     Create { group: Val<GroupId> },
     /// Waits for what somebody has begun.
     Await,
-    Modify { id: String, group: Val<GroupId>, add: BTreeSet<String>, remove: BTreeSet<String>, leave: BTreeSet<GroupId> },
+    Modify {
+        id: String,
+        group: Val<GroupId>,
+        add: BTreeSet<String>,
+        remove: BTreeSet<String>,
+        leave: BTreeSet<GroupId>,
+        /// Whether private DNS has to be turned on.
+        private_dns: bool,
+    },
     SetTags { id: String },
     Delete { id: String },
 }
@@ -108,7 +116,8 @@ impl Resource for VpcEndpoint {
             Val::Known(group) => live.groups == BTreeSet::from([group.clone()]),
             Val::After(_) => false,
         };
-        if !group_is_right || live.subnets != want.subnets {
+        // Without it the functions find the public address, and no way to it.
+        if !group_is_right || live.subnets != want.subnets || !live.private_dns {
             let shown = group.shown();
             let leave = match &group {
                 Val::Known(group) => live.groups.iter().filter(|live| *live != group).cloned().collect(),
@@ -120,13 +129,15 @@ impl Resource for VpcEndpoint {
                 add: want.subnets.difference(&live.subnets).cloned().collect(),
                 remove: live.subnets.difference(&want.subnets).cloned().collect(),
                 leave,
+                private_dns: !live.private_dns,
             };
             steps.push(
                 cx.step("modify", Verb::Update, change)
                     .risk(Risk::Interrupts)
                     .because(INTERRUPTS)
                     .attribute("subnets", Shown::list(&live.subnets), Shown::list(&want.subnets))
-                    .attribute("group", Shown::list(&live.groups), shown),
+                    .attribute("group", Shown::list(&live.groups), shown)
+                    .attribute("private_dns", Shown::text(live.private_dns), Shown::text(true)),
             );
         }
         let missing = missing_tags(&want.mark.tags(), &live.tags);
@@ -145,7 +156,8 @@ impl Resource for VpcEndpoint {
 
     fn settled(_want: &Desired, live: &Observed) -> Settled<()> {
         match live.state.as_str() {
-            "available" => Settled::Yes(()),
+            "available" if live.private_dns => Settled::Yes(()),
+            "available" => Settled::NotYet { saying: "its private DNS is off".to_owned() },
             "failed" | "rejected" | "expired" => {
                 Settled::Never { because: format!("the endpoint is {}: delete it and apply again", live.state) }
             }
@@ -217,7 +229,7 @@ impl Live for VpcEndpoint {
                 }
             }
             Change::Await => {}
-            Change::Modify { id, group, add, remove, leave } => {
+            Change::Modify { id, group, add, remove, leave, private_dns } => {
                 let modify = call("ec2", "ModifyVpcEndpoint");
                 let list = |values: &BTreeSet<String>| {
                     (!values.is_empty()).then(|| values.iter().cloned().collect::<Vec<_>>())
@@ -230,6 +242,7 @@ impl Live for VpcEndpoint {
                     .set_remove_subnet_ids(list(remove))
                     .add_security_group_ids(known.get(group)?.0)
                     .set_remove_security_group_ids(list(&leave))
+                    .set_private_dns_enabled(private_dns.then_some(true))
                     .send()
                     .await
                     .map_err(|error| modify.failed(error))?;

@@ -13,6 +13,7 @@ mod config;
 mod credentials;
 mod network;
 mod not_ours;
+mod saved;
 mod snapshot;
 mod surroundings;
 

@@ -3,6 +3,7 @@
 
 mod destroying;
 mod executing;
+mod facts;
 mod golden;
 mod laws;
 mod limiting;

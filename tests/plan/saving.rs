@@ -1,5 +1,6 @@
 //! A saved plan is applied as it was reviewed, or not at all.
 
+use crate::lives::Life;
 use crate::scenario::{ARTICLE, SECOND_USER, Scenario, State, golden, place};
 use pgrotate::code::Coded;
 use pgrotate::model::{Address, Seen};
@@ -182,4 +183,66 @@ fn a_change_of_what_is_otherwise_now() {
     let mut changed = live.clone();
     instance(&mut changed, |live| live.class = "db.t3.large".to_owned());
     golden("saved-plan-otherwise", &moved(&plan, &scenario, &changed));
+}
+
+/// An instance of this name and with these tags that is another one: nobody has reviewed what is done to it.
+#[test]
+fn another_of_the_same_name() {
+    let scenario = Scenario::article();
+    let mut live = scenario.realised();
+    instance(&mut live, |live| live.deletion_protection = true);
+    let plan = saved(&scenario.plan(Goal::Destroy, &live).unwrap());
+    let check = |now: &State| plan.check(&scenario.plan(Goal::Destroy, now).unwrap(), &place(), "article");
+
+    // As an apply of the file leaves it that was stopped after the first of the two steps.
+    let mut unprotected = live.clone();
+    instance(&mut unprotected, |live| live.deletion_protection = false);
+    check(&unprotected).unwrap();
+    let mut another = unprotected.clone();
+    instance(&mut another, |live| live.resource_id = "db-ANOTHER".to_owned());
+    let told = check(&another).unwrap_err().to_string();
+    assert!(told.contains("resource id") && told.contains("→ db-ANOTHER"), "{told}");
+
+    // Nor is it what the plan left alone.
+    let (scenario, live) = second_user();
+    let plan = saved(&scenario.plan(Goal::Converge, &live).unwrap());
+    let mut another = live.clone();
+    instance(&mut another, |live| live.resource_id = "db-ANOTHER".to_owned());
+    let told = moved(&plan, &scenario, &another);
+    assert!(told.contains("resource id") && told.contains("→ db-ANOTHER"), "{told}");
+}
+
+/// A role that was out of sight is made sure of, whether it then is there or not.
+#[test]
+fn what_was_out_of_sight() {
+    let (scenario, mut live) = second_user();
+    let (secret, login) = (at(&live, "secret.reporting"), at(&live, "login.reporting"));
+    live.insert(login.clone(), Seen::Unobservable("its secret does not exist yet".to_owned()));
+    let plan = saved(&scenario.plan(Goal::Converge, &live).unwrap());
+    let whole = scenario.realised();
+    live.insert(secret.clone(), whole[&secret].clone());
+
+    let mut absent = live.clone();
+    absent.insert(login.clone(), Seen::Absent);
+    assert_eq!(moved(&plan, &scenario, &absent), "nothing has moved\n");
+    let mut half = live.clone();
+    half.insert(login.clone(), whole[&login].clone());
+    crate::scenario::change!(half, Login, "login.reporting", |live| live.current = None);
+    assert_eq!(moved(&plan, &scenario, &half), "nothing has moved\n");
+    // What was absent, and is half there by somebody's doing, is neither.
+    let plan = saved(&scenario.plan(Goal::Converge, &absent).unwrap());
+    assert!(moved(&plan, &scenario, &half).contains("login.reporting: it was absent and is there"));
+}
+
+/// Whatever there is to plan can be saved, and is read as it was written.
+#[test]
+fn of_every_scenario() {
+    for life in crate::scenarios::all() {
+        let plan = Life::of(&life).plan();
+        let text = saved(&plan).text();
+        let read = SavedPlan::parse("plan.json", &text).unwrap_or_else(|error| panic!("{}: {error}", life.name));
+        assert_eq!(read.text(), text, "{}", life.name);
+        read.fits(Goal::Converge, ZIP).unwrap();
+        read.check(&plan, &place(), "article").unwrap_or_else(|error| panic!("{}: {error}", life.name));
+    }
 }

@@ -3,7 +3,7 @@
 
 use crate::lives::Life;
 use crate::saving::saved;
-use crate::scenario::{Scenario, State, place};
+use crate::scenario::{Scenario, State, at, change, place, set};
 use crate::simulation::latency::{self, Latencies};
 use crate::simulation::{Death, Simulation, converge, with_leavers};
 use pgrotate::execute::{Limits, execute};
@@ -89,6 +89,34 @@ fn a_changed_one() {
 fn a_destroyed_one() {
     let article = Scenario::article();
     anywhere(&article.wants(), &[], Goal::Destroy, article.realised());
+}
+
+/// A stack that can only be deleted is made anew: the new one is not taken for something that has moved.
+#[test]
+fn a_stack_that_was_rolled_back() {
+    let article = Scenario::article();
+    let mut state = article.nothing();
+    for of in ["secret.rotator_admin", "security_group.function"] {
+        set(&mut state, of, article.realised()[&at(of)].clone());
+    }
+    set(&mut state, "stack.pgpasslambda-stack", article.realised()[&at("stack.pgpasslambda-stack")].clone());
+    change!(state, Stack, "stack.pgpasslambda-stack", |live| {
+        live.id = "arn:aws:cloudformation:::stack/of-before".to_owned();
+        live.status = "ROLLBACK_COMPLETE".to_owned();
+    });
+    anywhere(&article.wants(), &[], Goal::Converge, state);
+}
+
+/// A file that was applied whole can be applied once more, whatever was in it.
+#[test]
+fn not_at_all() {
+    for life in crate::scenarios::all() {
+        let life = Life::of(&life);
+        let both = (&life.wants[..], &life.leavers[..]);
+        let (world, died) = killed(both, Goal::Converge, life.live.clone(), usize::MAX, Death::BeforeTheChange);
+        assert!(!died);
+        still_fits(&world, both, Goal::Converge, &life.live);
+    }
 }
 
 /// Two applies of the same plan, side by side, action by action: both end well, and nothing is made twice.

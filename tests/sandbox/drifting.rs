@@ -74,6 +74,13 @@ fn below_the_functions() {
     });
     at.mends(&Deployment::and_logins("vpc_endpoint.secretsmanager"), &["com.amazonaws.eu-north-1.secretsmanager"]);
 
+    // The private DNS of its successor turned off.
+    let endpoints = account.call("ec2", "describe_vpc_endpoints", json!({}));
+    let made_again = endpoints["VpcEndpoints"].as_array().into_iter().flatten().find(|one| one["State"] == "available");
+    let endpoint = made_again.expect("an endpoint")["VpcEndpointId"].clone();
+    at.by_hand("ec2", "modify_vpc_endpoint", json!({ "VpcEndpointId": endpoint, "PrivateDnsEnabled": false }));
+    at.mends(&Deployment::and_logins("vpc_endpoint.secretsmanager"), &["private_dns"]);
+
     // Backups shortened.
     at.by_hand(
         "rds",

@@ -449,6 +449,13 @@ fn create(cx: &mut Diff<'_>, want: &Desired, spec: &Spec) -> Result<Step<Change>
 
 fn refuse_the_impossible(want: &Desired, spec: &Spec, live: &Observed) -> Result<(), Refusal> {
     let what = &want.identifier;
+    if live.engine != ENGINE {
+        return Err(Refusal::new(
+            Code::CannotChange,
+            format!("`{what}` runs {}, not PostgreSQL; that cannot be changed in place", live.engine),
+            "use another identifier for a new instance",
+        ));
+    }
     if live.version.major != spec.version.major {
         return Err(Refusal::new(
             Code::CannotChange,
