@@ -220,7 +220,7 @@ async fn waiting_takes_no_permit() {
     let world = Simulation::new(article.nothing());
     let slow = at("secret.test_user1");
     // Far more looks than all the others need together.
-    world.not_yet.borrow_mut().insert(slow.clone(), 3000);
+    world.not_yet.borrow_mut().insert(slow.clone(), 500);
     let (_stop, stopped) = watch::channel(false);
     let report = execute(&plan, &world, Limits { mutating: 1, ..AT_ONCE }, stopped, |_, _| {}).await;
     assert!(report.all_done(), "{}", told(&plan, &report));
