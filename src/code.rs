@@ -169,6 +169,8 @@ codes! {
     Unobservable = "unobservable", REFUSED;
     /// AWS cannot change it in place, or pgrotate does not.
     CannotChange = "cannot-change", REFUSED;
+    /// A plan removes more than it may without being told so.
+    TooManyDeletes = "too-many-deletes", REFUSED;
     /// It is declared with deletion protection.
     Protected = "protected", REFUSED;
     /// The VPC has an endpoint of the same private name.

@@ -36,6 +36,14 @@ pub trait World<F: Family> {
     fn turn(&self, _want: &F::Want) -> impl Future<Output = ()> {
         std::future::ready(())
     }
+
+    /// The time there: a simulation has its own.
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+    fn sleep(&self, time: Duration) -> impl Future<Output = ()> {
+        tokio::time::sleep(time)
+    }
 }
 
 /// What a change presses on; each has a limit of its own, so that a slow one holds up no other.
@@ -210,7 +218,7 @@ pub async fn execute<F: Family, W: World<F>>(
     stop: watch::Receiver<bool>,
     mut tell: impl FnMut(Event, &BTreeMap<usize, Outcome>),
 ) -> Report {
-    let began = Instant::now();
+    let began = world.now();
     let run = Run {
         plan,
         world,
@@ -273,7 +281,7 @@ pub async fn execute<F: Family, W: World<F>>(
     for action in 0..plan.actions.len() {
         outcomes.entry(action).or_insert(Outcome::Cancelled);
     }
-    Report { outcomes: outcomes.into_values().collect(), took: began.elapsed(), known: run.known.into_inner() }
+    Report { outcomes: outcomes.into_values().collect(), took: world.now() - began, known: run.known.into_inner() }
 }
 
 fn skip_dependents<F: Family>(plan: &Plan<F>, failed: usize, outcomes: &mut BTreeMap<usize, Outcome>) {
@@ -303,6 +311,10 @@ enum Now {
 }
 
 impl<F: Family, W: World<F>> Run<'_, F, W> {
+    fn elapsed(&self, since: Instant) -> Duration {
+        self.world.now() - since
+    }
+
     async fn one(
         &self,
         number: usize,
@@ -310,7 +322,7 @@ impl<F: Family, W: World<F>> Run<'_, F, W> {
         stop: &watch::Receiver<bool>,
     ) -> Outcome {
         let action = &self.plan.actions[number];
-        let began = Instant::now();
+        let began = self.world.now();
         let patience = self.world.patience(&action.want);
         let permits = match self.world.pressed(&action.want) {
             Pressed::Api => &self.mutating,
@@ -339,16 +351,16 @@ impl<F: Family, W: World<F>> Run<'_, F, W> {
             }
             match self.world.apply(&action.want, &action.change, &known).await {
                 Ok(Applied::Accepted) => break (known, false),
-                Ok(Applied::NotYet { saying }) if began.elapsed() > patience => {
+                Ok(Applied::NotYet { saying }) if self.elapsed(began) > patience => {
                     return Outcome::Failed(ActionError::TimedOut { after: patience, saying });
                 }
                 Ok(Applied::NotYet { saying }) => {
-                    let _ = events.send(Event::Waiting { action: number, saying, since: began.elapsed() });
+                    let _ = events.send(Event::Waiting { action: number, saying, since: self.elapsed(began) });
                 }
                 Err(error) => return Outcome::Failed(ActionError::world(error)),
             }
             drop(permit);
-            tokio::time::sleep(self.limits.pause(began.elapsed())).await;
+            self.world.sleep(self.limits.pause(self.elapsed(began))).await;
         };
         match self.settle(number, &known, began, events).await {
             Ok(Some(outputs)) => {
@@ -357,7 +369,7 @@ impl<F: Family, W: World<F>> Run<'_, F, W> {
             Ok(None) => {}
             Err(error) => return Outcome::Failed(error),
         }
-        if already { Outcome::AlreadyDone } else { Outcome::Done(began.elapsed()) }
+        if already { Outcome::AlreadyDone } else { Outcome::Done(self.elapsed(began)) }
     }
 
     /// Observes the target and diffs it once more. What is still as the plan saw it goes ahead; what has
@@ -377,8 +389,9 @@ impl<F: Family, W: World<F>> Run<'_, F, W> {
             return Ok(Now::Already);
         }
         let still_wanted = steps.iter().any(|step| step.key == action.key);
-        // What could not be seen was planned to be made sure of, whatever it should turn out to be.
-        let unseen = action.verb == Verb::Ensure && matches!(action.seen, Seen::Unobservable(_));
+        // What could not be seen was planned to be made sure of, or to be gone, whatever it should turn out to be: a
+        // kind that has to see its target plans nothing for it.
+        let unseen = matches!(action.seen, Seen::Unobservable(_));
         // An earlier step of the same address has changed the target on purpose.
         let as_seen = action.place > 0 || unseen || sight::<F>(&action.seen).same(&sight::<F>(&live));
         if still_wanted && as_seen {
@@ -439,12 +452,12 @@ impl<F: Family, W: World<F>> Run<'_, F, W> {
     ) -> Result<Option<Outputs>, ActionError> {
         let action = &self.plan.actions[number];
         let patience = self.world.patience(&action.want);
-        let asked = Instant::now();
+        let asked = self.world.now();
         let mut last_seen = asked;
         loop {
             let live = self.world.observe(&action.want, known).await.map_err(ActionError::world)?;
             if !matches!(live, Seen::Absent) {
-                last_seen = Instant::now();
+                last_seen = self.world.now();
             }
             let settled = match action.verb {
                 Verb::Delete => self.left(action, &live, known),
@@ -457,18 +470,18 @@ impl<F: Family, W: World<F>> Run<'_, F, W> {
                 Settled::Yes(outputs) => return Ok(outputs),
                 Settled::Never { because } => return Err(ActionError::Never(because)),
                 Settled::NotYet { saying } => {
-                    if began.elapsed() > patience {
+                    if self.elapsed(began) > patience {
                         return Err(ActionError::TimedOut { after: patience, saying });
                     }
                     let after = missed_within(patience);
-                    if last_seen.elapsed() > after {
+                    if self.elapsed(last_seen) > after {
                         let saying = format!("{saying}; somebody may have deleted it");
                         return Err(ActionError::TimedOut { after, saying });
                     }
-                    let _ = events.send(Event::Waiting { action: number, saying, since: began.elapsed() });
+                    let _ = events.send(Event::Waiting { action: number, saying, since: self.elapsed(began) });
                 }
             }
-            tokio::time::sleep(self.limits.pause(asked.elapsed())).await;
+            self.world.sleep(self.limits.pause(self.elapsed(asked))).await;
         }
     }
 }

@@ -28,8 +28,11 @@ impl Order {
     ) -> Result<Self, Cycle> {
         let mut graph = DiGraph::with_capacity(len, 0);
         let nodes: Vec<NodeIndex> = (0..len).map(|action| graph.add_node(action)).collect();
+        // Each edge once, without asking the graph: it would look through all that wait for the instance, for each
+        // one of them.
+        let edges: BTreeSet<_> = edges.into_iter().collect();
         for (first, then) in edges {
-            graph.update_edge(nodes[first], nodes[then], ());
+            graph.add_edge(nodes[first], nodes[then], ());
         }
         if toposort(&graph, None).is_err() {
             return Err(Cycle { path: cycle(&graph, label) });

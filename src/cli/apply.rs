@@ -9,7 +9,7 @@ use super::{CliError, DeploymentArgs, Format};
 use crate::code::exit;
 use crate::execute::{Event, Limits, Outcome, execute};
 use crate::plan::{Goal, Plan};
-use crate::render::{PlanDocument, ReportDocument, human};
+use crate::render::{ReportDocument, human};
 use crate::resources::{Cloud, Kinds};
 use crate::saved::SavedPlan;
 use clap::Args;
@@ -27,6 +27,9 @@ pub(super) struct ApplyArgs {
     /// Do not ask before changing anything
     #[arg(long)]
     yes: bool,
+    /// Go on where the plan removes more things than it may unsaid, and no more than this
+    #[arg(long, value_name = "N")]
+    allow_deletes: Option<usize>,
     /// How to print the report
     #[arg(long, value_enum, default_value = "human")]
     format: Format,
@@ -46,13 +49,14 @@ pub(super) async fn run(args: ApplyArgs) -> Result<u8, CliError> {
             (session, plan)
         }
     };
-    let document = PlanDocument::of(&plan, &session.config.deployment, &session.aws.place());
+    let document = session.document(&plan);
     if args.format == Format::Human {
         print(&human::plan(&document))?;
     }
     if document.is_empty() && args.format == Format::Human {
         return Ok(exit::CLEAN);
     }
+    session.within_limits(&plan, args.allow_deletes, &args.deployment.config)?;
     // A saved plan was looked at when it was saved: whoever applies it has said yes to it.
     if !args.yes && saved.is_none() && !document.is_empty() {
         confirm("Apply this plan? Type yes to go on: ", "yes", "--yes")?;

@@ -7,7 +7,7 @@ use super::session::Session;
 use super::{CliError, DeploymentArgs, Format};
 use crate::code::exit;
 use crate::plan::Goal;
-use crate::render::{PlanDocument, human};
+use crate::render::human;
 use crate::saved::SavedPlan;
 use clap::Args;
 use std::path::PathBuf;
@@ -37,7 +37,8 @@ pub(super) async fn run(args: DestroyArgs) -> Result<u8, CliError> {
             (session, plan)
         }
     };
-    let document = PlanDocument::of(&plan, &session.config.deployment, &session.aws.place());
+    session.not_prevented(&plan)?;
+    let document = session.document(&plan);
     if args.format == Format::Human {
         print(&human::plan(&document))?;
     }

@@ -11,6 +11,7 @@ use crate::render::document::chain;
 use crate::resource::Refusal;
 use crate::resources::LiveError;
 use crate::saved::SavedError;
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -29,6 +30,12 @@ pub enum CliError {
     Saved(#[from] SavedError),
     #[error("the credentials are of account {actual}, the config allows only {declared}")]
     WrongAccount { declared: String, actual: String },
+    /// A login with its secret and its rotation is one thing.
+    #[error("the plan removes {} things, and may remove {allowed} unsaid:\n{}", things.len(), things.iter().map(listed).collect::<Vec<_>>().join("\n"))]
+    TooManyDeletes { things: Vec<BTreeSet<Address>>, allowed: usize, file: PathBuf },
+    /// What would be lost by a plan to converge; one to destroy loses all.
+    #[error("the config has `prevent_destroy`, and the plan would take away {}", if lost.is_empty() { "all of it".to_owned() } else { listed(lost).trim_start().to_owned() })]
+    Prevented { lost: Vec<Address> },
     /// Nobody could be asked, or the answer was no.
     #[error("{because}")]
     NotConfirmed { because: &'static str, hint: String },
@@ -65,6 +72,8 @@ impl Coded for CliError {
             Self::Zip(error) => error.code(),
             Self::Saved(error) => error.code(),
             Self::WrongAccount { .. } => Code::WrongAccount,
+            Self::TooManyDeletes { .. } => Code::TooManyDeletes,
+            Self::Prevented { .. } => Code::Protected,
             Self::NotConfirmed { .. } => Code::NotConfirmed,
             Self::NoSuchLogin { .. } => Code::NoSuchLogin,
             Self::RotationFailed { .. } => Code::RotationFailed,
@@ -80,6 +89,14 @@ impl Coded for CliError {
             Self::Zip(error) => error.hint(),
             Self::Saved(error) => error.hint(),
             Self::WrongAccount { .. } => "use credentials of that account, or correct `account` in [aws]".to_owned(),
+            Self::TooManyDeletes { things, file, .. } => format!(
+                "where all of them are meant: pgrotate apply {} --allow-deletes {}; nothing was changed",
+                file.display(),
+                things.len()
+            ),
+            Self::Prevented { .. } => {
+                "where it is meant, take `prevent_destroy` out of [limits]; nothing was changed".to_owned()
+            }
             Self::NotConfirmed { hint, .. } | Self::NotRecoverable { hint, .. } => hint.clone(),
             Self::NoSuchLogin { .. } => "declare it as a [[user]] in the config, and apply".to_owned(),
             Self::RotationFailed { login, function, .. } => format!(
@@ -134,6 +151,10 @@ impl CliError {
     }
 }
 
+fn listed<'a>(addresses: impl IntoIterator<Item = &'a Address>) -> String {
+    format!("  {}", addresses.into_iter().map(Address::to_string).collect::<Vec<_>>().join(", "))
+}
+
 /// Told for every refusal: what stands in the way, and what can be done.
 fn refused(refusals: &[(Address, Refusal)]) -> String {
     let mut out = String::new();
@@ -176,6 +197,13 @@ mod tests {
                 cause: "what was done has not put it right".to_owned(),
                 hint: "pgrotate logs FILE app tells what the functions say".to_owned(),
             },
+            CliError::TooManyDeletes {
+                things: vec![BTreeSet::from([at()]), BTreeSet::from([at(), Address { kind: Kind("secret"), ..at() }])],
+                allowed: 1,
+                file: PathBuf::from("shop.toml"),
+            },
+            CliError::Prevented { lost: vec![at()] },
+            CliError::Prevented { lost: Vec::new() },
             CliError::Plan(PlanError::Stranded(at())),
             CliError::Plan(PlanError::OutOfOrder { from: at(), to: at() }),
             CliError::Live(NotProduced(at()).into()),
@@ -191,6 +219,14 @@ mod tests {
             hint: Secrets Manager repeats it by itself; for the cause: pgrotate logs FILE app, or aws logs tail /aws/lambda/pgpasslambda --since 15m. If it stays so: pgrotate recover FILE app
             refused[not-recoverable]: `app` cannot be recovered: what was done has not put it right
             hint: pgrotate logs FILE app tells what the functions say
+            refused[too-many-deletes]: the plan removes 2 things, and may remove 1 unsaid:
+              login.app
+              login.app, secret.app
+            hint: where all of them are meant: pgrotate apply shop.toml --allow-deletes 2; nothing was changed
+            refused[protected]: the config has `prevent_destroy`, and the plan would take away login.app
+            hint: where it is meant, take `prevent_destroy` out of [limits]; nothing was changed
+            refused[protected]: the config has `prevent_destroy`, and the plan would take away all of it
+            hint: where it is meant, take `prevent_destroy` out of [limits]; nothing was changed
             error[internal]: login.app is not done, and there is nothing to do about it (please report this)
             hint: a mistake of pgrotate's own: please report it, with the command and what it printed
             error[internal]: login.app refers to login.app, which the model does not list before it (please report this)

@@ -5,7 +5,7 @@ use super::session::Session;
 use super::{CliError, DeploymentArgs, Format};
 use crate::code::exit;
 use crate::plan::Goal;
-use crate::render::{PlanDocument, human};
+use crate::render::human;
 use clap::Args;
 use std::io::Write;
 use std::path::PathBuf;
@@ -32,7 +32,8 @@ pub(super) async fn run(args: PlanArgs) -> Result<u8, CliError> {
     let session = Session::open(&args.deployment).await?;
     let goal = if args.destroy { Goal::Destroy } else { Goal::Converge };
     let plan = session.plan(goal).await?;
-    let document = PlanDocument::of(&plan, &session.config.deployment, &session.aws.place());
+    session.not_prevented(&plan)?;
+    let document = session.document(&plan);
     // Before anything is printed: what cannot be saved was not planned.
     if let Some(out) = &args.out {
         session.saved(&plan).write(out)?;

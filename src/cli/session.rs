@@ -6,11 +6,14 @@ use crate::aws::{Aws, AwsError, NetworkQuestion};
 use crate::config::{self, Client, Config, Errors, SecretsManagerPath, Source};
 use crate::desired::{self, Around};
 use crate::function_zip;
+use crate::plan::limits::{self, Removals};
 use crate::plan::{self, Goal, Plan, PlanError};
+use crate::render::PlanDocument;
 use crate::resources::artifact::Zip;
 use crate::resources::db_instance::Version;
 use crate::resources::{self, Kinds, Want, login, tagged};
 use crate::saved::{SavedConfig, SavedPlan};
+use std::path::Path;
 
 pub struct Session {
     pub config: Config,
@@ -51,6 +54,33 @@ impl Session {
         let wants = desired::build(&config, &aws.place(), &around, &zip)
             .map_err(|errors| Errors::new(source.clone(), errors))?;
         Ok(Self { config, aws, wants, source, function_zip: zip.sha256().to_owned() })
+    }
+
+    /// The plan as people and programs read it.
+    pub fn document(&self, plan: &Plan<Kinds>) -> PlanDocument {
+        let removals = Removals::of(plan, self.config.limits.deletes);
+        PlanDocument::of(plan, &self.config.deployment, &self.aws.place()).limited(&removals)
+    }
+
+    /// Refused is what the config never lets happen.
+    pub fn not_prevented(&self, plan: &Plan<Kinds>) -> Result<(), CliError> {
+        let lost = limits::irreversible(plan);
+        let destroys = plan.goal == Goal::Destroy && !plan.actions.is_empty();
+        if self.config.limits.prevent_destroy && (destroys || !lost.is_empty()) {
+            return Err(CliError::Prevented { lost });
+        }
+        Ok(())
+    }
+
+    /// Refused is what takes away more than it may; `told` is how many somebody has said are meant.
+    pub fn within_limits(&self, plan: &Plan<Kinds>, told: Option<usize>, file: &Path) -> Result<(), CliError> {
+        self.not_prevented(plan)?;
+        let removals = Removals::of(plan, self.config.limits.deletes);
+        let allowed = told.unwrap_or(removals.allowed);
+        if removals.things.len() > allowed {
+            return Err(CliError::TooManyDeletes { things: removals.things, allowed, file: file.to_owned() });
+        }
+        Ok(())
     }
 
     /// What `plan` was, for whoever is to review it and apply exactly that.

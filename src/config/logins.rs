@@ -6,6 +6,8 @@ use super::error::{is_unprintable, quoted};
 use super::read::Problems;
 use crate::code::Code;
 use function_contract::{IDENTIFIER_BYTES, Strategy, clone_of};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A login as read so far; what is None was told already.
 pub(super) struct Draft<'a> {
@@ -24,20 +26,32 @@ impl Draft<'_> {
 
 /// Each login on its own, and all of them together: roles and secrets are shared by nobody.
 pub(super) fn check(problems: &Problems<'_>, drafts: &[Draft<'_>], master: Option<&str>) {
-    for (index, draft) in drafts.iter().enumerate() {
+    let mut clones = BTreeMap::<String, Vec<&str>>::new();
+    for draft in drafts {
+        if let Some(clone) = draft.clone_name() {
+            clones.entry(clone).or_default().push(draft.login.map_or("", |base| &base.value));
+        }
+    }
+    let (mut logins, mut secrets) = (BTreeMap::new(), BTreeSet::new());
+    for draft in drafts {
         if let Some(login) = draft.login {
+            let text = login.value.as_str();
             login_name(problems, login, draft, master);
-            one_role_each(problems, login, draft, &drafts[..index]);
+            match logins.entry(text) {
+                Entry::Vacant(entry) => {
+                    entry.insert(draft);
+                }
+                Entry::Occupied(first) => one_role_each(problems, login, draft, first.get()),
+            }
             // The clone may be declared before or after the login it collides with.
-            for other in drafts.iter().filter(|other| other.clone_name().as_deref() == Some(&login.value)) {
-                let base = other.login.map_or("", |base| &base.value);
-                let message = format!("login {} is also the clone of login {}", quoted(&login.value), quoted(base));
+            for base in clones.get(text).into_iter().flatten() {
+                let message = format!("login {} is also the clone of login {}", quoted(text), quoted(base));
                 let hint = format!("rename it, or give {} strategy = \"single-user\"", quoted(base));
                 wrong(problems, Code::Duplicate, login, message, hint);
             }
         }
         if let Some(secret) = draft.secret
-            && drafts[..index].iter().any(|other| other.secret == Some(secret))
+            && !secrets.insert(secret.value.as_str())
         {
             let message = format!("the secret {} belongs to another login already", quoted(&secret.value));
             wrong(problems, Code::Duplicate, secret, message, "give each login a secret of its own");
@@ -45,8 +59,7 @@ pub(super) fn check(problems: &Problems<'_>, drafts: &[Draft<'_>], master: Optio
     }
 }
 
-fn one_role_each(problems: &Problems<'_>, login: &Located<String>, draft: &Draft<'_>, before: &[Draft<'_>]) {
-    let Some(other) = before.iter().find(|other| other.login == Some(login)) else { return };
+fn one_role_each(problems: &Problems<'_>, login: &Located<String>, draft: &Draft<'_>, other: &Draft<'_>) {
     let name = quoted(&login.value);
     if other.is_admin != draft.is_admin {
         let message = format!("{name} is the admin login and a user");

@@ -5,6 +5,7 @@ mod alerts;
 mod attributes;
 mod check;
 mod error;
+mod limits;
 mod logins;
 mod passwords;
 mod read;
@@ -14,6 +15,7 @@ mod tables;
 mod tests;
 
 pub use error::{ConfigError, Errors, Source};
+pub use limits::Limits;
 
 use crate::code::{Code, REPORT_IT};
 use function_contract::{PasswordPolicy, RoleAttributes, Strategy};
@@ -128,6 +130,7 @@ pub struct Config {
     pub function: Function,
     /// Who is told of rotations that fail; None: the alarms show it, and nobody is told.
     pub alerts: Option<Alerts>,
+    pub limits: Limits,
     /// Of every login: a removed one's own table is gone.
     pub on_remove: OnRemove,
     pub admin: Login,

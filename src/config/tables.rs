@@ -4,6 +4,7 @@ use super::alerts;
 use super::attributes;
 use super::check;
 use super::error::ConfigError;
+use super::limits;
 use super::logins::{self, Draft};
 use super::passwords;
 use super::read::{Problems, Table, advice};
@@ -58,6 +59,7 @@ pub(super) fn config(problems: &Problems<'_>, entries: &DeTable<'_>) -> Option<C
     let has_alerts = root.has("alerts");
     let alerts = root.optional_table("alerts", "[alerts]\ntopic = \"arn:aws:sns:…\"");
     let alerts = alerts::read(problems, alerts, has_alerts, aws.as_ref());
+    let limits = limits::read(root.optional_table("limits", "[limits]\ndeletes = 3"));
     let defaults = rotation(problems, root.optional_table("rotation", "[rotation]"));
     let admin = login(
         problems,
@@ -85,6 +87,7 @@ pub(super) fn config(problems: &Problems<'_>, entries: &DeTable<'_>) -> Option<C
         database: database?,
         function: function?,
         alerts: alerts?,
+        limits: limits?,
         on_remove: defaults.on_remove?,
         admin: admin.finish()?,
         users: users.into_iter().map(Read::finish).collect::<Option<_>>()?,

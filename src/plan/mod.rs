@@ -1,5 +1,7 @@
 //! Planning: desired and live state in, actions out. Pure: no AWS, no clock, no randomness.
 
+pub mod limits;
+
 use crate::graph::{Cycle, Order};
 use crate::model::{Address, Seen, Sight};
 use crate::resource::{

@@ -4,6 +4,7 @@ use crate::code::{Code, Coded};
 use crate::execute::{Outcome, Report};
 use crate::graph::Order;
 use crate::model::{Address, Place};
+use crate::plan::limits::Removals;
 use crate::plan::{Goal, Plan};
 use crate::resource::{Attribute, Deferral, Family, Note, Risk, Verb};
 use serde::Serialize;
@@ -11,7 +12,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 
 /// Raised with every change that a reader of the JSON could notice.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 #[derive(Debug, Clone, Serialize)]
 pub struct PlanDocument {
@@ -25,6 +26,17 @@ pub struct PlanDocument {
     pub deferred: Vec<Deferral>,
     pub notes: Vec<Note>,
     pub unchanged: Vec<Address>,
+    /// Where it takes away more than it may unsaid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exceeds: Option<Exceeds>,
+}
+
+/// What a plan takes away beyond its limit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Exceeds {
+    /// A login with its secret and its rotation is one.
+    pub deletes: usize,
+    pub allowed: usize,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -75,7 +87,15 @@ impl PlanDocument {
             deferred: plan.deferred.clone(),
             notes: plan.notes.clone(),
             unchanged: plan.unchanged.clone(),
+            exceeds: None,
         }
+    }
+
+    /// With what it takes away beyond its limit, if it does.
+    pub fn limited(mut self, removals: &Removals) -> Self {
+        self.exceeds =
+            removals.is_too_much().then_some(Exceeds { deletes: removals.things.len(), allowed: removals.allowed });
+        self
     }
 
     pub fn is_empty(&self) -> bool {

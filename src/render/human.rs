@@ -1,6 +1,6 @@
 //! Plans and reports for people, as plain lines.
 
-use super::document::{ActionDocument, PlanDocument, ReportDocument, StatusDocument};
+use super::document::{ActionDocument, Exceeds, PlanDocument, ReportDocument, StatusDocument};
 use super::drift::{DriftDocument, Moved};
 use crate::model::Shown;
 use crate::resource::{Attribute, Risk, Verb};
@@ -43,6 +43,14 @@ pub fn plan(plan: &PlanDocument) -> String {
         line(&mut out, format_args!("No changes: {nothing} ({} resources looked at).", unchanged.len()));
     } else {
         line(&mut out, format_args!("{}, {} unchanged.", counts.join(", "), unchanged.len()));
+    }
+    if let Some(Exceeds { deletes, allowed }) = &plan.exceeds {
+        line(
+            &mut out,
+            format_args!(
+                "It removes {deletes} things, and may remove {allowed} unsaid: apply refuses it without --allow-deletes {deletes}."
+            ),
+        );
     }
     out
 }

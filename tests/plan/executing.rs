@@ -1,7 +1,8 @@
 //! The executor: what it starts, what it leaves alone, and what it says of each.
 
 use crate::scenario::{SECOND_USER, Scenario, at, change, golden};
-use crate::simulation::{AT_ONCE, Simulation};
+use crate::simulation::latency::{self, Latencies};
+use crate::simulation::{Simulation, with_leavers};
 use pgrotate::code::Code;
 use pgrotate::execute::{ActionError, Event, Limits, Outcome, Pressed, Report, execute};
 use pgrotate::model::Seen;
@@ -23,9 +24,8 @@ pub fn told(plan: &Plan<Kinds>, report: &Report) -> String {
     human::report(&document)
 }
 
-async fn run(plan: &Plan<Kinds>, world: &Simulation) -> Report {
-    let (_stop, stopped) = watch::channel(false);
-    execute(plan, world, AT_ONCE, stopped, |_, _| {}).await
+fn run(plan: &Plan<Kinds>, world: &Simulation) -> Report {
+    world.carry_out(plan)
 }
 
 fn outcome<'a>(plan: &Plan<Kinds>, report: &'a Report, label: &str) -> &'a Outcome {
@@ -33,12 +33,12 @@ fn outcome<'a>(plan: &Plan<Kinds>, report: &'a Report, label: &str) -> &'a Outco
     &report.outcomes[number.unwrap_or_else(|| panic!("no action {label}"))]
 }
 
-#[tokio::test]
-async fn all_is_done_in_order() {
+#[test]
+fn all_is_done_in_order() {
     let article = Scenario::article();
     let world = Simulation::new(article.nothing());
     let plan = article.plan(Goal::Converge, &article.nothing()).unwrap();
-    let report = run(&plan, &world).await;
+    let report = run(&plan, &world);
     golden("report-all-done", &told(&plan, &report));
     assert_eq!(world.applied.borrow().len(), plan.actions.len());
     // Each change came after everything it waits for.
@@ -55,23 +55,23 @@ async fn all_is_done_in_order() {
     }
 }
 
-#[tokio::test]
-async fn what_waits_for_a_failure_is_skipped_by_name() {
+#[test]
+fn what_waits_for_a_failure_is_skipped_by_name() {
     let article = Scenario::article().and(SECOND_USER);
     let world = Simulation::new(article.nothing()).denying(at("db_instance.my-postgres-instance"));
     let plan = article.plan(Goal::Converge, &article.nothing()).unwrap();
-    let report = run(&plan, &world).await;
+    let report = run(&plan, &world);
     golden("report-instance-denied", &told(&plan, &report));
 }
 
 /// Whatever fails: every action is in the report, what does not wait for it is done, and what does is not.
-#[tokio::test]
-async fn whatever_fails_the_rest_goes_on() {
+#[test]
+fn whatever_fails_the_rest_goes_on() {
     let article = Scenario::article();
     let plan = article.plan(Goal::Converge, &article.nothing()).unwrap();
     for (failing, action) in plan.actions.iter().enumerate() {
         let world = Simulation::new(article.nothing()).denying(action.address.clone());
-        let report = run(&plan, &world).await;
+        let report = run(&plan, &world);
         assert_eq!(report.outcomes.len(), plan.actions.len());
         let mut waiting = vec![false; plan.actions.len()];
         for &number in plan.order.sorted() {
@@ -94,22 +94,21 @@ async fn whatever_fails_the_rest_goes_on() {
     }
 }
 
-#[tokio::test]
-async fn a_stop_cancels_what_has_not_begun() {
+#[test]
+fn a_stop_cancels_what_has_not_begun() {
     let article = Scenario::article();
     let plan = article.plan(Goal::Converge, &article.nothing()).unwrap();
     let world = Simulation::new(article.nothing());
     let (stop, stopped) = watch::channel(false);
     let mut stopping = false;
-    let report = execute(&plan, &world, AT_ONCE, stopped, |event, _| match event {
+    let report = world.run(execute(&plan, &world, Limits::default(), stopped, |event, _| match event {
         Event::Finished { action } if plan.actions[action].address == at("artifact.function") => {
             stop.send(true).unwrap();
         }
         Event::Started { action } => assert!(!stopping, "{} after the stop", plan.actions[action].label()),
         Event::Stopping => stopping = true,
         _ => {}
-    })
-    .await;
+    }));
     assert!(stopping);
     assert!(matches!(outcome(&plan, &report, "artifact.function"), Outcome::Done(_)));
     assert!(matches!(outcome(&plan, &report, "rotation.test_user1"), Outcome::Cancelled));
@@ -119,8 +118,8 @@ async fn a_stop_cancels_what_has_not_begun() {
     }
 }
 
-#[tokio::test]
-async fn what_somebody_else_has_done_is_done() {
+#[test]
+fn what_somebody_else_has_done_is_done() {
     let article = Scenario::article();
     let world = Simulation::new(article.nothing());
     let plan = article.plan(Goal::Converge, &article.nothing()).unwrap();
@@ -128,7 +127,7 @@ async fn what_somebody_else_has_done_is_done() {
     for address in ["security_group.database", "secret.test_user1", "db_subnet_group.my-db-subnet-group"] {
         world.put(&at(address), theirs[&at(address)].clone());
     }
-    let report = run(&plan, &world).await;
+    let report = run(&plan, &world);
     assert!(report.all_done(), "{}", told(&plan, &report));
     for address in ["security_group.database", "secret.test_user1", "db_subnet_group.my-db-subnet-group"] {
         assert!(matches!(outcome(&plan, &report, address), Outcome::AlreadyDone), "{address}");
@@ -136,22 +135,22 @@ async fn what_somebody_else_has_done_is_done() {
     }
 }
 
-#[tokio::test]
-async fn what_has_moved_is_stale_and_is_not_touched() {
+#[test]
+fn what_has_moved_is_stale_and_is_not_touched() {
     let article = Scenario::article();
     let changed = article.with(r#"every = "10 days""#, r#"every = "20 days""#);
     let plan = changed.plan(Goal::Converge, &article.realised()).unwrap();
     let mut moved = article.realised();
     change!(moved, Rotation, "rotation.test_user1", |live| live.rules.every_days = Some(5));
     let world = Simulation::new(moved.clone());
-    let report = run(&plan, &world).await;
+    let report = run(&plan, &world);
     golden("report-stale", &told(&plan, &report));
     assert!(world.applied.borrow().is_empty());
 }
 
 /// A login out of sight until its secret is restored: what it then turns out to be is made good, not stale.
-#[tokio::test]
-async fn what_could_not_be_seen_is_made_sure_of() {
+#[test]
+fn what_could_not_be_seen_is_made_sure_of() {
     let article = Scenario::article();
     let mut hidden = article.realised();
     let why = "its secret is pending deletion".to_owned();
@@ -160,7 +159,7 @@ async fn what_could_not_be_seen_is_made_sure_of() {
     let mut disabled = article.realised();
     change!(disabled, Login, "login.test_user1", |live| live.role.can_login = false);
     let world = Simulation::new(disabled);
-    let report = run(&plan, &world).await;
+    let report = run(&plan, &world);
     assert!(report.all_done(), "{}", told(&plan, &report));
     assert_eq!(*world.applied.borrow(), [at("login.test_user1")]);
 
@@ -168,21 +167,40 @@ async fn what_could_not_be_seen_is_made_sure_of() {
     let mut theirs = article.realised();
     change!(theirs, Login, "login.test_user1", |live| live.role.comment = None);
     let world = Simulation::new(theirs);
-    let report = run(&plan, &world).await;
+    let report = run(&plan, &world);
     assert!(matches!(outcome(&plan, &report, "login.test_user1"), Outcome::Failed(ActionError::Refused(_))));
     assert!(world.applied.borrow().is_empty());
 }
 
+/// A user leaves while the functions get another name: its role is out of sight until the new ones are there, and is
+/// shut out all the same.
+#[test]
+fn what_could_not_be_seen_is_shut_out() {
+    let both = Scenario::article().and(SECOND_USER);
+    let world = Simulation::of(&both.wants());
+    let after = Scenario::article().with("name = \"pgpasslambda\"", "name = \"rotator\"");
+    let mut wants = after.wants();
+    let found = world.account.borrow().found();
+    let leavers =
+        pgrotate::desired::leavers(&after.config(), &crate::scenario::place(), &mut wants, found, true).unwrap();
+    let live = world.observed(&with_leavers(&wants, &leavers));
+    let plan = pgrotate::plan::plan::<Kinds>(Goal::Converge, &wants, &leavers, &live).unwrap();
+    assert!(matches!(live[&at("login.reporting")], Seen::Unobservable(_)));
+    let report = run(&plan, &world);
+    assert!(report.all_done(), "{}", told(&plan, &report));
+    assert!(world.applied.borrow().contains(&at("login.reporting")));
+}
+
 /// Somebody makes the same secret for something else, between plan and apply.
-#[tokio::test]
-async fn what_somebody_else_has_taken_is_refused() {
+#[test]
+fn what_somebody_else_has_taken_is_refused() {
     let article = Scenario::article();
     let plan = article.plan(Goal::Converge, &article.nothing()).unwrap();
     let mut theirs = article.realised();
     change!(theirs, Secret, "secret.test_user1", |live| live.tags.clear());
     let world = Simulation::new(article.nothing());
     world.put(&at("secret.test_user1"), theirs[&at("secret.test_user1")].clone());
-    let report = run(&plan, &world).await;
+    let report = run(&plan, &world);
     assert!(matches!(
         outcome(&plan, &report, "secret.test_user1"),
         Outcome::Failed(ActionError::Refused(_)) | Outcome::Stale(_)
@@ -191,38 +209,38 @@ async fn what_somebody_else_has_taken_is_refused() {
     assert!(matches!(outcome(&plan, &report, "login.test_user1"), Outcome::Skipped { .. }));
 }
 
-#[tokio::test]
-async fn what_is_not_yet_possible_is_asked_again() {
+#[test]
+fn what_is_not_yet_possible_is_asked_again() {
     let article = Scenario::article();
     let mut live = article.realised();
     live.insert(at("rotation.test_user1"), Seen::Absent);
     let plan = article.plan(Goal::Converge, &live).unwrap();
-    let world = Simulation::new(live);
+    let world = Simulation::with(live, Latencies { rotation: 0.0, ..latency::AWS });
     world.not_yet.borrow_mut().insert(at("rotation.test_user1"), 3);
     let (_stop, stopped) = watch::channel(false);
     let mut said = Vec::new();
-    let report = execute(&plan, &world, AT_ONCE, stopped, |event, _| {
+    let report = world.run(execute(&plan, &world, Limits::default(), stopped, |event, _| {
         if let Event::Waiting { saying, .. } = event {
             said.push(saying);
         }
-    })
-    .await;
+    }));
     assert!(report.all_done());
     assert_eq!(said, ["somebody else is at it"; 3]);
     assert_eq!(*world.not_yet.borrow(), BTreeMap::from([(at("rotation.test_user1"), 0)]));
 }
 
 /// What waits, for AWS to take it or to arrive, holds up no other change, even where only one may be made at a time.
-#[tokio::test]
-async fn waiting_takes_no_permit() {
+#[test]
+fn waiting_takes_no_permit() {
     let article = Scenario::article();
     let plan = article.plan(Goal::Converge, &article.nothing()).unwrap();
-    let world = Simulation::new(article.nothing());
+    let mut world = Simulation::new(article.nothing());
+    world.patience = Some(Duration::from_secs(2 * 60 * 60));
     let slow = at("secret.test_user1");
     // Far more looks than all the others need together.
-    world.not_yet.borrow_mut().insert(slow.clone(), 500);
+    world.not_yet.borrow_mut().insert(slow.clone(), 300);
     let (_stop, stopped) = watch::channel(false);
-    let report = execute(&plan, &world, Limits { mutating: 1, ..AT_ONCE }, stopped, |_, _| {}).await;
+    let report = world.run(execute(&plan, &world, Limits { mutating: 1, ..Limits::default() }, stopped, |_, _| {}));
     assert!(report.all_done(), "{}", told(&plan, &report));
     let applied = world.applied.borrow();
     let place = applied.iter().position(|address| *address == slow).unwrap();
@@ -230,8 +248,8 @@ async fn waiting_takes_no_permit() {
     assert_eq!(later, ["login.test_user1", "rotation.test_user1"], "only what needs it comes after it");
 }
 
-#[tokio::test]
-async fn patience_ends() {
+#[test]
+fn patience_ends() {
     let article = Scenario::article();
     let mut live = article.realised();
     live.insert(at("rotation.test_user1"), Seen::Absent);
@@ -239,7 +257,7 @@ async fn patience_ends() {
     let mut world = Simulation::new(live);
     world.patience = Some(Duration::ZERO);
     world.not_yet.borrow_mut().insert(at("rotation.test_user1"), usize::MAX);
-    let report = run(&plan, &world).await;
+    let report = run(&plan, &world);
     match &report.outcomes[..] {
         [Outcome::Failed(ActionError::TimedOut { saying, .. })] => assert_eq!(saying, "somebody else is at it"),
         other => panic!("{other:?}"),
@@ -247,41 +265,48 @@ async fn patience_ends() {
 }
 
 /// No more changes at once than the limit allows; waiting does not count.
-#[tokio::test]
-async fn changes_are_bounded() {
+#[test]
+fn changes_are_bounded() {
     let article = Scenario::article();
     let plan = article.plan(Goal::Converge, &article.nothing()).unwrap();
     for limit in [1, 3] {
         let world = Simulation::new(article.nothing());
         let (_stop, stopped) = watch::channel(false);
-        let report = execute(&plan, &world, Limits { mutating: limit, ..AT_ONCE }, stopped, |_, _| {}).await;
+        let report =
+            world.run(execute(&plan, &world, Limits { mutating: limit, ..Limits::default() }, stopped, |_, _| {}));
         assert!(report.all_done(), "{}", told(&plan, &report));
         assert_eq!(world.busiest(Pressed::Api), limit);
     }
 }
 
 /// What our functions do has a limit of its own.
-#[tokio::test]
-async fn invocations_are_bounded() {
+#[test]
+fn invocations_are_bounded() {
     let user = |n| format!("\n[[user]]\nlogin = \"user{n}\"\nsecret = \"user{n}_secret\"\n");
     let many = Scenario::article().and(&(1..=5).map(user).collect::<String>());
     let plan = many.plan(Goal::Converge, &many.nothing()).unwrap();
     for invoking in [1, 3] {
         let world = Simulation::new(many.nothing());
         let (_stop, stopped) = watch::channel(false);
-        let report = execute(&plan, &world, Limits { mutating: 2, invoking, ..AT_ONCE }, stopped, |_, _| {}).await;
+        let report = world.run(execute(
+            &plan,
+            &world,
+            Limits { mutating: 2, invoking, ..Limits::default() },
+            stopped,
+            |_, _| {},
+        ));
         assert!(report.all_done(), "{}", told(&plan, &report));
         assert_eq!((world.busiest(Pressed::Api), world.busiest(Pressed::Functions)), (2, invoking));
     }
 }
 
 /// The report names every planned action once, in the order in which they could have run.
-#[tokio::test]
-async fn the_report_names_all() {
+#[test]
+fn the_report_names_all() {
     let article = Scenario::article();
     let plan = article.plan(Goal::Destroy, &article.realised()).unwrap();
     let world = Simulation::new(article.realised());
-    let report = run(&plan, &world).await;
+    let report = run(&plan, &world);
     let document = ReportDocument::of(&plan, &report, "article");
     let named: Vec<_> = document.outcomes.iter().map(|o| (o.address.clone(), o.change)).collect();
     let planned: Vec<_> =

@@ -27,6 +27,11 @@ impl Life {
         Self::from(&before, &Scenario::of(&scenario.after))
     }
 
+    /// One config after another, in an account that holds nothing else.
+    pub fn between(before: &Scenario, after: &Scenario) -> Self {
+        Self::from(&before.wants(), after)
+    }
+
     fn from(before: &[Want], after: &Scenario) -> Self {
         let state = realise(before);
         let mut wants = after.wants();
@@ -54,7 +59,7 @@ impl Life {
 }
 
 /// What the config only refers to is there, and carries no tag of ours.
-fn not_ours(all: &[&Want]) -> State {
+pub fn not_ours(all: &[&Want]) -> State {
     let wants: Vec<_> = all.iter().map(|want| (*want).clone()).collect();
     let referred: BTreeSet<Address> = wants
         .iter()

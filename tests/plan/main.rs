@@ -5,13 +5,17 @@ mod destroying;
 mod executing;
 mod golden;
 mod laws;
+mod limiting;
 mod lives;
+mod makespan;
+mod mutations;
 mod refusing;
 mod saving;
 mod scenario;
 #[path = "../scenarios/mod.rs"]
 mod scenarios;
 mod simulation;
+mod speed;
 mod stopping;
 mod telling;
 mod watching;

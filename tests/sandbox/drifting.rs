@@ -224,8 +224,8 @@ fn a_read_replica() {
     };
     // RDS makes no replica of an instance whose master password it manages, so whoever has one made it before.
     let replicate = json!({ "DBInstanceIdentifier": "reader", "SourceDBInstanceIdentifier": instance });
-    let refused = account.call("rds", "create_db_instance_read_replica", replicate.clone());
-    assert_eq!(refused["error"], "InvalidParameterValue");
+    let refused = account.refused_call("rds", "create_db_instance_read_replica", replicate.clone());
+    assert_eq!(refused, "InvalidParameterValue");
     deployment.by_hand("rds", "modify_db_instance", json!({
         "DBInstanceIdentifier": instance, "ManageMasterUserPassword": false, "MasterUserPassword": "a-long-password",
     }));

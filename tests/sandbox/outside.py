@@ -42,12 +42,22 @@ def passwords():
 
 
 def login(secret, stage="AWSCURRENT"):
-    """Logs in as an application would, the server's certificate and name verified."""
-    text = aws("secretsmanager").get_secret_value(SecretId=secret, VersionStage=stage)["SecretString"]
-    value = json.loads(text)
-    with psycopg.connect(host=value["host"], port=value["port"], user=value["username"], password=value["password"],
-                         dbname=value["dbname"], sslmode="verify-full", sslrootcert=os.environ["PGROTATE_CA_BUNDLE"],
-                         connect_timeout=20) as connection:
+    """Logs in as an application would, the server's certificate and name verified. Says so where there is nothing to
+    log in with, or the server refuses it; all else is a failure of the test."""
+    manager = aws("secretsmanager")
+    try:
+        value = json.loads(manager.get_secret_value(SecretId=secret, VersionStage=stage)["SecretString"])
+    except (manager.exceptions.ResourceNotFoundException, manager.exceptions.InvalidRequestException) as error:
+        return {"refused": error.response["Error"]["Code"]}
+    try:
+        connection = psycopg.connect(
+            host=value["host"], port=value["port"], user=value["username"], password=value["password"],
+            dbname=value["dbname"], sslmode="verify-full", sslrootcert=os.environ["PGROTATE_CA_BUNDLE"], connect_timeout=20)
+    except psycopg.OperationalError as error:
+        if "FATAL:" not in str(error):  # no answer of the server's
+            raise
+        return {"refused": str(error)}
+    with connection:
         # Not current_user: a clone works in its base role's name.
         (user,) = connection.execute("select session_user").fetchone()
         return {"user": user, "tls": bool(connection.pgconn.ssl_in_use)}

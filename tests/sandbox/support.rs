@@ -189,8 +189,20 @@ impl Account {
         assert!(plan.stdout.contains("No changes"), "{}", plan.stdout);
     }
 
-    /// One call of AWS's API, not by pgrotate.
+    /// One call of AWS's API, not by pgrotate, which must be taken.
     pub fn call(&self, service: &str, operation: &str, parameters: Value) -> Value {
+        let answer = self.ask_aws(service, operation, parameters);
+        assert!(answer["error"].is_null(), "{service}.{operation}: {answer}");
+        answer
+    }
+
+    /// One call of AWS's API that must be refused; the code of its error.
+    pub fn refused_call(&self, service: &str, operation: &str, parameters: Value) -> String {
+        let answer = self.ask_aws(service, operation, parameters);
+        answer["error"].as_str().unwrap_or_else(|| panic!("{service}.{operation} was taken: {answer}")).to_owned()
+    }
+
+    fn ask_aws(&self, service: &str, operation: &str, parameters: Value) -> Value {
         let mut asked = json!({ "do": "call", "service": service, "operation": operation });
         for (name, value) in parameters.as_object().expect("an object of parameters") {
             asked[name] = value.clone();
@@ -201,14 +213,14 @@ impl Account {
     /// Logs in to the database with a version of a secret, over verified TLS; answers with the user.
     pub fn login(&self, secret: &str, stage: &str) -> String {
         let answer = self.outside.ask(json!({ "do": "login", "secret": secret, "stage": stage }));
+        assert!(answer["refused"].is_null(), "{secret}, {stage}: {answer}");
         assert_eq!(answer["tls"], true);
         answer["user"].as_str().expect("a user").to_owned()
     }
 
     /// Whether that version logs in; false where there is none either.
     pub fn logs_in(&self, secret: &str, stage: &str) -> bool {
-        let answer = self.outside.answer(&json!({ "do": "login", "secret": secret, "stage": stage }));
-        answer["failed"].is_null()
+        self.outside.ask(json!({ "do": "login", "secret": secret, "stage": stage }))["refused"].is_null()
     }
 
     /// SQL of the master's, by hand: the rows.

@@ -85,6 +85,10 @@ fn the_article() {
                 bucket: None,
             },
             alerts: None,
+            limits: Limits {
+                deletes: None,
+                prevent_destroy: false,
+            },
             on_remove: Keep,
             admin: Login {
                 login: Located {
@@ -169,7 +173,7 @@ fn the_article() {
 #[test]
 fn defaults_are_safe() {
     let config = good(LEAST);
-    let Config { deployment: _, aws, network, database, function, alerts, on_remove, admin, users } = config;
+    let Config { deployment: _, aws, network, database, function, alerts, limits, on_remove, admin, users } = config;
     assert_eq!(aws.account, None);
     assert_eq!(network.secrets_manager.value, SecretsManagerPath::Endpoint);
     assert_eq!((network.allow, network.endpoint_clients), (vec![], None));
@@ -188,6 +192,7 @@ fn defaults_are_safe() {
     assert_eq!((user.strategy, user.schedule, user.recovery_days), (Strategy::AlternatingUsers, days(10), 30));
     assert_eq!(user.database, "postgres");
     assert_eq!(alerts, None);
+    assert_eq!(limits, Limits { deletes: None, prevent_destroy: false });
     assert_eq!((&admin.passwords, &user.passwords), (&PasswordPolicy::default(), &PasswordPolicy::default()));
     // Nothing is taken over, and nothing dropped, unless the file says so.
     assert!(!user.adopt && !admin.adopt);
@@ -213,6 +218,13 @@ fn passwords_are_made_as_each_login_wants_them() {
     assert_eq!(of("", "passwords = { length = 99, exclude = '\"$' }"), own(99, "$\""));
     let long = (default.clone(), PasswordPolicy::url_safe(64).expect("strong"));
     assert_eq!(of("", "passwords = { preset = \"url-safe\", length = 64 }"), long);
+}
+
+#[test]
+fn limits_are_what_they_say() {
+    let of = |text: &str| good(&with("[rotation]", &format!("[limits]\n{text}\n[rotation]"))).limits;
+    assert_eq!(of("deletes = 0"), Limits { deletes: Some(0), prevent_destroy: false });
+    assert_eq!(of("deletes = 12\nprevent_destroy = true"), Limits { deletes: Some(12), prevent_destroy: true });
 }
 
 #[test]

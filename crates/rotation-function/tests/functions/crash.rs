@@ -6,7 +6,7 @@
 use crate::fake::{CURRENT, PENDING};
 use crate::faults::When;
 use crate::world::{World, token};
-use function_contract::{Duty, Strategy};
+use function_contract::{Duty, Strategy, label};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
@@ -108,7 +108,13 @@ async fn check(world: &World, context: &str) {
     let working = world.working_labels(&world.user_arn).await;
     match world.strategy {
         Strategy::AlternatingUsers => assert!(working.iter().any(|label| label == CURRENT), "{context}: {working:?}"),
-        Strategy::SingleUser => assert!(!working.is_empty(), "{context}: locked out"),
+        Strategy::SingleUser => {
+            let in_force = [CURRENT, label::SETTING, label::IN_FORCE];
+            assert!(
+                working.iter().any(|label| in_force.contains(&label.as_str())),
+                "{context}: locked out, {working:?}"
+            );
+        }
     }
 }
 

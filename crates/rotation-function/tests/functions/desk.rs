@@ -30,6 +30,7 @@ pub enum Op {
     Connect(String),
     /// Of this login.
     Lock(String),
+    Roles,
     CreateClone,
     Mirror,
     SetPassword(String),
@@ -38,7 +39,7 @@ pub enum Op {
 impl Op {
     /// Whether it changes what others find. A lock does: it keeps them out.
     pub fn is_effect(&self) -> bool {
-        !matches!(self, Self::Describe | Self::Get | Self::Connect(_))
+        !matches!(self, Self::Describe | Self::Get | Self::Connect(_) | Self::Roles)
     }
 }
 
@@ -67,7 +68,8 @@ impl Desk {
     /// A place for one more process.
     pub fn open(&self) -> usize {
         let mut slots = self.0.lock().unwrap();
-        slots.push(Slot::default());
+        // To die before it has done anything makes a difference too.
+        slots.push(Slot { after_effect: true, ..Slot::default() });
         slots.len() - 1
     }
 
@@ -225,6 +227,7 @@ impl RoleSession for DeskSession {
     }
 
     async fn roles(&self, names: &[&str]) -> Result<BTreeMap<String, Role>, DatabaseError> {
+        self.desk.pass(self.process, Op::Roles).await;
         let roles = self.session.roles(names);
         let told: Vec<_> = roles.iter().map(|(name, role)| (name, role.facts.can_login)).collect();
         self.desk.tell(self.process, &told);

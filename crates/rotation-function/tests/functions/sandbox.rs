@@ -69,6 +69,15 @@ impl Manager {
         made.arn.expect("it has an ARN")
     }
 
+    /// The value of a version; None where it has none.
+    pub async fn value(&self, arn: &str, version: &str) -> Option<String> {
+        match self.client.get_secret_value().secret_id(arn).version_id(version).send().await {
+            Ok(found) => found.secret_string,
+            Err(error) if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) => None,
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+
     /// What RotateSecret does before it invokes the function. False where a rotation is outstanding.
     pub fn begin(&self, arn: &str, token: &str) -> bool {
         let body = serde_json::json!({"account": self.account, "secret": arn, "token": token}).to_string();

@@ -238,13 +238,39 @@ impl Server {
         user: &str,
         password: &str,
     ) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
+        self.application_at("127.0.0.1", self.port, user, password).await
+    }
+
+    async fn application_at(
+        &self,
+        host: &str,
+        port: u16,
+        user: &str,
+        password: &str,
+    ) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
         let mut config = tokio_postgres::Config::new();
-        config.host("127.0.0.1").port(self.port).dbname("postgres").user(user).password(password);
+        config.host(host).port(port).dbname("postgres").user(user).password(password);
         config.ssl_mode(tokio_postgres::config::SslMode::Require);
         let tls = tokio_postgres_rustls::MakeRustlsConnect::new(crate::world::client(&self.ca));
         let (client, connection) = config.connect(tls).await?;
         tokio::spawn(connection);
         Ok(client)
+    }
+
+    /// Whether a secret's value logs in where it says. One that holds no user name and password does not; of this
+    /// server no answer at all is no answer.
+    pub async fn admits(&self, value: Option<&str>) -> bool {
+        let value: Option<serde_json::Value> = value.and_then(|text| serde_json::from_str(text).ok());
+        let text = |key: &str| Some(value.as_ref()?.get(key)?.as_str()?.to_owned());
+        let (Some(user), Some(password)) = (text("username"), text("password")) else { return false };
+        let host = text("host").unwrap_or_else(|| "127.0.0.1".to_owned());
+        let port = value.as_ref().and_then(|value| value["port"].as_u64()).and_then(|port| u16::try_from(port).ok());
+        let port = port.unwrap_or(self.port);
+        match self.application_at(host.trim_matches(['[', ']']), port, &user, &password).await {
+            Ok(_) => true,
+            Err(error) if error.code().is_some() || port != self.port || host.contains("example") => false,
+            Err(error) => panic!("{user} at {host}:{port}: {error:?}"),
+        }
     }
 
     /// Runs statements as the superuser.

@@ -9,6 +9,7 @@ use rotation_function::store::{SecretStore, Which, label};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+use tokio_postgres::error::SqlState;
 
 /// Set for all of them.
 const WHOLE: &str = "PGROTATE_SOAK";
@@ -106,13 +107,18 @@ async fn a_single_users_gap() {
             let mut since: Option<Instant> = None;
             while !stop.load(Ordering::Relaxed) {
                 let value = read(&site).await;
-                match (site.server.application(&value.username, &value.password).await, since) {
-                    (Err(_), None) => since = Some(value.read),
-                    (Ok(_), Some(began)) => {
+                let refused = match site.server.application(&value.username, &value.password).await {
+                    Ok(_) => false,
+                    Err(error) if error.code() == Some(&SqlState::INVALID_PASSWORD) => true,
+                    Err(error) => panic!("{error:?}"),
+                };
+                match (refused, since) {
+                    (true, None) => since = Some(value.read),
+                    (false, Some(began)) => {
                         gaps.push(began.elapsed().as_millis());
                         since = None;
                     }
-                    (Ok(_), None) | (Err(_), Some(_)) => {}
+                    (false, None) | (true, Some(_)) => {}
                 }
             }
             assert_eq!(since, None, "the gap after the last rotation never ended");
@@ -129,11 +135,17 @@ async fn a_single_users_gap() {
     stop.store(true, Ordering::Relaxed);
     let mut gaps = watch.await.unwrap();
     gaps.sort_unstable();
-    assert!(!gaps.is_empty() && gaps.len() <= rotations, "{gaps:?}");
+    // On a machine with much else to do, the one client may look past a gap or two.
+    let whole = std::env::var_os(WHOLE).is_some();
+    assert!(gaps.len() <= rotations && (!whole || gaps.len() * 2 > rotations), "{gaps:?}");
+    let Some(longest) = gaps.last() else {
+        println!("single user, {rotations} rotations: no gap was seen");
+        return;
+    };
     println!(
         "single user, {rotations} rotations: a client that always reads the secret anew was refused for {} ms \
          (median), {} ms at most",
         gaps[gaps.len() / 2],
-        gaps[gaps.len() - 1]
+        longest
     );
 }

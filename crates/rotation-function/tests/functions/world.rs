@@ -4,8 +4,8 @@ use crate::fake::{CURRENT, Fake};
 use crate::faults::{FaultyDatabase, FaultyStore, Plan};
 use crate::server::{MASTER, MASTER_PASSWORD, Server, server};
 use function_contract::{
-    CA_BUNDLE_FILE, Duty, EnsureLogin, InspectLogin, InspectionRequest, LoginAttempt, LoginFacts, Provisioned,
-    ProvisioningRequest, RoleAttributes, Strategy,
+    CA_BUNDLE_FILE, Duty, EnsureLogin, InspectLogin, InspectionRequest, LoginFacts, Provisioned, ProvisioningRequest,
+    RoleAttributes, Strategy,
 };
 use rotation_function::config::{Config, Function, Hosts};
 use rotation_function::context::Context;
@@ -82,7 +82,8 @@ impl World {
     pub fn unprovisioned(strategy: Strategy) -> Self {
         let server = server();
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let (admin, user) = (format!("Admin's {number}"), format!("App\"{number}"));
+        // Of one width: no name is the beginning of another test's.
+        let (admin, user) = (format!("Admin's {number:06}"), format!("App\"{number:06}"));
         let hosts = format!("127.0.0.1:{}", server.port);
         let world = Self {
             server,
@@ -196,14 +197,19 @@ impl World {
         self.context().inspect(&InspectionRequest { logins: vec![login] }).await.unwrap().logins.remove(0)
     }
 
-    /// Labels of every version that logs in.
+    /// Labels of every version that logs in, found out as an application would: not by the function's own eyes.
     pub async fn working_labels(&self, arn: &str) -> Vec<String> {
-        let versions = self.inspect(arn).await.versions;
-        versions
-            .into_iter()
-            .filter(|version| version.login == LoginAttempt::Succeeded)
-            .flat_map(|version| version.labels)
-            .collect()
+        let labelled: Vec<(String, Option<String>)> = self.store.with(arn, |secret| {
+            let value = |version: &String| secret.values.get(version).cloned().flatten();
+            secret.labels.iter().map(|(label, version)| (label.clone(), value(version))).collect()
+        });
+        let mut working = Vec::new();
+        for (label, value) in labelled {
+            if self.server.admits(value.as_deref()).await {
+                working.push(label);
+            }
+        }
+        working
     }
 
     pub async fn current_works(&self, arn: &str) -> bool {

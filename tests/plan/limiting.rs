@@ -1,0 +1,46 @@
+//! What a plan takes away is counted as people count it, and too much of it has to be said.
+
+use crate::lives::Life;
+use crate::scenario::{SECOND_USER, Scenario, document, golden};
+use pgrotate::plan::Goal;
+use pgrotate::plan::limits::{Removals, irreversible};
+use pgrotate::render::human;
+
+/// No change that the scenarios know, each of one thing, has to be told twice.
+#[test]
+fn a_change_of_one_thing_needs_no_leave() {
+    let mut most = 0;
+    for scenario in crate::scenarios::all() {
+        let life = Life::of(&scenario);
+        let removals = Removals::of(&life.plan(), None);
+        assert!(!removals.is_too_much(), "{}: {removals:?}", scenario.name);
+        most = most.max(removals.things.len());
+    }
+    assert!(most > 0, "some remove something");
+}
+
+/// Half of the users lost by a bad merge.
+#[test]
+fn many_at_once_have_to_be_said() {
+    let user = |number: usize| format!("\n[[user]]\nlogin = \"user{number}\"\nsecret = \"user{number}_secret\"\n");
+    let with = |users: usize| Scenario::article().and(&(0..users).map(user).collect::<String>());
+    let removals = |before: usize, after: usize| Removals::of(&Life::between(&with(before), &with(after)).plan(), None);
+    for (before, after, too_much) in [(4, 1, false), (4, 0, true), (60, 54, false), (60, 30, true)] {
+        let found = removals(before, after);
+        assert_eq!(found.things.len(), before - after, "{found:?}");
+        assert!(found.things.iter().all(|thing| thing.len() == 3), "{found:?}");
+        assert_eq!(found.is_too_much(), too_much, "{before} to {after}: {} are allowed", found.allowed);
+    }
+    let plan = Life::between(&with(4), &with(0)).plan();
+    let document = document(&plan).limited(&Removals::of(&plan, None));
+    golden("many-users-removed", &human::plan(&document));
+}
+
+#[test]
+fn a_destroy_is_asked_about_by_name() {
+    let article = Scenario::article().and(SECOND_USER);
+    let plan = article.plan(Goal::Destroy, &article.realised()).unwrap();
+    assert!(Removals::of(&plan, Some(0)).things.is_empty());
+    let lost: Vec<_> = irreversible(&plan).iter().map(ToString::to_string).collect();
+    assert_eq!(lost, ["db_instance.my-postgres-instance"]);
+}

@@ -1,0 +1,53 @@
+//! What pure planning costs: printed by `make bench`, never asserted.
+
+use crate::scenario::Scenario;
+use pgrotate::plan::Goal;
+use pgrotate::render::PlanDocument;
+use pgrotate::resources::Kinds;
+use std::time::Duration;
+
+/// Nanoseconds that this thread has run: what else the machine does makes no difference.
+fn processor() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("this is Linux");
+    let run = text.split(' ').next().and_then(|run| run.parse().ok()).expect("nanoseconds come first");
+    Duration::from_nanos(run)
+}
+
+fn cost<T>(work: impl FnOnce() -> T) -> (T, f64) {
+    let began = processor();
+    let made = work();
+    (made, (processor() - began).as_secs_f64())
+}
+
+#[test]
+#[ignore = "a measurement: make bench"]
+fn planning() {
+    let user = |n| format!("\n[[user]]\nlogin = \"user{n}\"\nsecret = \"user{n}_secret\"\n");
+    let all = [1_000, 10_000].map(|users| {
+        let fleet = Scenario::article().and(&(1..users).map(user).collect::<String>());
+        let (_, read) = cost(|| fleet.config());
+        let (wants, built) = cost(|| fleet.wants());
+        let (live, nothing) = (crate::scenario::realise(&wants), fleet.nothing());
+        let plan = |goal, live| cost(|| pgrotate::plan::plan::<Kinds>(goal, &wants, &[], live).unwrap());
+        let (unchanged, planned) = plan(Goal::Converge, &live);
+        assert!(unchanged.actions.is_empty());
+        let (new, made) = plan(Goal::Converge, &nothing);
+        let (gone, destroyed) = plan(Goal::Destroy, &live);
+        let shown = |plan| cost(|| PlanDocument::of(plan, "article", &crate::scenario::place())).1;
+        let shown = (shown(&new), shown(&gone));
+        // Building reads the config once more.
+        [read, built - read, planned, made, destroyed, shown.0, shown.1]
+    });
+    let names = [
+        "config read",
+        "desired model built",
+        "plan, unchanged",
+        "plan, new",
+        "plan, destroyed",
+        "document, new",
+        "document, destroyed",
+    ];
+    for (name, (thousand, ten)) in names.into_iter().zip(all[0].into_iter().zip(all[1])) {
+        println!("  {name:<22} 1,000 users {thousand:7.3} s   10,000 users {ten:7.3} s   1 : {:.1}", ten / thousand);
+    }
+}
