@@ -453,8 +453,12 @@ impl<F: Family, W: World<F>> Run<'_, F, W> {
         let action = &self.plan.actions[number];
         let patience = self.world.patience(&action.want);
         let asked = self.world.now();
+        let mut last_seen = asked;
         loop {
             let live = self.world.observe(&action.want, known).await.map_err(ActionError::world)?;
+            if !matches!(live, Seen::Absent) {
+                last_seen = self.world.now();
+            }
             let settled = match action.verb {
                 Verb::Delete => self.left(action, &live, known),
                 Verb::Create | Verb::Update | Verb::Ensure | Verb::Rotate => {
@@ -469,12 +473,23 @@ impl<F: Family, W: World<F>> Run<'_, F, W> {
                     if self.elapsed(began) > patience {
                         return Err(ActionError::TimedOut { after: patience, saying });
                     }
+                    let after = missed_within(patience);
+                    if self.elapsed(last_seen) > after {
+                        let saying = format!("{saying}; somebody may have deleted it");
+                        return Err(ActionError::TimedOut { after, saying });
+                    }
                     let _ = events.send(Event::Waiting { action: number, saying, since: self.elapsed(began) });
                 }
             }
             self.world.sleep(self.limits.pause(self.elapsed(asked))).await;
         }
     }
+}
+
+/// How long a target that was made and is not there may stay so. AWS shows within seconds what it has taken, however
+/// long that takes to become ready; what is absent for longer was deleted meanwhile, and will not come.
+fn missed_within(patience: Duration) -> Duration {
+    (patience / 10).clamp(Duration::from_secs(60), Duration::from_secs(5 * 60)).min(patience)
 }
 
 fn arrived<F: Family>(action: &Action<F>, live: &Seen<F::Live>) -> Settled<Option<Outputs>> {

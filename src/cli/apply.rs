@@ -143,8 +143,8 @@ impl Told<'_> {
     /// The last word of a run that is ended at once.
     fn torn(&mut self, plan: &Plan<Kinds>) {
         let under_way: Vec<_> = self.under_way.iter().map(|action| plan.actions[*action].label()).collect();
-        let what = if under_way.is_empty() { "nothing was under way".to_owned() } else { under_way.join(", ") };
-        self.progress.line("stopped", "", &format!("under way, and not waited for: {what}"));
+        let what = if under_way.is_empty() { "nothing".to_owned() } else { under_way.join(", ") };
+        self.progress.line("stopped", "", &format!("not waited for: {what}"));
         self.progress.line("hint", "", "what AWS has begun goes on by itself; the same command again makes it whole");
         if let Some(journal) = &mut self.journal {
             lost(&self.progress, journal.torn(&under_way, exit::PARTLY));

@@ -25,7 +25,11 @@ const KEYS: &[&str] = &[
 
 impl Wanted {
     fn text(&self) -> String {
-        let offices: Vec<_> = self.offices.iter().map(|n| format!("{{ cidr = \"203.0.113.{n}/32\" }}")).collect();
+        let offices: Vec<_> = self
+            .offices
+            .iter()
+            .map(|n| format!("{{ cidr = \"203.0.113.{n}/32\", description = \"office {n}\" }}"))
+            .collect();
         let mut text = ARTICLE
             .replace(
                 r#"allow = [{ cidr = "203.0.113.7/32", description = "office" }]"#,
