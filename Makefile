@@ -64,6 +64,7 @@ crash: tools ## Every mishap at every side effect of a rotation, and every order
 .PHONY: faults
 faults: function ## Every mishap at every call of apply and destroy, every stop, 200 changes at random: about 40 minutes
 	@sandbox/ctl install
+	PGROTATE_FAULTS=whole cargo test --locked --workspace --test plan -- mutations --nocapture
 	PGROTATE_FAULTS=whole cargo test --locked --workspace --test sandbox -- faults mutations --nocapture --test-threads=1
 
 .PHONY: soak

@@ -17,7 +17,7 @@ use std::time::Instant;
 /// How many accounts are at it at once: each mostly waits, for answers that do not come and for processes to start.
 const AT_ONCE: usize = 4;
 /// One in so many cases is taken where not all are.
-const SAMPLE: usize = 8;
+const SAMPLE: usize = 10;
 
 /// Whether all cases are to be run.
 pub fn whole() -> bool {

@@ -39,6 +39,7 @@ fn tells_what_happened() {
     let config = account.config(ARTICLE);
     let file = config.with_file_name("journal.jsonl");
     account.pgrotate(&["apply", "--yes", "--journal", path(&file), path(&config)]).exits(0);
+    let passwords = account.passwords();
     let all = lines(&file);
     let told = told(&all);
     assert_eq!((told.first().map(String::as_str), told.last().map(String::as_str)), (Some("begin"), Some("end")));
@@ -86,7 +87,7 @@ fn tells_what_happened() {
     );
     let skipped: Vec<_> = destroyed.iter().filter(|line| line["event"] == "skipped").collect();
     assert!(skipped.iter().any(|line| line["after"] == failed[0]["address"]), "{skipped:?}");
-    account.nothing_tells(&account.passwords());
+    account.nothing_tells(&passwords);
 }
 
 #[test]

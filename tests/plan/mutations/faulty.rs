@@ -2,7 +2,7 @@
 //! whole.
 
 use super::model::{Model, changed, model};
-use super::{Deployment, cases};
+use super::{Deployment, cases, part};
 use crate::simulation::faults::{Fault, draw};
 use crate::simulation::{Death, Simulation};
 use pgrotate::execute::{Limits, execute};
@@ -24,7 +24,7 @@ fn hundreds_of_changes_with_faults() {
     let mut now = draw_model();
     let mut deployment = Deployment::of(&now);
     let (seed, mut changes, mut actions) = (Cell::new(7), 0, 0);
-    while changes < 300 {
+    while changes < part(300) {
         let what = usize::try_from(draw(&seed) % 17).expect("it is small");
         let next = changed(&now, &draw_model(), what);
         let Some(plan) = deployment.plan(&next, Goal::Converge) else { continue };
@@ -39,7 +39,7 @@ fn hundreds_of_changes_with_faults() {
     }
     let hours = deployment.world.clock.now().as_secs() / 3600;
     println!("{changes} changes, {actions} actions, {} faults, {hours} hours", deployment.world.faults.met.get());
-    assert!(deployment.world.faults.met.get() > 200);
+    assert!(deployment.world.faults.met.get() > part(200));
 }
 
 /// A new deployment with one of the first calls about an address refused, or its answer lost. A cut one is to the
@@ -108,7 +108,7 @@ fn killed_anywhere() {
     });
     done.unwrap_or_else(|error| panic!("{error}"));
     println!("{} of {} applies were killed", died.get(), at_all.get());
-    assert!(died.get() > 50, "{}", died.get());
+    assert!(died.get() > part(50), "{}", died.get());
 }
 
 /// The same plan, or the plans of two people who want different things.
@@ -147,7 +147,7 @@ fn two_at_once() {
         });
     done.unwrap_or_else(|error| panic!("{error}"));
     println!("{} times two at once", count.get());
-    assert!(count.get() > 50, "{}", count.get());
+    assert!(count.get() > part(50), "{}", count.get());
 }
 
 /// Somebody deletes or restores things between plan and apply, and while it runs.
@@ -173,7 +173,7 @@ fn with_somebody_else_at_it() {
     });
     done.unwrap_or_else(|error| panic!("{error}"));
     println!("{} times somebody else was at it", count.get());
-    assert!(count.get() > 50, "{}", count.get());
+    assert!(count.get() > part(50), "{}", count.get());
 }
 
 fn address(want: &pgrotate::resources::Want) -> pgrotate::model::Address {
