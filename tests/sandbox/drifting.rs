@@ -223,8 +223,10 @@ fn a_read_replica() {
     let deployment = Deployment::new(ARTICLE);
     let (account, instance, stack) = (&deployment.account, "my-postgres-instance", "stack.pgpasslambda-stack");
     let look = |identifier: &str| {
-        let named = json!({ "DBInstanceIdentifier": identifier });
-        account.call("rds", "describe_db_instances", named)["DBInstances"].get(0).cloned().unwrap_or_default()
+        // Asked for by name, one that is gone is an error, and not the one that is looked for.
+        let all = account.call("rds", "describe_db_instances", json!({}))["DBInstances"].take();
+        let mut all = all.as_array().expect("instances").iter();
+        all.find(|found| found["DBInstanceIdentifier"] == identifier).cloned().unwrap_or_default()
     };
     let available = |identifier: &str| {
         until(identifier, || Some(look(identifier)).filter(|look| look["DBInstanceStatus"] == "available"))

@@ -16,7 +16,7 @@ use std::time::Instant;
 
 /// How many accounts are at it at once: each mostly waits, for answers that do not come and for processes to start.
 const AT_ONCE: usize = 4;
-/// One in so many cases is taken where not all are.
+/// One in so many cases is taken, at the least, where not all are.
 const SAMPLE: usize = 10;
 
 /// Whether all cases are to be run.
@@ -116,12 +116,10 @@ fn recorded() -> BTreeMap<(&'static str, String), usize> {
     calls
 }
 
-/// Those that are run, of all, the same every time.
-fn chosen<T>(mut all: Vec<T>, dice: &mut Dice) -> Vec<T> {
+/// So many of all, the same every time.
+fn chosen<T>(mut all: Vec<T>, many: usize, dice: &mut Dice) -> Vec<T> {
     dice.shuffle(&mut all);
-    if !whole() {
-        all.truncate(all.len().div_ceil(SAMPLE));
-    }
+    all.truncate(many);
     all
 }
 
@@ -226,25 +224,29 @@ fn grouped(cases: Vec<Case>) -> Vec<Vec<Case>> {
 
 /// The cases that are run, and how many there are.
 fn mishaps() -> (Vec<Case>, usize) {
-    let (mut dice, mut cases, mut total) = (Dice(5), Vec::new(), 0);
-    for mishap in MISHAPS {
-        let mut all = Vec::new();
-        for ((command, request), &count) in calls() {
-            all.extend((0..count).map(|number| Case { command, request: request.clone(), number, mishap }));
-        }
-        total += all.len();
-        if mishap == Mishap::Silent && !whole() {
-            // Each takes twenty seconds, and minutes where a function or an upload is waited for: four of them, and
-            // more of the others.
-            all.retain(|case| !case.request.starts_with("lambda.") && !case.request.starts_with("s3."));
-            dice.shuffle(&mut all);
-            all.truncate(4);
-            cases.extend(all);
-        } else {
-            cases.extend(chosen(all, &mut dice));
-        }
+    let of = |mishap| {
+        let each = |((command, request), &count): (&(_, String), &usize)| {
+            let case = move |number| Case { command: *command, request: request.clone(), number, mishap };
+            (0..count).map(case).collect::<Vec<_>>()
+        };
+        calls().iter().flat_map(each).collect::<Vec<_>>()
+    };
+    let total = MISHAPS.map(|mishap| of(mishap).len()).iter().sum::<usize>();
+    if whole() {
+        return (MISHAPS.into_iter().flat_map(of).collect(), total);
     }
-    assert!(cases.len() * 10 >= total, "a tenth at the least");
+    let (mut dice, mut cases) = (Dice(5), Vec::new());
+    // Each takes twenty seconds, and minutes where a function or an upload is waited for: four of them, and more of
+    // the others.
+    let mut silent = of(Mishap::Silent);
+    silent.retain(|case| !case.request.starts_with("lambda.") && !case.request.starts_with("s3."));
+    cases.extend(chosen(silent, 4, &mut dice));
+    let others: Vec<_> = MISHAPS.into_iter().filter(|mishap| *mishap != Mishap::Silent).collect();
+    let of_each = (total.div_ceil(SAMPLE) - cases.len()).div_ceil(others.len());
+    for mishap in others {
+        cases.extend(chosen(of(mishap), of_each, &mut dice));
+    }
+    assert!(cases.len() * SAMPLE >= total, "a tenth at the least");
     (cases, total)
 }
 
@@ -341,7 +343,8 @@ fn every_call_is_the_last() {
         }
     }
     let total = all.len();
-    let mut stops = chosen(all, &mut Dice(9));
+    let many = if whole() { total } else { total.div_ceil(SAMPLE) };
+    let mut stops = chosen(all, many, &mut Dice(9));
     let (count, reached) = (stops.len(), AtomicUsize::new(0));
     // Stopped earlier and earlier would be stopped in what is already done; the later ones first in a new account.
     stops.sort_by_key(|(command, number, _)| (*command, *number));
