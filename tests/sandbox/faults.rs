@@ -226,7 +226,7 @@ fn grouped(cases: Vec<Case>) -> Vec<Vec<Case>> {
 fn mishaps() -> (Vec<Case>, usize) {
     let of = |mishap| {
         let each = |((command, request), &count): (&(_, String), &usize)| {
-            let case = move |number| Case { command: *command, request: request.clone(), number, mishap };
+            let case = move |number| Case { command, request: request.clone(), number, mishap };
             (0..count).map(case).collect::<Vec<_>>()
         };
         calls().iter().flat_map(each).collect::<Vec<_>>()
