@@ -225,11 +225,11 @@ fn grouped(cases: Vec<Case>) -> Vec<Vec<Case>> {
 /// The cases that are run, and how many there are.
 fn mishaps() -> (Vec<Case>, usize) {
     let of = |mishap| {
-        let each = |((command, request), &count): (&(_, String), &usize)| {
-            let case = move |number| Case { command, request: request.clone(), number, mishap };
-            (0..count).map(case).collect::<Vec<_>>()
-        };
-        calls().iter().flat_map(each).collect::<Vec<_>>()
+        let mut all = Vec::new();
+        for ((command, request), &count) in calls() {
+            all.extend((0..count).map(|number| Case { command, request: request.clone(), number, mishap }));
+        }
+        all
     };
     let total = MISHAPS.map(|mishap| of(mishap).len()).iter().sum::<usize>();
     if whole() {
