@@ -9,7 +9,7 @@ use super::{CliError, DeploymentArgs, Format};
 use crate::code::exit;
 use crate::execute::{Event, Limits, Outcome, execute};
 use crate::plan::{Goal, Plan};
-use crate::render::{ReportDocument, human};
+use crate::render::{ReportDocument, human, markdown};
 use crate::resources::{Cloud, Kinds};
 use crate::saved::SavedPlan;
 use clap::Args;
@@ -116,6 +116,7 @@ pub(super) async fn carry_out(
             print(&text)?;
         }
         Format::Json => print_json(&document)?,
+        Format::Markdown => print(&markdown::report(&document))?,
     }
     Ok(exit)
 }

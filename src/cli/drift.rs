@@ -5,7 +5,7 @@ use super::session::Session;
 use super::{CliError, DeploymentArgs, Format};
 use crate::code::exit;
 use crate::plan::Goal;
-use crate::render::{DriftDocument, PlanDocument, human};
+use crate::render::{DriftDocument, PlanDocument, human, markdown};
 use clap::Args;
 
 #[derive(Debug, Args)]
@@ -27,6 +27,10 @@ pub(super) async fn run(args: DriftArgs) -> Result<u8, CliError> {
     match args.format {
         Format::Human => print(&human::drift(&document))?,
         Format::Json => print_json(&document)?,
+        Format::Markdown => {
+            let again = format!("pgrotate drift {}", args.deployment.config.display());
+            print(&markdown::drift(&document, &again))?;
+        }
     }
     Ok(if document.findings.is_empty() { exit::CLEAN } else { exit::PENDING })
 }

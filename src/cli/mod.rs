@@ -78,6 +78,8 @@ enum Format {
     Human,
     /// For programs
     Json,
+    /// For a comment on a pull request or an issue: never longer than GitHub takes
+    Markdown,
 }
 
 /// Runs the command line and answers with the process's exit code.

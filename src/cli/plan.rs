@@ -5,7 +5,7 @@ use super::session::Session;
 use super::{CliError, DeploymentArgs, Format};
 use crate::code::exit;
 use crate::plan::Goal;
-use crate::render::human;
+use crate::render::{human, markdown};
 use crate::saved::SavedError;
 use clap::Args;
 use std::io::Write;
@@ -45,6 +45,14 @@ pub(super) async fn run(args: PlanArgs) -> Result<u8, CliError> {
     match args.format {
         Format::Human => print(&human::plan(&document))?,
         Format::Json => print_json(&document)?,
+        Format::Markdown => {
+            let file = args.deployment.config.display();
+            let (command, all) = if args.destroy { ("destroy", " --destroy") } else { ("apply", "") };
+            let all = format!("pgrotate plan {file}{all}");
+            let carried_out =
+                format!("pgrotate {command} {}", args.out.as_deref().unwrap_or(&args.deployment.config).display());
+            print(&markdown::plan(&document, &all, &carried_out))?;
+        }
     }
     if let Some(out) = &args.out {
         let command = if args.destroy { "destroy" } else { "apply" };

@@ -5,7 +5,7 @@ use super::session::Session;
 use super::{CliError, DeploymentArgs, Format};
 use crate::code::exit;
 use crate::model::{Address, Seen};
-use crate::render::{LoginStatus, StatusDocument, human};
+use crate::render::{LoginStatus, StatusDocument, human, markdown};
 use crate::resource::{Resource, Settled};
 use crate::resources::rotation::Rules;
 use crate::resources::{self, AnyLive, DbInstance, Login, Rotation, Want};
@@ -47,6 +47,7 @@ pub(super) async fn run(args: StatusArgs) -> Result<u8, CliError> {
     match args.format {
         Format::Human => print(&human::status(&document))?,
         Format::Json => print_json(&document)?,
+        Format::Markdown => print(&markdown::status(&document))?,
     }
     Ok(if document.logins.iter().all(|login| login.healthy) { exit::CLEAN } else { exit::PENDING })
 }

@@ -55,6 +55,13 @@ pub fn plan(plan: &PlanDocument) -> String {
     out
 }
 
+/// One action, as it stands in a plan.
+pub fn one(action: &ActionDocument) -> String {
+    let mut out = String::new();
+    self::action(&mut out, action);
+    out
+}
+
 fn action(out: &mut String, action: &ActionDocument) {
     let ActionDocument { address, change: _, verb, risk: _, because, attributes, after, leaves } = action;
     line(out, format_args!("{} {} {address}", sign(*verb), self::verb(*verb)));

@@ -6,6 +6,7 @@ pub mod drift;
 pub mod graph;
 pub mod human;
 pub mod live;
+pub mod markdown;
 
 pub use document::{GraphDocument, LoginStatus, PlanDocument, ReportDocument, StatusDocument};
 pub use drift::{DriftDocument, Finding, Moved};

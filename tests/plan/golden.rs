@@ -247,6 +247,10 @@ fn no_golden_file_is_left_over() {
         .collect();
     for entry in std::fs::read_dir(format!("{folder}/golden")).unwrap() {
         let path = entry.unwrap().path();
+        // `markdown` has a test of its own.
+        if path.is_dir() {
+            continue;
+        }
         let name = path.file_stem().unwrap().to_str().unwrap();
         assert!(sources.contains(&format!("\"{name}\"")), "no scenario reads {}", path.display());
     }

@@ -9,6 +9,7 @@ mod laws;
 mod limiting;
 mod lives;
 mod makespan;
+mod markdown;
 mod mutations;
 mod refusing;
 mod saving;

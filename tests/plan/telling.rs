@@ -9,7 +9,7 @@ use pgrotate::render::{DriftDocument, GraphDocument, LoginStatus, StatusDocument
 use pgrotate::resource::Family;
 use pgrotate::resources::Kinds;
 
-fn drift_of(scenario: &Scenario, live: &State) -> DriftDocument {
+pub fn drift_of(scenario: &Scenario, live: &State) -> DriftDocument {
     let plan = scenario.plan(Goal::Converge, live).unwrap_or_else(|error| panic!("{error}"));
     DriftDocument::of(&document(&plan), "pgrotate apply deployment.toml")
 }
@@ -19,7 +19,7 @@ fn drift(name: &str, scenario: &Scenario, live: &State) {
 }
 
 /// Much of what somebody can do to a deployment by hand.
-fn tampered() -> (Scenario, State) {
+pub fn tampered() -> (Scenario, State) {
     let article = Scenario::article();
     let mut live = article.realised();
     change!(live, Rotation, "rotation.test_user1", |live| live.rules.every_days = Some(30));
@@ -137,7 +137,7 @@ fn drift_of_the_template() {
     drift("drift-template", &article, &live);
 }
 
-fn status() -> StatusDocument {
+pub fn status() -> StatusDocument {
     let mut well = LoginStatus::new("rotator_admin", "single-user");
     well.schedule = "every 30 days".to_owned();
     well.current_user = Some("rotator_admin".to_owned());

@@ -1,0 +1,201 @@
+//! What a comment on a pull request says: a file in `golden/markdown` for each, of the scenarios that are lived on the
+//! sandbox too; its size; and that whatever a name holds, it stays text.
+
+use crate::lives::Life;
+use crate::scenario::{Scenario, document, place, set};
+use crate::telling::{drift_of, status, tampered};
+use expect_test::expect_file;
+use pgrotate::execute::{ActionError, Outcome, Report};
+use pgrotate::model::Seen;
+use pgrotate::plan::Goal;
+use pgrotate::render::markdown::{self, LONGEST};
+use pgrotate::render::{PlanDocument, ReportDocument};
+use pgrotate::resource::{Known, Note};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// Plans of every sort: new and changed, risky and not, short and long.
+const SCENARIOS: [&str; 14] = [
+    "new-deployment",
+    "new-private",
+    "new-with-existing-database",
+    "new-with-many-users",
+    "user-added",
+    "user-removed",
+    "user-renamed",
+    "allow-rule-moved",
+    "class-changed",
+    "schedule-changed",
+    "strategy-to-single-user",
+    "alerts-added",
+    "nat-instead-of-endpoint",
+    "backup-days-changed",
+];
+
+fn golden(name: &str, text: &str) {
+    well_formed(text);
+    expect_file![format!("golden/markdown/{name}.md")].assert_eq(text);
+}
+
+fn of(plan: &PlanDocument) -> String {
+    markdown::plan(plan, "pgrotate plan deployment.toml", "pgrotate apply deployment.toml")
+}
+
+/// No longer than GitHub takes; folds and fences are closed.
+fn well_formed(text: &str) {
+    assert!(text.len() <= LONGEST, "{} bytes", text.len());
+    let (mut fence, mut folds) = (None, 0);
+    for line in text.lines() {
+        let ticks = line.chars().take_while(|c| *c == '`').count();
+        match fence {
+            Some(open) if line.len() == ticks && ticks >= open => fence = None,
+            Some(_) => {}
+            None if ticks >= 3 && !line[ticks..].contains('`') => fence = Some(ticks),
+            None => {
+                let line = outside_code(line);
+                folds += line.matches("<details>").count();
+                folds -= line.matches("</details>").count();
+                // No other tags than our own.
+                let rest = ["<details>", "</details>", "<summary>", "</summary>", "<!-- -->"]
+                    .iter()
+                    .fold(line.clone(), |rest, tag| rest.replace(tag, ""));
+                assert!(!rest.contains('<'), "{line}");
+            }
+        }
+    }
+    assert_eq!((fence, folds), (None, 0), "a fence or a fold is open:\n{text}");
+}
+
+/// A line without its spans of code: a run of backticks, up to the next run of as many.
+fn outside_code(line: &str) -> String {
+    let (mut out, mut rest) = (String::new(), line);
+    while let Some(at) = rest.find('`') {
+        let ticks = rest[at..].chars().take_while(|c| *c == '`').count();
+        // An escaped backtick opens nothing.
+        if rest[..at].ends_with('\\') {
+            out.push_str(&rest[..at + ticks]);
+            rest = &rest[at + ticks..];
+            continue;
+        }
+        let inside = &rest[at + ticks..];
+        let runs = inside.match_indices(|c: char| c == '`').map(|(at, _)| at);
+        let close = runs
+            .filter(|&at| at == 0 || inside.as_bytes()[at - 1] != b'`')
+            .find(|&at| inside[at..].chars().take_while(|c| *c == '`').count() == ticks);
+        out.push_str(&rest[..at]);
+        let Some(close) = close else { panic!("a span of code is open: {line}") };
+        rest = &inside[close + ticks..];
+    }
+    out + rest
+}
+
+#[test]
+fn plans() {
+    for name in SCENARIOS {
+        let life = crate::scenarios::all().into_iter().find(|life| life.name == name);
+        let life = life.unwrap_or_else(|| panic!("no scenario {name}"));
+        golden(name, &of(&document(&Life::of(&life).plan())));
+    }
+    let article = Scenario::article();
+    golden("destroy", &of(&document(&article.plan(Goal::Destroy, &article.realised()).unwrap())));
+    golden("no-changes", &of(&document(&article.plan(Goal::Converge, &article.realised()).unwrap())));
+}
+
+#[test]
+fn drift() {
+    let again = "pgrotate drift deployment.toml";
+    let (scenario, live) = tampered();
+    golden("drift", &markdown::drift(&drift_of(&scenario, &live), again));
+    let article = Scenario::article();
+    golden("drift-none", &markdown::drift(&drift_of(&article, &article.realised()), again));
+}
+
+#[test]
+fn of_every_sort_of_login() {
+    golden("status", &markdown::status(&status()));
+}
+
+#[test]
+fn reports() {
+    let article = Scenario::article();
+    let plan = article.plan(Goal::Converge, &article.nothing()).unwrap();
+    let after = plan.actions[0].address.clone();
+    let mut outcomes = vec![
+        Outcome::Failed(ActionError::Never("the stack is ROLLBACK_COMPLETE: no such <subnet>".to_owned())),
+        Outcome::Skipped { after },
+        Outcome::Cancelled,
+    ];
+    outcomes.resize_with(plan.actions.len(), || Outcome::AlreadyDone);
+    let report = Report { outcomes, took: Duration::from_secs(61), known: Known::default() };
+    golden("report", &markdown::report(&ReportDocument::of(&plan, &report, "article")));
+}
+
+/// Of a plan that no comment holds all of, what is risky comes first, and what is missing is counted.
+#[test]
+fn too_long_for_a_comment() {
+    let article = Scenario::article();
+    let mut text = String::new();
+    for number in 0..2_000 {
+        text.push_str(&format!("\n[[user]]\nlogin = \"user{number}\"\nsecret = \"user{number}_secret\"\n"));
+    }
+    let many = article.and(&text).with("class = \"db.t3.micro\"", "class = \"db.t3.large\"");
+    let mut live = many.nothing();
+    let instance = "db_instance.my-postgres-instance";
+    let made = article.realised().into_iter().find(|(address, _)| address.to_string() == instance).unwrap().1;
+    set(&mut live, instance, made);
+    let plan = document(&many.plan(Goal::Converge, &live).unwrap());
+    assert!(plan.actions.len() > 6_000);
+    let text = of(&plan);
+    well_formed(&text);
+    assert!(text.len() > LONGEST * 9 / 10, "there was room for more: {} bytes", text.len());
+    let risk = text.find("**interrupts** update `db_instance.my-postgres-instance`");
+    assert!(risk.is_some_and(|at| at < text.find("#### Actions").expect("actions")), "risks come first");
+    let named = text.lines().filter(|line| line.starts_with("- `")).count();
+    let left_out = text.lines().find_map(|line| line.strip_prefix("- … and ")?.split(' ').next()?.parse().ok());
+    let left_out: usize = left_out.expect("what is missing is counted");
+    assert_eq!(named + left_out, plan.actions.len());
+    assert_eq!(text, of(&plan), "the same each time");
+}
+
+/// Names that PostgreSQL takes and AWS's own words may hold anything.
+#[test]
+fn nothing_is_injected() {
+    let evil = "a</details><img src=x onerror=alert(1)>`b```c|d@octocat #1 [x](http://y)";
+    let article = Scenario::article();
+    let mut live = article.nothing();
+    set(&mut live, "login.test_user1", Seen::Unobservable(evil.to_owned()));
+    let mut plan = document(&article.plan(Goal::Converge, &live).unwrap());
+    for action in &mut plan.actions {
+        action.because = Some(format!("{evil}\n```\n</details>"));
+        action.address.name = evil.to_owned();
+    }
+    plan.notes.push(Note {
+        address: plan.actions[0].address.clone(),
+        text: evil.to_owned(),
+        fix: Some(evil.to_owned()),
+    });
+    plan.deployment = evil.to_owned();
+    let text = of(&plan);
+    well_formed(&text);
+    let mut quoted = false;
+    for line in text.lines() {
+        if line.starts_with("```") {
+            quoted = !quoted;
+        }
+        if !quoted && !line.starts_with("```") {
+            let bare = outside_code(line);
+            assert!(!bare.contains("@octocat") && !bare.contains("[x]("), "{line}");
+        }
+    }
+    assert_eq!(plan.place.account, place().account);
+}
+
+/// A golden file that no test reads any more tells nothing.
+#[test]
+fn no_golden_file_is_left_over() {
+    let others = ["destroy", "no-changes", "drift", "drift-none", "status", "report"];
+    let known: BTreeSet<_> = SCENARIOS.into_iter().chain(others).map(|name| format!("{name}.md")).collect();
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/plan/golden/markdown");
+    let there = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert_eq!(there.collect::<BTreeSet<_>>(), known);
+}
