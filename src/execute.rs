@@ -166,7 +166,7 @@ pub enum Outcome {
     Skipped {
         after: Address,
     },
-    /// Never started, because the run was stopped.
+    /// The run was stopped before it was begun, or before AWS would take it.
     Cancelled,
 }
 
@@ -322,35 +322,39 @@ impl<F: Family, W: World<F>> Run<'_, F, W> {
         stop: &watch::Receiver<bool>,
     ) -> Outcome {
         let action = &self.plan.actions[number];
-        let began = self.world.now();
         let patience = self.world.patience(&action.want);
         let permits = match self.world.pressed(&action.want) {
             Pressed::Api => &self.mutating,
             Pressed::Functions => &self.invoking,
         };
-        let mut announced = false;
-        let (known, already) = loop {
+        // When it began: its turn and its permit are no time of its own.
+        let mut first = None;
+        let (known, already, began) = loop {
             // Waited for before there is a permit: a kind that must be slow takes none from the others.
-            self.world.turn(&action.want).await;
+            tokio::select! {
+                biased;
+                () = asked_to(stop) => return Outcome::Cancelled,
+                () = self.world.turn(&action.want) => {}
+            }
             let permit = permits.acquire().await;
-            if !announced {
-                // It was ready and waited for its turn when the run was stopped.
-                if *stop.borrow() {
-                    return Outcome::Cancelled;
-                }
+            // It was ready and waited for its turn when the run was stopped, or AWS has not taken it yet.
+            if *stop.borrow() {
+                return Outcome::Cancelled;
+            }
+            let began = *first.get_or_insert_with(|| {
                 // The receiver outlives every action; a send cannot fail in a way that matters.
                 let _ = events.send(Event::Started { action: number });
-                announced = true;
-            }
+                self.world.now()
+            });
             let known = self.known.borrow().clone();
             match self.look_again(action, &known).await {
                 Ok(Now::AsPlanned) => {}
-                Ok(Now::Already) => break (known, true),
+                Ok(Now::Already) => break (known, true, began),
                 Ok(Now::Moved(found)) => return Outcome::Stale(found),
                 Err(error) => return Outcome::Failed(error),
             }
             match self.world.apply(&action.want, &action.change, &known).await {
-                Ok(Applied::Accepted) => break (known, false),
+                Ok(Applied::Accepted) => break (known, false, began),
                 Ok(Applied::NotYet { saying }) if self.elapsed(began) > patience => {
                     return Outcome::Failed(ActionError::TimedOut { after: patience, saying });
                 }
@@ -392,8 +396,11 @@ impl<F: Family, W: World<F>> Run<'_, F, W> {
         // What could not be seen was planned to be made sure of, or to be gone, whatever it should turn out to be: a
         // kind that has to see its target plans nothing for it.
         let unseen = matches!(action.seen, Seen::Unobservable(_));
-        // An earlier step of the same address has changed the target on purpose.
-        let as_seen = action.place > 0 || unseen || sight::<F>(&action.seen).same(&sight::<F>(&live));
+        let (was, is) = (sight::<F>(&action.seen), sight::<F>(&live));
+        // An earlier step of the same address has changed the target on purpose; it is another thing only where that
+        // step has made it anew.
+        let changed_by_us = action.place > 0 && (self.made_anew_before(action) || !was.is_another(&is));
+        let as_seen = changed_by_us || unseen || was.same(&is);
         if still_wanted && as_seen {
             return Ok(Now::AsPlanned);
         }
@@ -401,6 +408,14 @@ impl<F: Family, W: World<F>> Run<'_, F, W> {
             return Ok(Now::Already);
         }
         Ok(Now::Moved(moved::<F, _>(&action.seen, &live, &steps)))
+    }
+
+    fn made_anew_before(&self, action: &Action<F>) -> bool {
+        self.plan.actions.iter().any(|other| {
+            other.address == action.address
+                && other.place < action.place
+                && matches!(other.verb, Verb::Create | Verb::Delete)
+        })
     }
 
     fn only_later_steps_left(&self, action: &Action<F>, steps: &[Step<F::Change>]) -> bool {
@@ -425,6 +440,15 @@ impl<F: Family, W: World<F>> Run<'_, F, W> {
             }
             Seen::Absent | Seen::Unobservable(_) => Ok(()),
         }
+    }
+
+    /// Whether what was waited for is over. The target need not be as declared yet: that may be what the next step of
+    /// the address is for.
+    fn awaited(&self, action: &Action<F>, live: &Seen<F::Live>, known: &Known) -> bool {
+        let Seen::Present(live) = live else { return false };
+        let mut cx = Diff::new(action.address.clone(), known.standings());
+        let steps = F::diff(&mut cx, &action.want, Seen::Present(live));
+        steps.is_ok_and(|steps| steps.iter().all(|step| step.key != AWAIT))
     }
 
     /// Gone is what leaves nothing to remove: absent, or a secret inside its recovery window.
@@ -460,10 +484,17 @@ impl<F: Family, W: World<F>> Run<'_, F, W> {
                 last_seen = self.world.now();
             }
             let settled = match action.verb {
+                // Also a step that only makes the removal possible: what else is not as declared is no concern of it.
+                _ if action.removing => self.left(action, &live, known),
                 Verb::Delete => self.left(action, &live, known),
                 Verb::Create | Verb::Update | Verb::Ensure | Verb::Rotate => {
                     self.still_ours(action, &live, known)?;
-                    arrived(action, &live)
+                    match arrived(action, &live) {
+                        Settled::NotYet { .. } if action.key == AWAIT && self.awaited(action, &live, known) => {
+                            return Ok(live.present().and_then(|live| F::outputs(&action.want, live)));
+                        }
+                        settled => settled,
+                    }
                 }
             };
             match settled {
@@ -483,6 +514,15 @@ impl<F: Family, W: World<F>> Run<'_, F, W> {
             }
             self.world.sleep(self.limits.pause(self.elapsed(asked))).await;
         }
+    }
+}
+
+/// Ends once somebody has asked to stop.
+async fn asked_to(stop: &watch::Receiver<bool>) {
+    let mut stop = stop.clone();
+    if stop.wait_for(|stop| *stop).await.is_err() {
+        // Nobody can ask any more.
+        std::future::pending::<()>().await;
     }
 }
 

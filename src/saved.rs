@@ -64,8 +64,6 @@ pub struct SavedConfig {
 pub enum SavedError {
     #[error("cannot write the plan to {path}")]
     Unwritable { path: String, source: std::io::Error },
-    #[error("the plan would be written over the config {path}")]
-    OverConfig { path: String },
     #[error("cannot read the plan {path}")]
     Unreadable { path: String, source: std::io::Error },
     /// Not a saved plan, cut short, or changed by hand.
@@ -88,7 +86,6 @@ impl Coded for SavedError {
     fn code(&self) -> Code {
         match self {
             Self::Unwritable { .. } => Code::Io,
-            Self::OverConfig { .. } => Code::Usage,
             Self::Unreadable { .. } => Code::FileUnreadable,
             Self::Damaged { .. } => Code::PlanDamaged,
             Self::OtherVersion { .. } | Self::OtherFunctions | Self::OtherGoal { .. } => Code::PlanUnfit,
@@ -100,7 +97,6 @@ impl Coded for SavedError {
     fn hint(&self) -> String {
         match self {
             Self::Unwritable { .. } => "name a file that you may write, on a disk that has room",
-            Self::OverConfig { .. } => "name another file by --out",
             Self::Unreadable { .. } => "check the path, and that you may read it",
             Self::Damaged { .. } => "save it again: pgrotate plan CONFIG --out FILE; nothing was changed",
             Self::OtherVersion { .. } | Self::OtherFunctions => {

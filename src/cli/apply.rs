@@ -7,7 +7,7 @@ use super::session::Session;
 use super::stop::Stops;
 use super::{CliError, DeploymentArgs, Format};
 use crate::code::exit;
-use crate::execute::{Event, Limits, Outcome, execute};
+use crate::execute::{ActionError, Event, Limits, Outcome, execute};
 use crate::plan::{Goal, Plan};
 use crate::render::{ReportDocument, human, markdown};
 use crate::resources::{Cloud, Kinds};
@@ -39,7 +39,7 @@ pub(super) struct ApplyArgs {
 }
 
 pub(super) async fn run(args: ApplyArgs) -> Result<u8, CliError> {
-    let journal = args.journal.as_deref().map(Journal::open).transpose()?;
+    let journal = args.deployment.journal(args.journal.as_deref())?;
     let saved = SavedPlan::load(&args.deployment.config)?;
     let (session, plan) = match &saved {
         Some(saved) => Session::resume(saved, Goal::Converge, &args.deployment).await?,
@@ -162,12 +162,18 @@ fn lost(progress: &Progress<'_>, written: Result<(), Lost>) {
 }
 
 fn code(outcomes: &[Outcome]) -> u8 {
+    // Of what AWS has taken and not brought to its end, a part is done.
+    let begun = |outcome: &Outcome| match outcome {
+        Outcome::Done(_) | Outcome::AlreadyDone => true,
+        Outcome::Failed(error) => matches!(error, ActionError::Never(_) | ActionError::TimedOut { .. }),
+        Outcome::Stale(_) | Outcome::Skipped { .. } | Outcome::Cancelled => false,
+    };
     if outcomes.iter().all(Outcome::is_done) {
         exit::CLEAN
-    } else if outcomes.iter().any(|outcome| matches!(outcome, Outcome::Failed(_) | Outcome::Cancelled)) {
-        // One failed action of one: nothing was done, and "partly" would be wrong.
-        let none_done = !outcomes.iter().any(Outcome::is_done);
-        if none_done { exit::ERROR } else { exit::PARTLY }
+    } else if outcomes.iter().any(begun) || outcomes.iter().any(|outcome| matches!(outcome, Outcome::Cancelled)) {
+        exit::PARTLY
+    } else if outcomes.iter().any(|outcome| matches!(outcome, Outcome::Failed(_))) {
+        exit::ERROR
     } else {
         exit::STALE
     }
@@ -194,5 +200,38 @@ pub(super) fn confirm(question: &str, word: &str, flag: &str) -> Result<(), CliE
             because: "not confirmed",
             hint: format!("run it again and type {word}, or give {flag}"),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Address, Kind};
+    use crate::resource::NotProduced;
+    use std::time::Duration;
+
+    #[test]
+    fn exit_codes() {
+        let address = || Address { kind: Kind("secret"), name: "a".to_owned() };
+        let done = || Outcome::Done(Duration::ZERO);
+        let stale = || Outcome::Stale("it has moved".to_owned());
+        let skipped = || Outcome::Skipped { after: address() };
+        // Before AWS had taken anything, and after.
+        let failed = || Outcome::Failed(ActionError::NotProduced(NotProduced(address())));
+        let torn = || Outcome::Failed(ActionError::Never("it is gone".to_owned()));
+        for (outcomes, expected) in [
+            (vec![], exit::CLEAN),
+            (vec![done(), Outcome::AlreadyDone], exit::CLEAN),
+            (vec![done(), failed()], exit::PARTLY),
+            (vec![done(), stale()], exit::PARTLY),
+            (vec![Outcome::AlreadyDone, Outcome::Cancelled], exit::PARTLY),
+            (vec![Outcome::Cancelled, Outcome::Cancelled], exit::PARTLY),
+            (vec![torn(), skipped()], exit::PARTLY),
+            (vec![failed(), skipped()], exit::ERROR),
+            (vec![failed(), stale()], exit::ERROR),
+            (vec![stale(), skipped()], exit::STALE),
+        ] {
+            assert_eq!(code(&outcomes), expected, "{outcomes:?}");
+        }
     }
 }

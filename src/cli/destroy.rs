@@ -1,7 +1,6 @@
 //! `pgrotate destroy`.
 
 use super::apply::{carry_out, confirm};
-use super::journal::Journal;
 use super::output::print;
 use super::session::Session;
 use super::{CliError, DeploymentArgs, Format};
@@ -28,7 +27,7 @@ pub(super) struct DestroyArgs {
 }
 
 pub(super) async fn run(args: DestroyArgs) -> Result<u8, CliError> {
-    let journal = args.journal.as_deref().map(Journal::open).transpose()?;
+    let journal = args.deployment.journal(args.journal.as_deref())?;
     let (session, plan) = match SavedPlan::load(&args.deployment.config)? {
         Some(saved) => Session::resume(&saved, Goal::Destroy, &args.deployment).await?,
         None => {

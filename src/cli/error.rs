@@ -28,6 +28,9 @@ pub enum CliError {
     Zip(#[from] ZipError),
     #[error(transparent)]
     Saved(#[from] SavedError),
+    /// Whoever mistakes the two names would lose the config, or a saved plan.
+    #[error("{flag} names the file that the command reads: {}", path.display())]
+    OverConfig { path: PathBuf, flag: &'static str },
     #[error("the credentials are of account {actual}, the config allows only {declared}")]
     WrongAccount { declared: String, actual: String },
     /// A login with its secret and its rotation is one thing.
@@ -71,6 +74,7 @@ impl Coded for CliError {
             Self::Plan(PlanError::Cycle(_) | PlanError::OutOfOrder { .. } | PlanError::Stranded(_)) => Code::Internal,
             Self::Zip(error) => error.code(),
             Self::Saved(error) => error.code(),
+            Self::OverConfig { .. } => Code::Usage,
             Self::WrongAccount { .. } => Code::WrongAccount,
             Self::TooManyDeletes { .. } => Code::TooManyDeletes,
             Self::Prevented { .. } => Code::Protected,
@@ -88,6 +92,7 @@ impl Coded for CliError {
             Self::Live(error) => error.hint(),
             Self::Zip(error) => error.hint(),
             Self::Saved(error) => error.hint(),
+            Self::OverConfig { flag, .. } => format!("name another file by {flag}; nothing was written"),
             Self::WrongAccount { .. } => "use credentials of that account, or correct `account` in [aws]".to_owned(),
             Self::TooManyDeletes { things, file, .. } => format!(
                 "where all of them are meant: pgrotate apply {} --allow-deletes {}; nothing was changed",

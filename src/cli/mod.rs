@@ -20,10 +20,11 @@ mod validate;
 pub use error::CliError;
 
 use crate::code::exit;
+use journal::Journal;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Declares, plans and keeps password rotation for PostgreSQL on Amazon RDS.
@@ -70,6 +71,24 @@ struct DeploymentArgs {
     /// A zip of the functions to use instead of the one in this binary
     #[arg(long, env = "PGROTATE_FUNCTION_ZIP", value_name = "FILE")]
     function_zip: Option<PathBuf>,
+}
+
+impl DeploymentArgs {
+    /// Refuses to write to the file that is read.
+    fn not_over(&self, out: &Path, flag: &'static str) -> Result<(), CliError> {
+        // What cannot be resolved is not there yet, or is told of once it is opened.
+        match (self.config.canonicalize(), out.canonicalize()) {
+            (Ok(one), Ok(other)) if one == other => Err(CliError::OverConfig { path: out.to_owned(), flag }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The journal that is asked for, opened before anything is changed.
+    fn journal(&self, path: Option<&Path>) -> Result<Option<Journal>, CliError> {
+        let Some(path) = path else { return Ok(None) };
+        self.not_over(path, "--journal")?;
+        Journal::open(path).map(Some)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -6,10 +6,9 @@ use super::{CliError, DeploymentArgs, Format};
 use crate::code::exit;
 use crate::plan::Goal;
 use crate::render::{human, markdown};
-use crate::saved::SavedError;
 use clap::Args;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(super) struct PlanArgs {
@@ -31,7 +30,7 @@ pub(super) struct PlanArgs {
 
 pub(super) async fn run(args: PlanArgs) -> Result<u8, CliError> {
     if let Some(out) = &args.out {
-        not_over(&args.deployment.config, out)?;
+        args.deployment.not_over(out, "--out")?;
     }
     let session = Session::open(&args.deployment).await?;
     let goal = if args.destroy { Goal::Destroy } else { Goal::Converge };
@@ -64,13 +63,4 @@ pub(super) async fn run(args: PlanArgs) -> Result<u8, CliError> {
         );
     }
     Ok(if args.detailed_exitcode && !document.is_empty() { exit::PENDING } else { exit::CLEAN })
-}
-
-/// Whoever mistakes the two names would lose the config.
-fn not_over(config: &Path, out: &Path) -> Result<(), SavedError> {
-    // What cannot be resolved is not there yet, or is told of once it is opened.
-    match (config.canonicalize(), out.canonicalize()) {
-        (Ok(one), Ok(other)) if one == other => Err(SavedError::OverConfig { path: out.display().to_string() }),
-        _ => Ok(()),
-    }
 }

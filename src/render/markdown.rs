@@ -332,8 +332,8 @@ fn code(text: &str) -> String {
 /// Text of a sentence: what it quotes in backticks becomes a span of code, and all else stays as it is written.
 fn prose(text: &str) -> String {
     let parts: Vec<_> = text.split('`').collect();
-    // An even number of parts is an odd number of backticks: one of them quotes nothing.
-    if parts.len().is_multiple_of(2) {
+    // An even number of parts is an odd number of backticks: one of them quotes nothing. Nor do two in a row.
+    if parts.len().is_multiple_of(2) || text.contains("``") {
         return plain(text);
     }
     let part = |(place, part): (usize, &&str)| match place % 2 {
@@ -378,6 +378,7 @@ mod tests {
             ("<img src=x> & *all* of @team #1", "&lt;img src=x&gt; &amp; \\*all\\* of @<!-- -->team #<!-- -->1"),
             ("the secret `a*b` is a_b", "the secret `a*b` is a\\_b"),
             ("one ` alone", "one \\` alone"),
+            ("`b```c", "\\`b\\`\\`\\`c"),
             ("[a](http://b) |\n# head", "\\[a\\](http://b) \\| #<!-- --> head"),
         ] {
             assert_eq!(prose(text), written);

@@ -59,6 +59,10 @@ fn written_over_the_config() {
     for out in ["article.toml", "./article.toml", "plans/../article.toml"] {
         let done = bare(folder.path(), &["plan", "article.toml", "--out", out]).output().unwrap();
         check(&done, &[(out, "article.toml")], "a-plan-over-the-config");
+        for command in ["apply", "destroy"] {
+            let done = bare(folder.path(), &[command, "article.toml", "--journal", out]).output().unwrap();
+            check(&done, &[(out, "article.toml")], "a-journal-over-the-config");
+        }
     }
     assert_eq!(fs::read_to_string(&config).unwrap(), ARTICLE);
 }

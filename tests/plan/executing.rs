@@ -118,6 +118,89 @@ fn a_stop_cancels_what_has_not_begun() {
     }
 }
 
+/// What AWS does not take yet is not asked for again once the run is stopped.
+#[test]
+fn a_stop_ends_what_aws_does_not_take() {
+    let article = Scenario::article();
+    let plan = article.plan(Goal::Converge, &article.nothing()).unwrap();
+    let world = Simulation::new(article.nothing());
+    world.not_yet.borrow_mut().insert(at("secret.test_user1"), usize::MAX);
+    let (stop, stopped) = watch::channel(false);
+    let report = world.run(execute(&plan, &world, Limits::default(), stopped, |event, _| {
+        if matches!(event, Event::Waiting { action, .. } if plan.actions[action].address == at("secret.test_user1")) {
+            stop.send_replace(true);
+        }
+    }));
+    assert!(matches!(outcome(&plan, &report, "secret.test_user1"), Outcome::Cancelled));
+    assert!(report.took < Duration::from_secs(20 * 60), "{:?}", report.took);
+}
+
+/// What is on its way is waited for, and then changed: it need not be as declared to have arrived.
+#[test]
+fn what_is_on_its_way_is_changed_once_it_is_there() {
+    let article = Scenario::article();
+    let changed = article
+        .with("class = \"db.t3.micro\"", "class = \"db.t3.large\"")
+        .with("every = \"10 days\"", "every = \"20 days\"");
+    let mut live = article.realised();
+    let there = live.clone();
+    let (instance, rotation) = ("db_instance.my-postgres-instance", "rotation.test_user1");
+    change!(live, DbInstance, instance, |live| live.status = "creating".to_owned());
+    change!(live, Rotation, rotation, |live| (live.pending, live.rotated) = (true, false));
+    let world = Simulation::new(live);
+    let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
+    for (address, after) in [(instance, minutes(7)), (rotation, minutes(2))] {
+        world.meddling.borrow_mut().push((after, at(address), there[&at(address)].clone()));
+    }
+    let plan = changed.plan(Goal::Converge, &world.observed(&changed.wants())).unwrap();
+    let waits: Vec<_> =
+        plan.actions.iter().filter(|action| action.key == "await").map(|action| &action.address).collect();
+    assert_eq!(waits, [&at(instance), &at(rotation)]);
+    let report = run(&plan, &world);
+    assert!(report.all_done(), "{}", told(&plan, &report));
+    assert!(report.took < minutes(30), "{:?}", report.took);
+    assert!(changed.plan(Goal::Converge, &world.observed(&changed.wants())).unwrap().actions.is_empty());
+}
+
+/// What is removed need not be as declared first.
+#[test]
+fn a_protected_instance_that_is_otherwise_than_declared_is_destroyed() {
+    let article = Scenario::article();
+    let mut live = article.realised();
+    change!(live, DbInstance, "db_instance.my-postgres-instance", |live| {
+        (live.deletion_protection, live.backup, live.storage) = (true, 1, 100);
+    });
+    let world = Simulation::new(live.clone());
+    let plan = article.plan(Goal::Destroy, &live).unwrap();
+    let report = run(&plan, &world);
+    assert!(report.all_done(), "{}", told(&plan, &report));
+    assert!(report.took < Duration::from_secs(60 * 60), "{:?}", report.took);
+}
+
+/// Another thing of its name, come between two steps, is not what the plan was made for.
+#[test]
+fn a_later_step_meets_another_thing() {
+    let article = Scenario::article();
+    let mut live = article.realised();
+    let instance = at("db_instance.my-postgres-instance");
+    change!(live, DbInstance, "db_instance.my-postgres-instance", |live| {
+        live.deletion_protection = true;
+    });
+    let plan = article.plan(Goal::Destroy, &live).unwrap();
+    let world = Simulation::new(live.clone());
+    change!(live, DbInstance, "db_instance.my-postgres-instance", |live| {
+        (live.deletion_protection, live.resource_id) = (false, "db-ANOTHER".to_owned());
+    });
+    let (_stop, stopped) = watch::channel(false);
+    let report = world.run(execute(&plan, &world, Limits::default(), stopped, |event, _| {
+        if matches!(event, Event::Finished { action } if plan.actions[action].key == "unprotect") {
+            world.put(&instance, live[&instance].clone());
+        }
+    }));
+    let deletion = format!("{instance} (delete)");
+    assert!(matches!(outcome(&plan, &report, &deletion), Outcome::Stale(_)), "{}", told(&plan, &report));
+}
+
 #[test]
 fn what_somebody_else_has_done_is_done() {
     let article = Scenario::article();

@@ -104,7 +104,7 @@ fn two_at_once() {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         // Either may find its target moved by the other; neither may fail.
         assert!(
-            matches!(done.status.code(), Some(0 | 3)),
+            matches!(done.status.code(), Some(0 | 3 | 5)) && !text(&done.stdout).contains(" failed"),
             "{:?}\n{}\n{}",
             done.status,
             text(&done.stdout),

@@ -183,6 +183,12 @@ impl Account {
             (Want::Secret(_), AnyChange::Secret(secret::Change::Delete), Some(AnyLive::Secret(live))) => {
                 AnyLive::Secret(secret::Observed { deleted: true, ..live.clone() })
             }
+            // That, and nothing else of it.
+            (
+                Want::DbInstance(_),
+                AnyChange::DbInstance(db_instance::Change::Unprotect),
+                Some(AnyLive::DbInstance(live)),
+            ) => AnyLive::DbInstance(db_instance::Observed { deletion_protection: false, ..live.clone() }),
             // No role is no login.
             (Want::Login(_), AnyChange::Login(login::Change::Disable), None) => return Ok(None),
             (Want::Login(_), AnyChange::Login(login::Change::Disable), Some(AnyLive::Login(live))) => {
