@@ -16,6 +16,7 @@ mod logins;
 mod mutations;
 mod passwords;
 mod recovering;
+mod reviewing;
 mod rotations;
 mod saving;
 #[path = "../scenarios/mod.rs"]

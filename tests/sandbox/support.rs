@@ -26,13 +26,13 @@ pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-struct Sandbox {
+pub struct Sandbox {
     folder: PathBuf,
     /// What `ctl env` sets, but for the account.
-    environment: BTreeMap<String, String>,
+    pub environment: BTreeMap<String, String>,
 }
 
-fn root() -> &'static Path {
+pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -55,7 +55,7 @@ fn ctl(arguments: &[&str]) -> String {
     String::from_utf8(done.stdout).expect("UTF-8")
 }
 
-fn sandbox() -> &'static Sandbox {
+pub fn sandbox() -> &'static Sandbox {
     static SANDBOX: OnceLock<Sandbox> = OnceLock::new();
     SANDBOX.get_or_init(|| {
         function_zip();
