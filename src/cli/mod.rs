@@ -1,6 +1,7 @@
 //! The commands: parse, run, print, exit code. One file each.
 
 mod apply;
+mod completions;
 mod destroy;
 mod drift;
 mod error;
@@ -57,6 +58,8 @@ enum Command {
     Graph(graph::GraphArgs),
     /// Check a config without asking AWS
     Validate(validate::ValidateArgs),
+    /// Print what makes a shell complete commands and flags
+    Completions(completions::CompletionsArgs),
 }
 
 /// What every command needs to know.
@@ -128,6 +131,7 @@ pub fn main() -> ExitCode {
                 Command::Logs(args) => logs::run(args).await,
                 Command::Graph(args) => graph::run(args).await,
                 Command::Validate(args) => validate::run(&args),
+                Command::Completions(args) => completions::run(&args),
             }
         }),
         Err(error) => Err(CliError::Io { doing: "start the runtime", source: error }),

@@ -14,7 +14,19 @@ fn run(arguments: &[&str], name: &str) {
 fn help_of_every_command() {
     let folder = tempfile::tempdir().unwrap();
     let mut all = String::new();
-    let commands = ["plan", "apply", "destroy", "rotate", "status", "drift", "logs", "graph", "validate"];
+    let commands = [
+        "plan",
+        "apply",
+        "destroy",
+        "rotate",
+        "recover",
+        "status",
+        "drift",
+        "logs",
+        "graph",
+        "validate",
+        "completions",
+    ];
     let all_arguments = std::iter::once(vec!["--help"]).chain(commands.map(|command| vec![command, "--help"]));
     for arguments in all_arguments {
         let done = bare(folder.path(), &arguments).output().unwrap();
@@ -23,6 +35,25 @@ fn help_of_every_command() {
         all.push_str(&format!("$ pgrotate {}\n{}\n", arguments.join(" "), String::from_utf8(done.stdout).unwrap()));
     }
     expect_file!["golden/help.txt"].assert_eq(&all);
+}
+
+/// Those of a shell that is here are taken by it.
+#[test]
+fn completions() {
+    let folder = tempfile::tempdir().unwrap();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let done = bare(folder.path(), &["completions", shell]).output().unwrap();
+        assert_eq!(done.status.code(), Some(0));
+        let script = String::from_utf8(done.stdout).unwrap();
+        assert!(script.contains("allow-deletes") && script.contains("recover"), "{shell}: {script}");
+        if shell == "bash" {
+            let asked = format!(
+                "{script}\nCOMP_WORDS=(pgrotate pl); COMP_CWORD=1; _pgrotate pgrotate pl pgrotate; echo \"${{COMPREPLY[@]}}\""
+            );
+            let done = std::process::Command::new("bash").args(["-c", &asked]).output().unwrap();
+            assert_eq!(String::from_utf8_lossy(&done.stdout), "plan\n", "{}", String::from_utf8_lossy(&done.stderr));
+        }
+    }
 }
 
 #[test]
