@@ -171,6 +171,8 @@ codes! {
     CannotChange = "cannot-change", REFUSED;
     /// A plan removes more than it may without being told so.
     TooManyDeletes = "too-many-deletes", REFUSED;
+    /// The config has lints that it does not allow, and was asked to have none.
+    Linted = "linted", REFUSED;
     /// It is declared with deletion protection.
     Protected = "protected", REFUSED;
     /// The VPC has an endpoint of the same private name.

@@ -12,6 +12,7 @@ pub mod desired;
 pub mod execute;
 pub mod function_zip;
 pub mod graph;
+pub mod lint;
 pub mod model;
 pub mod plan;
 pub mod render;

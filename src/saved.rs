@@ -41,7 +41,7 @@ pub struct SavedPlan {
     pub config: SavedConfig,
     /// SHA-256 of the functions' zip, certificate authorities included, lower-case hex.
     function_zip: String,
-    /// The document that `plan --format json` prints.
+    /// The document that `plan --format json` prints, without what is only told: what exceeds a limit, and lints.
     plan: Value,
     /// What was seen of every address.
     seen: BTreeMap<String, Sight>,

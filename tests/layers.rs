@@ -17,9 +17,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // `execute` for the trait whose live half the kinds are; `config` for the schedule's own type.
     ("resources", &["aws", "code", "config", "execute", "model", "resource"]),
     ("function_zip", &["code", "resources"]),
+    // `aws` for what is seen of proxies.
+    ("lint", &["aws", "config", "model"]),
     ("desired", &["aws", "code", "config", "model", "resource", "resources"]),
     // The document is made from plan and report; the formats read the document.
-    ("render", &["code", "execute", "graph", "model", "plan", "resource"]),
+    ("render", &["code", "execute", "graph", "lint", "model", "plan", "resource"]),
     // A saved plan is a plan's document with what was seen for it.
     ("saved", &["code", "model", "plan", "render", "resource"]),
     (
@@ -31,6 +33,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "desired",
             "execute",
             "function_zip",
+            "lint",
             "model",
             "plan",
             "render",

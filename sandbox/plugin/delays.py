@@ -6,6 +6,8 @@ TABLE = {
     "instance_modify": ("DB instance: modifying → available", 0.2, 1.0, 60.0),
     "instance_delete": ("DB instance: deleting → gone", 0.3, 1.5, 240.0),
     "snapshot_create": ("final snapshot: creating → available", 0.2, 1.0, 120.0),
+    "proxy_create": ("RDS Proxy: creating → available", 0.2, 1.0, 300.0),
+    "proxy_delete": ("RDS Proxy: deleting → gone", 0.2, 1.0, 60.0),
     "master_secret": ("the master's secret: creating → active, after the instance is available", 0.2, 1.0, 30.0),
     "stack_create": ("stack: CREATE_IN_PROGRESS →", 0.3, 1.5, 90.0),
     "stack_update": ("stack: UPDATE_IN_PROGRESS →", 0.3, 1.5, 60.0),

@@ -6,12 +6,14 @@ mod groups;
 mod look;
 mod network;
 mod patience;
+mod proxies;
 
 pub use error::{AwsError, Call, absent, call};
 pub use groups::{EndpointLook, GroupLook, TaggedLook, ec2_tags};
 pub use look::{InstanceLook, Look, SecretLook, StackLook};
 pub use network::{NetworkLook, NetworkQuestion, ServiceEndpoint, SubnetLook, VpcLook, WayOut};
 pub use patience::{Pace, Rate};
+pub use proxies::{ProxyAuth, ProxyLook};
 
 use crate::model::Tags;
 use aws_config::{AppName, BehaviorVersion, Region};

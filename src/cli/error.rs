@@ -3,7 +3,7 @@
 use super::output::columns;
 use crate::aws::AwsError;
 use crate::code::{Code, Coded, REPORT_IT};
-use crate::config::Errors;
+use crate::config::{Errors, LintCode};
 use crate::function_zip::ZipError;
 use crate::model::Address;
 use crate::plan::PlanError;
@@ -39,6 +39,9 @@ pub enum CliError {
     /// What would be lost by a plan to converge; one to destroy loses all.
     #[error("the config has `prevent_destroy`, and the plan would take away {}", if lost.is_empty() { "all of it".to_owned() } else { listed(lost).trim_start().to_owned() })]
     Prevented { lost: Vec<Address> },
+    /// Whoever wants none of them.
+    #[error("the config does not allow {}", listed_once(lints))]
+    Linted { lints: Vec<LintCode> },
     /// Nobody could be asked, or the answer was no.
     #[error("{because}")]
     NotConfirmed { because: &'static str, hint: String },
@@ -78,6 +81,7 @@ impl Coded for CliError {
             Self::WrongAccount { .. } => Code::WrongAccount,
             Self::TooManyDeletes { .. } => Code::TooManyDeletes,
             Self::Prevented { .. } => Code::Protected,
+            Self::Linted { .. } => Code::Linted,
             Self::NotConfirmed { .. } => Code::NotConfirmed,
             Self::NoSuchLogin { .. } => Code::NoSuchLogin,
             Self::RotationFailed { .. } => Code::RotationFailed,
@@ -101,6 +105,10 @@ impl Coded for CliError {
             ),
             Self::Prevented { .. } => {
                 "where it is meant, take `prevent_destroy` out of [limits]; nothing was changed".to_owned()
+            }
+            Self::Linted { .. } => {
+                "mend each as its hint says, or allow it in [lint] with the reason why it is meant (docs/lint.md)"
+                    .to_owned()
             }
             Self::NotConfirmed { hint, .. } | Self::NotRecoverable { hint, .. } => hint.clone(),
             Self::NoSuchLogin { .. } => "declare it as a [[user]] in the config, and apply".to_owned(),
@@ -158,6 +166,11 @@ impl CliError {
 
 fn listed<'a>(addresses: impl IntoIterator<Item = &'a Address>) -> String {
     format!("  {}", addresses.into_iter().map(Address::to_string).collect::<Vec<_>>().join(", "))
+}
+
+fn listed_once(lints: &[LintCode]) -> String {
+    let codes: BTreeSet<_> = lints.iter().map(|lint| lint.text()).collect();
+    codes.into_iter().collect::<Vec<_>>().join(", ")
 }
 
 /// Told for every refusal: what stands in the way, and what can be done.

@@ -1,7 +1,7 @@
 //! `pgrotate plan`.
 
 use super::output::{print, print_json};
-use super::session::Session;
+use super::session::{Session, denied};
 use super::{CliError, DeploymentArgs, Format};
 use crate::code::exit;
 use crate::plan::Goal;
@@ -26,6 +26,9 @@ pub(super) struct PlanArgs {
     /// Exit with 2 where there is something to change
     #[arg(long)]
     detailed_exitcode: bool,
+    /// Refuse a config with lints that it does not allow: nothing is saved then
+    #[arg(long, conflicts_with = "destroy")]
+    deny_lints: bool,
 }
 
 pub(super) async fn run(args: PlanArgs) -> Result<u8, CliError> {
@@ -36,9 +39,13 @@ pub(super) async fn run(args: PlanArgs) -> Result<u8, CliError> {
     let goal = if args.destroy { Goal::Destroy } else { Goal::Converge };
     let plan = session.plan(goal).await?;
     session.not_prevented(&plan)?;
-    let document = session.document(&plan);
+    let mut document = session.document(&plan);
+    if goal == Goal::Converge {
+        document = document.linted(session.lints().await?);
+    }
+    let denied = denied(&document.lints, args.deny_lints);
     // Before anything is printed: what cannot be saved was not planned.
-    if let Some(out) = &args.out {
+    if let (Some(out), Ok(())) = (&args.out, &denied) {
         session.saved(&plan).write(out)?;
     }
     match args.format {
@@ -53,6 +60,8 @@ pub(super) async fn run(args: PlanArgs) -> Result<u8, CliError> {
             print(&markdown::plan(&document, &all, &carried_out))?;
         }
     }
+    // Told below the plan: it says where they are.
+    denied?;
     if let Some(out) = &args.out {
         let command = if args.destroy { "destroy" } else { "apply" };
         let out = out.display();

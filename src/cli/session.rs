@@ -2,10 +2,12 @@
 //! build the desired model.
 
 use super::{CliError, DeploymentArgs};
-use crate::aws::{Aws, AwsError, NetworkQuestion};
+use crate::aws::{Aws, AwsError, NetworkQuestion, ProxyLook};
+use crate::code::{Code, Coded};
 use crate::config::{self, Client, Config, Errors, SecretsManagerPath, Source};
 use crate::desired::{self, Around};
 use crate::function_zip;
+use crate::lint::{self, Finding, Live};
 use crate::plan::limits::{self, Removals};
 use crate::plan::{self, Goal, Plan, PlanError};
 use crate::render::PlanDocument;
@@ -54,10 +56,21 @@ impl Session {
         Ok(Self { config, aws, wants, source, function_zip: zip.sha256().to_owned() })
     }
 
-    /// The plan as people and programs read it.
+    /// The plan as people and programs read it, with the lints that need no AWS; what goes is not linted.
     pub fn document(&self, plan: &Plan<Kinds>) -> PlanDocument {
         let removals = Removals::of(plan, self.config.limits.deletes);
-        PlanDocument::of(plan, &self.config.deployment, &self.aws.place()).limited(&removals)
+        let lints = match plan.goal {
+            Goal::Converge => lint::lint(&self.config, &self.source, None),
+            Goal::Destroy => Vec::new(),
+        };
+        PlanDocument::of(plan, &self.config.deployment, &self.aws.place()).limited(&removals).linted(lints)
+    }
+
+    /// All lints, also those for which AWS has to be asked: one call more, which no plan depends on.
+    pub async fn lints(&self) -> Result<Vec<Finding>, CliError> {
+        let proxies = proxies(&self.aws, &self.config).await?;
+        let live = Live { place: &self.aws.place(), proxies: proxies.as_deref().map_err(String::as_str) };
+        Ok(lint::lint(&self.config, &self.source, Some(live)))
     }
 
     /// Refused is what the config never lets happen.
@@ -113,6 +126,27 @@ impl Session {
         let all: Vec<_> = wants.iter().chain(leavers.iter().map(|leaver| &leaver.want)).cloned().collect();
         let live = resources::observe(&self.aws, &all).await?;
         Ok(plan::plan(goal, &wants, &leavers, &live)?)
+    }
+}
+
+/// Refused is a config with lints, by whoever wants none.
+pub fn denied(lints: &[Finding], deny: bool) -> Result<(), CliError> {
+    if deny && !lints.is_empty() {
+        return Err(CliError::Linted { lints: lints.iter().map(|lint| lint.code).collect() });
+    }
+    Ok(())
+}
+
+/// The RDS Proxies, or why AWS does not tell of them: where it may not be asked, or has none, that is a lint of its own,
+/// since all that a plan needs was seen.
+async fn proxies(aws: &Aws, config: &Config) -> Result<Result<Vec<ProxyLook>, String>, AwsError> {
+    if !lint::concerns_proxies(config) {
+        return Ok(Ok(Vec::new()));
+    }
+    match aws.proxies().await {
+        Ok(proxies) => Ok(Ok(proxies)),
+        Err(error) if [Code::AccessDenied, Code::AwsRefused].contains(&error.code()) => Ok(Err(error.to_string())),
+        Err(error) => Err(error),
     }
 }
 

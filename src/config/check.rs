@@ -225,7 +225,7 @@ pub(super) fn distinct_clients(problems: &Problems<'_>, allow: &[(Allow, std::op
     for (index, (rule, span)) in allow.iter().enumerate() {
         if allow[..index].iter().any(|(other, _)| other.from == rule.from) {
             let (client, what) = match &rule.from {
-                Client::Cidr(cidr) => (cidr, "CIDR"),
+                Client::Cidr(cidr) => (&cidr.value, "CIDR"),
                 Client::Group(group) => (&group.value, "group"),
             };
             let message = format!("{} is allowed twice", quoted(client));

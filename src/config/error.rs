@@ -130,7 +130,8 @@ impl Source {
         self.excerpt_within(span, None)
     }
 
-    fn excerpt_within(&self, span: &Range<usize>, columns: Option<usize>) -> String {
+    /// The same, no wider than a terminal of so many columns.
+    pub fn excerpt_within(&self, span: &Range<usize>, columns: Option<usize>) -> String {
         let start = self.boundary(span.start);
         let end = self.boundary(span.end).max(start);
         let (line, column) = self.position(start);

@@ -4,11 +4,14 @@
 mod alerts;
 mod attributes;
 mod check;
+mod cron;
 mod error;
 mod limits;
+mod lints;
 mod logins;
 mod passwords;
 mod read;
+mod rhythm;
 mod schedule;
 mod tables;
 #[cfg(test)]
@@ -16,6 +19,8 @@ mod tests;
 
 pub use error::{ConfigError, Errors, Source};
 pub use limits::Limits;
+pub use lints::{Allowed, LintCode, Lints};
+pub use rhythm::{Rhythm, Traps};
 
 use crate::code::{Code, REPORT_IT};
 use function_contract::{PasswordPolicy, RoleAttributes, Strategy};
@@ -131,6 +136,7 @@ pub struct Config {
     /// Who is told of rotations that fail; None: the alarms show it, and nobody is told.
     pub alerts: Option<Alerts>,
     pub limits: Limits,
+    pub lint: Lints,
     /// Of every login: a removed one's own table is gone.
     pub on_remove: OnRemove,
     pub admin: Login,
@@ -182,7 +188,7 @@ pub struct Allow {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Client {
     /// As AWS spells it.
-    Cidr(String),
+    Cidr(Located<String>),
     /// Whatever is in this security group, by its id.
     Group(Located<String>),
 }
@@ -208,14 +214,14 @@ pub struct Instance {
     pub class: String,
     pub storage: Storage,
     /// Retention of automated backups, 0-35 days.
-    pub backup_days: u32,
-    pub public: bool,
+    pub backup_days: Located<u32>,
+    pub public: Located<bool>,
     /// Name of the master user; RDS keeps its password.
     pub master: String,
-    pub deletion_protection: bool,
+    pub deletion_protection: Located<bool>,
     /// Whether `destroy` leaves a final snapshot.
-    pub final_snapshot: bool,
-    pub encrypted: bool,
+    pub final_snapshot: Located<bool>,
+    pub encrypted: Located<bool>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -255,9 +261,10 @@ pub struct Login {
     pub database: String,
     /// The admin's is always single user.
     pub strategy: Strategy,
-    pub schedule: Schedule,
+    /// Located where its rule is written.
+    pub schedule: Located<Schedule>,
     /// Days in which a deleted secret can be restored, 7-30.
-    pub recovery_days: u32,
+    pub recovery_days: Located<u32>,
     /// How its passwords are made, from the next rotation on.
     pub passwords: PasswordPolicy,
     /// Whether a role that is there already, and its clone, may be taken over. The admin's never is.
@@ -276,14 +283,14 @@ pub enum OnRemove {
 }
 
 /// When Secrets Manager rotates a secret (UTC).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Schedule {
     pub rule: Rule,
     /// Hours in which a rotation may start, counted from the schedule's time; None: AWS's default.
     pub window_hours: Option<u32>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Rule {
     /// 1-1000 days after the last rotation.
     Days(u32),

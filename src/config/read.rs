@@ -144,6 +144,11 @@ impl<'p, 't> Table<'p, 't> {
         &self.span
     }
 
+    /// A value with the place of its key's; where there is none, of the table.
+    pub fn located<T>(&self, key: &str, value: T) -> Located<T> {
+        Located { value, span: self.find(key).map_or_else(|| self.span.clone(), |(span, _)| span) }
+    }
+
     /// Whether the key holds an array without items.
     pub fn is_empty_array(&self, key: &str) -> bool {
         self.find(key).is_some_and(|(_, value)| value.as_array().is_some_and(|items| items.is_empty()))

@@ -5,6 +5,7 @@ use super::attributes;
 use super::check;
 use super::error::ConfigError;
 use super::limits;
+use super::lints;
 use super::logins::{self, Draft};
 use super::passwords;
 use super::read::{Problems, Table, advice};
@@ -60,6 +61,7 @@ pub(super) fn config(problems: &Problems<'_>, entries: &DeTable<'_>) -> Option<C
     let alerts = root.optional_table("alerts", "[alerts]\ntopic = \"arn:aws:sns:…\"");
     let alerts = alerts::read(problems, alerts, has_alerts, aws.as_ref());
     let limits = limits::read(root.optional_table("limits", "[limits]\ndeletes = 3"));
+    let lint = lints::read(problems, root.optional_table("lint", "[lint]\nallow = []"));
     let defaults = rotation(problems, root.optional_table("rotation", "[rotation]"));
     let admin = login(
         problems,
@@ -88,6 +90,7 @@ pub(super) fn config(problems: &Problems<'_>, entries: &DeTable<'_>) -> Option<C
         function: function?,
         alerts: alerts?,
         limits: limits?,
+        lint: lint?,
         on_remove: defaults.on_remove?,
         admin: admin.finish()?,
         users: users.into_iter().map(Read::finish).collect::<Option<_>>()?,
@@ -161,7 +164,8 @@ fn client(problems: &Problems<'_>, entry: &mut Table<'_, '_>) -> Option<(Client,
         // Asked for, so that it is known here.
         entry.optional_string("group", "\"sg-0123456789abcdef0\"");
         let cidr = written.as_ref().and_then(|cidr| check::cidr(problems, cidr));
-        return Some((Client::Cidr(cidr?), written?.span));
+        let (cidr, span) = (cidr?, written?.span);
+        return Some((Client::Cidr(Located { value: cidr, span: span.clone() }), span));
     }
     let group = entry.optional_string("group", "\"sg-0123456789abcdef0\"")?;
     check::ec2_id(problems, &group, "sg-");
@@ -277,16 +281,17 @@ fn instance(problems: &Problems<'_>, table: &mut Table<'_, '_>) -> (Option<Insta
     check::class(problems, &class);
     let storage = storage(problems, table.table("storage", "{ gib = 20, type = \"gp3\" }"));
     let backup_days = table.integer("backup_days", 0..=35, " days", Some(7));
-    let public = table.optional_bool("public", false);
+    let backup_days = backup_days.map(|days| table.located("backup_days", days));
+    let public = located_bool(table, "public", false);
     let master = match table.optional_string("master", "\"postgres\"") {
         None if table.has("master") => None,
         None => Some(Located { value: "postgres".into(), span: table.span().clone() }),
         given => given,
     };
     check::master(problems, &master);
-    let deletion_protection = table.optional_bool("deletion_protection", true);
-    let final_snapshot = table.optional_bool("final_snapshot", true);
-    let encrypted = table.optional_bool("encrypted", true);
+    let deletion_protection = located_bool(table, "deletion_protection", true);
+    let final_snapshot = located_bool(table, "final_snapshot", true);
+    let encrypted = located_bool(table, "encrypted", true);
     let name = master.clone();
     let instance = || {
         Some(Instance {
@@ -303,6 +308,11 @@ fn instance(problems: &Problems<'_>, table: &mut Table<'_, '_>) -> (Option<Insta
         })
     };
     (instance(), master)
+}
+
+fn located_bool(table: &mut Table<'_, '_>, key: &'static str, default: bool) -> Located<bool> {
+    let value = table.optional_bool(key, default);
+    table.located(key, value)
 }
 
 fn storage(problems: &Problems<'_>, mut table: Table<'_, '_>) -> Option<Storage> {
@@ -342,7 +352,7 @@ fn function(
 struct Defaults {
     strategy: Option<Strategy>,
     timing: Timing,
-    recovery_days: Option<u32>,
+    recovery_days: Option<Located<u32>>,
     passwords: Option<PasswordPolicy>,
     on_remove: Option<OnRemove>,
 }
@@ -350,7 +360,8 @@ struct Defaults {
 fn rotation(problems: &Problems<'_>, mut table: Table<'_, '_>) -> Defaults {
     let strategy = strategy(problems, &mut table, Some(Strategy::AlternatingUsers));
     let timing = Timing::read(problems, &mut table);
-    let recovery_days = recovery_days(&mut table, Some(RECOVERY_DAYS));
+    let default = table.located("recovery_days", RECOVERY_DAYS);
+    let recovery_days = recovery_days(&mut table, Some(default));
     let passwords = passwords::read(problems, &mut table, Some(&PasswordPolicy::default()));
     let on_remove = match table.optional_string("on_remove", "\"keep\"") {
         Some(found) => check::choice(problems, "on_remove", &found, &ON_REMOVE),
@@ -369,10 +380,10 @@ fn strategy(problems: &Problems<'_>, table: &mut Table<'_, '_>, default: Option<
     }
 }
 
-fn recovery_days(table: &mut Table<'_, '_>, default: Option<u32>) -> Option<u32> {
+fn recovery_days(table: &mut Table<'_, '_>, default: Option<Located<u32>>) -> Option<Located<u32>> {
     // An unusable default was told where it stands.
     let found = table.integer("recovery_days", 7..=30, " days", Some(RECOVERY_DAYS));
-    if table.has("recovery_days") { found } else { default }
+    if table.has("recovery_days") { found.map(|days| table.located("recovery_days", days)) } else { default }
 }
 
 /// A login as read, before it is known to be whole.
@@ -381,8 +392,8 @@ struct Read {
     secret: Option<Located<String>>,
     database: Option<Located<String>>,
     strategy: Option<Strategy>,
-    schedule: Option<super::Schedule>,
-    recovery_days: Option<u32>,
+    schedule: Option<Located<super::Schedule>>,
+    recovery_days: Option<Located<u32>>,
     passwords: Option<PasswordPolicy>,
     adopt: bool,
     attributes: RoleAttributes,
@@ -453,7 +464,7 @@ fn login(problems: &Problems<'_>, mut table: Table<'_, '_>, defaults: &Defaults,
     } else {
         timing.schedule(problems, &defaults.timing, None, &whose)
     };
-    let recovery_days = recovery_days(&mut table, defaults.recovery_days);
+    let recovery_days = recovery_days(&mut table, defaults.recovery_days.clone());
     let passwords = passwords::read(problems, &mut table, defaults.passwords.as_ref());
     // The admin login has what rotating takes and nothing else.
     let adopt = if is_admin {

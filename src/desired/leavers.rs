@@ -293,7 +293,7 @@ impl Leaving<'_> {
                 name: name.clone(),
                 login: login.clone(),
                 passwords: PasswordPolicy::default(),
-                recovery: self.config.admin.recovery_days,
+                recovery: self.config.admin.recovery_days.value,
             });
             logins.push(login::Desired {
                 mark: self.mark(at.address()),

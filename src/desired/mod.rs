@@ -124,7 +124,7 @@ impl Model<'_> {
         self.rule(function, Direction::Egress, port, Peer::Group(database.clone()), "to the database");
         for allow in &config.network.allow {
             let client = match &allow.from {
-                Client::Cidr(cidr) => Peer::Cidr(cidr.clone()),
+                Client::Cidr(cidr) => Peer::Cidr(cidr.value.clone()),
                 Client::Group(group) => Peer::Id(group.value.clone()),
             };
             self.rule(database, Direction::Ingress, port, client, &allow.description);
@@ -220,12 +220,12 @@ impl Model<'_> {
                 storage: instance.storage.gib,
                 storage_type: instance.storage.kind.clone(),
                 subnet_group,
-                public: instance.public,
-                backup: instance.backup_days,
+                public: instance.public.value,
+                backup: instance.backup_days.value,
                 master: instance.master.clone(),
-                deletion_protection: instance.deletion_protection,
-                final_snapshot: instance.final_snapshot,
-                encrypted: instance.encrypted,
+                deletion_protection: instance.deletion_protection.value,
+                final_snapshot: instance.final_snapshot.value,
+                encrypted: instance.encrypted.value,
             }
         });
         let want = db_instance::Desired {
@@ -350,7 +350,7 @@ impl Model<'_> {
             name: config.secret.value.clone(),
             login: login.clone(),
             passwords: config.passwords.clone(),
-            recovery: config.recovery_days,
+            recovery: config.recovery_days.value,
         };
         self.wants.push(secret.into());
         let at = Login::at(login);
@@ -384,7 +384,7 @@ impl Model<'_> {
             stack: stack.clone(),
             function_arn: self.names.rotation_arn(self.place),
             functions: self.names.clone(),
-            schedule: config.schedule.clone(),
+            schedule: config.schedule.value.clone(),
         };
         self.wants.push(want.into());
         at

@@ -3,6 +3,7 @@
 use crate::code::{Code, Coded};
 use crate::execute::{Outcome, Report};
 use crate::graph::Order;
+use crate::lint::Finding;
 use crate::model::{Address, Place};
 use crate::plan::limits::Removals;
 use crate::plan::{Goal, Plan};
@@ -12,7 +13,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 
 /// Raised with every change that a reader of the JSON could notice.
-pub const FORMAT: u32 = 3;
+pub const FORMAT: u32 = 4;
 
 #[derive(Debug, Clone, Serialize)]
 pub struct PlanDocument {
@@ -26,6 +27,8 @@ pub struct PlanDocument {
     pub deferred: Vec<Deferral>,
     pub notes: Vec<Note>,
     pub unchanged: Vec<Address>,
+    /// What the config has that is often regretted, and does not allow.
+    pub lints: Vec<Finding>,
     /// Where it takes away more than it may unsaid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exceeds: Option<Exceeds>,
@@ -87,6 +90,7 @@ impl PlanDocument {
             deferred: plan.deferred.clone(),
             notes: plan.notes.clone(),
             unchanged: plan.unchanged.clone(),
+            lints: Vec::new(),
             exceeds: None,
         }
     }
@@ -95,6 +99,12 @@ impl PlanDocument {
     pub fn limited(mut self, removals: &Removals) -> Self {
         self.exceeds =
             removals.is_too_much().then_some(Exceeds { deletes: removals.things.len(), allowed: removals.allowed });
+        self
+    }
+
+    /// With what was found in its config.
+    pub fn linted(mut self, lints: Vec<Finding>) -> Self {
+        self.lints = lints;
         self
     }
 

@@ -9,7 +9,7 @@ use std::fmt::Write;
 /// The plan, risks first.
 pub fn plan(plan: &PlanDocument) -> String {
     let mut out = String::new();
-    let PlanDocument { deployment, place, actions, deferred, notes, unchanged, .. } = plan;
+    let PlanDocument { deployment, place, actions, deferred, notes, unchanged, lints, .. } = plan;
     let what = if plan.goal == "destroy" { "Destroying" } else { "Plan for" };
     line(&mut out, format_args!("{what} deployment {deployment} in account {}, {}", place.account, place.region));
     let risky: Vec<_> = actions.iter().filter(|action| action.risk != Risk::None).collect();
@@ -33,6 +33,14 @@ pub fn plan(plan: &PlanDocument) -> String {
         notes.iter().map(|note| {
             let fix = note.fix.as_ref().map(|fix| format!("\n    fix: {fix}")).unwrap_or_default();
             format!("{}: {}{fix}", note.address, note.text)
+        }),
+    );
+    section(
+        &mut out,
+        "Lint",
+        lints.iter().map(|lint| {
+            let line = lint.line.map(|line| format!(" (line {line})")).unwrap_or_default();
+            format!("{}{line}: {}\n    hint: {}", lint.code, lint.what, lint.hint)
         }),
     );
     let counts: Vec<_> =

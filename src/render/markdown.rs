@@ -55,7 +55,7 @@ impl Space {
 
 /// A plan that is to be decided on. `command` shows all of it, `apply` carries it out.
 pub fn plan(plan: &PlanDocument, command: &str, apply: &str) -> String {
-    let PlanDocument { deployment, place, actions, deferred, notes, unchanged, exceeds, .. } = plan;
+    let PlanDocument { deployment, place, actions, deferred, notes, unchanged, exceeds, lints, .. } = plan;
     let (mut out, mut space) = (String::new(), Space::new());
     let counts: Vec<_> =
         plan.counts().into_iter().map(|(verb, count)| format!("{count} to {}", human::verb(verb))).collect();
@@ -90,6 +90,7 @@ pub fn plan(plan: &PlanDocument, command: &str, apply: &str) -> String {
         format!("- {}: {}{fix}\n", address(&note.address), prose(&note.text))
     });
     section(&mut out, &mut space, "#### Notes", said.collect());
+    section(&mut out, &mut space, "#### Lint", lints.iter().map(lint).collect());
     if !actions.is_empty() {
         graph_of(&mut out, &mut space, actions);
         details(&mut out, &mut space, actions);
@@ -251,6 +252,11 @@ fn listed(action: &ActionDocument) -> String {
     let because = action.because.as_ref().map(|why| format!(": {}", prose(why))).unwrap_or_default();
     let (sign, verb) = (human::sign(action.verb), human::verb(action.verb));
     format!("- `{sign}` {verb} {}{because}\n", address(&action.address))
+}
+
+fn lint(lint: &crate::lint::Finding) -> String {
+    let line = lint.line.map(|line| format!(" (line {line})")).unwrap_or_default();
+    format!("- {}{line}: {}; {}\n", code(lint.code.text()), prose(&lint.what), prose(&lint.hint))
 }
 
 fn finding(finding: &Finding) -> String {

@@ -11,6 +11,7 @@ mod arguments;
 mod codes;
 mod config;
 mod credentials;
+mod lints;
 mod network;
 mod not_ours;
 mod saved;

@@ -7,6 +7,7 @@ mod facts;
 mod golden;
 mod laws;
 mod limiting;
+mod linting;
 mod lives;
 mod makespan;
 mod markdown;

@@ -32,12 +32,12 @@ const SCENARIOS: [&str; 14] = [
     "backup-days-changed",
 ];
 
-fn golden(name: &str, text: &str) {
+pub fn golden(name: &str, text: &str) {
     well_formed(text);
     expect_file![format!("golden/markdown/{name}.md")].assert_eq(text);
 }
 
-fn of(plan: &PlanDocument) -> String {
+pub fn of(plan: &PlanDocument) -> String {
     markdown::plan(plan, "pgrotate plan deployment.toml", "pgrotate apply deployment.toml")
 }
 
@@ -184,7 +184,7 @@ fn nothing_is_injected() {
 /// A golden file that no test reads any more tells nothing.
 #[test]
 fn no_golden_file_is_left_over() {
-    let others = ["destroy", "no-changes", "drift", "drift-none", "status", "report"];
+    let others = ["destroy", "no-changes", "drift", "drift-none", "lints", "status", "report"];
     let known: BTreeSet<_> = SCENARIOS.into_iter().chain(others).map(|name| format!("{name}.md")).collect();
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/plan/golden/markdown");
     let there = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());

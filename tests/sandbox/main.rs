@@ -11,6 +11,7 @@ mod faltering;
 mod faults;
 mod journal;
 mod limiting;
+mod linting;
 mod lives;
 mod logins;
 mod mutations;

@@ -10,6 +10,7 @@ from .create import (CERTIFICATES, check_class, check_groups, check_growth, chec
                      check_password, check_public, check_storage)
 from .instances import LINGERING_SHARE, Instance, Instances, Snapshot, make_password
 from .pages import page
+from .proxies import Proxies
 from .replicas import refuse_password
 from .subnets import SubnetGroups
 
@@ -222,7 +223,7 @@ def _tags(request: Request) -> dict[str, str] | None:
     arn, here = request.params["ResourceName"], request.place
     if not arn.startswith(f"arn:aws:rds:{here.region}:{here.account.number}:"):
         raise Fault("InvalidParameterValue", f"Invalid resource name: {arn}")
-    for kind in (Instances, SubnetGroups):
+    for kind in (Instances, SubnetGroups, Proxies):
         found = request.place.of(kind).tags_of(arn)
         if found is not None:
             return found

@@ -39,7 +39,9 @@ fn the_article() {
                 allow: [
                     Allow {
                         from: Cidr(
-                            "203.0.113.7/32",
+                            Located {
+                                value: "203.0.113.7/32",
+                            },
                         ),
                         description: "office",
                     },
@@ -69,12 +71,22 @@ fn the_article() {
                             gib: 20,
                             kind: "gp2",
                         },
-                        backup_days: 7,
-                        public: true,
+                        backup_days: Located {
+                            value: 7,
+                        },
+                        public: Located {
+                            value: true,
+                        },
                         master: "postgres",
-                        deletion_protection: false,
-                        final_snapshot: false,
-                        encrypted: true,
+                        deletion_protection: Located {
+                            value: false,
+                        },
+                        final_snapshot: Located {
+                            value: false,
+                        },
+                        encrypted: Located {
+                            value: true,
+                        },
                     },
                 ),
             },
@@ -89,6 +101,39 @@ fn the_article() {
                 deletes: None,
                 prevent_destroy: false,
             },
+            lint: Lints {
+                allow: [
+                    Allowed {
+                        code: Located {
+                            value: Public,
+                        },
+                        of: None,
+                        reason: "as in the article, whose reader connects from an office",
+                    },
+                    Allowed {
+                        code: Located {
+                            value: Unprotected,
+                        },
+                        of: None,
+                        reason: "the article ends by deleting the instance",
+                    },
+                    Allowed {
+                        code: Located {
+                            value: NoFinalSnapshot,
+                        },
+                        of: None,
+                        reason: "and leaves nothing of it",
+                    },
+                    Allowed {
+                        code: Located {
+                            value: ShortRecoveryWindow,
+                        },
+                        of: None,
+                        reason: "whoever follows it twice waits a week for the names, not a month",
+                    },
+                ],
+                slow_after_days: 90,
+            },
             on_remove: Keep,
             admin: Login {
                 login: Located {
@@ -99,13 +144,17 @@ fn the_article() {
                 },
                 database: "postgres",
                 strategy: SingleUser,
-                schedule: Schedule {
-                    rule: Days(
-                        30,
-                    ),
-                    window_hours: None,
+                schedule: Located {
+                    value: Schedule {
+                        rule: Days(
+                            30,
+                        ),
+                        window_hours: None,
+                    },
                 },
-                recovery_days: 7,
+                recovery_days: Located {
+                    value: 7,
+                },
                 passwords: PasswordPolicy {
                     length: 32,
                     excluded: {
@@ -135,13 +184,17 @@ fn the_article() {
                     },
                     database: "postgres",
                     strategy: AlternatingUsers,
-                    schedule: Schedule {
-                        rule: Days(
-                            10,
-                        ),
-                        window_hours: None,
+                    schedule: Located {
+                        value: Schedule {
+                            rule: Days(
+                                10,
+                            ),
+                            window_hours: None,
+                        },
                     },
-                    recovery_days: 7,
+                    recovery_days: Located {
+                        value: 7,
+                    },
                     passwords: PasswordPolicy {
                         length: 32,
                         excluded: {
@@ -173,26 +226,31 @@ fn the_article() {
 #[test]
 fn defaults_are_safe() {
     let config = good(LEAST);
-    let Config { deployment: _, aws, network, database, function, alerts, limits, on_remove, admin, users } = config;
+    let Config { deployment: _, aws, network, database, function, alerts, limits, lint, on_remove, admin, users } =
+        config;
     assert_eq!(aws.account, None);
     assert_eq!(network.secrets_manager.value, SecretsManagerPath::Endpoint);
     assert_eq!((network.allow, network.endpoint_clients), (vec![], None));
     let Database { port, security_group, instance, .. } = database;
     assert_eq!((port, security_group), (5432, None));
     let instance = instance.expect("it is made");
-    assert!(instance.deletion_protection && instance.final_snapshot && instance.encrypted);
-    assert!(!instance.public && !instance.subnet_group.existing);
-    assert_eq!((instance.master.as_str(), instance.backup_days), ("postgres", 7));
+    assert!(instance.deletion_protection.value && instance.final_snapshot.value && instance.encrypted.value);
+    assert!(!instance.public.value && !instance.subnet_group.existing);
+    assert_eq!((instance.master.as_str(), instance.backup_days.value), ("postgres", 7));
     assert_eq!(instance.storage, Storage { gib: 20, kind: "gp3".into() });
     assert_eq!((function.name.value.as_str(), function.bucket), ("demo-rotation", None));
     let days = |days| Schedule { rule: Rule::Days(days), window_hours: None };
-    assert_eq!((admin.strategy, admin.schedule, admin.recovery_days), (Strategy::SingleUser, days(30), 30));
+    assert_eq!((admin.strategy, admin.schedule.value, admin.recovery_days.value), (Strategy::SingleUser, days(30), 30));
     assert_eq!(admin.database, "postgres");
     let [user] = users.try_into().expect("one user");
-    assert_eq!((user.strategy, user.schedule, user.recovery_days), (Strategy::AlternatingUsers, days(10), 30));
+    assert_eq!(
+        (user.strategy, user.schedule.value, user.recovery_days.value),
+        (Strategy::AlternatingUsers, days(10), 30)
+    );
     assert_eq!(user.database, "postgres");
     assert_eq!(alerts, None);
     assert_eq!(limits, Limits { deletes: None, prevent_destroy: false });
+    assert_eq!(lint, Lints { allow: Vec::new(), slow_after_days: 90 });
     assert_eq!((&admin.passwords, &user.passwords), (&PasswordPolicy::default(), &PasswordPolicy::default()));
     // Nothing is taken over, and nothing dropped, unless the file says so.
     assert!(!user.adopt && !admin.adopt);
@@ -256,15 +314,18 @@ fn a_user_sets_for_itself_what_it_wants_otherwise() {
     let config = good(&text);
     let schedule = |rule, window_hours| Schedule { rule, window_hours };
     let [first, other, third] = &config.users[..] else { panic!("three users") };
-    assert_eq!(first.schedule, schedule(Rule::Days(10), Some(3)));
-    assert_eq!((first.strategy, first.recovery_days), (Strategy::SingleUser, 14));
-    assert_eq!(other.schedule, schedule(Rule::Cron("cron(0 4 ? * SUN *)".into()), Some(3)));
-    assert_eq!((other.strategy, other.recovery_days, other.database.as_str()), (Strategy::AlternatingUsers, 7, "shop"));
-    assert_eq!(third.schedule, schedule(Rule::Days(10), Some(5)));
+    assert_eq!(first.schedule.value, schedule(Rule::Days(10), Some(3)));
+    assert_eq!((first.strategy, first.recovery_days.value), (Strategy::SingleUser, 14));
+    assert_eq!(other.schedule.value, schedule(Rule::Cron("cron(0 4 ? * SUN *)".into()), Some(3)));
+    assert_eq!(
+        (other.strategy, other.recovery_days.value, other.database.as_str()),
+        (Strategy::AlternatingUsers, 7, "shop")
+    );
+    assert_eq!(third.schedule.value, schedule(Rule::Days(10), Some(5)));
     assert_eq!((first.adopt, other.adopt, config.on_remove), (false, true, OnRemove::Drop));
     // The users' period is not the admin's; how long a deleted secret is kept is everybody's.
-    assert_eq!(config.admin.schedule, schedule(Rule::Days(30), None));
-    assert_eq!(config.admin.recovery_days, 14);
+    assert_eq!(config.admin.schedule.value, schedule(Rule::Days(30), None));
+    assert_eq!(config.admin.recovery_days.value, 14);
 }
 
 #[test]

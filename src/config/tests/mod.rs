@@ -2,6 +2,7 @@
 
 mod any;
 mod good;
+mod lints;
 mod shape;
 mod values;
 
