@@ -62,7 +62,7 @@ pub enum FunctionError {
         "login \"{login}\" may not connect to the database in which pgrotate takes its locks. As the owner of that database: \
          {grant}"
     )]
-    LockDatabaseClosed { login: String, grant: String, source: Option<DatabaseError> },
+    LockDatabaseClosed { login: String, grant: String, source: Option<Box<DatabaseError>> },
     /// RDS asks a member of rds_iam for a token, and refuses whatever password it has.
     #[error(
         "role {quoted} is a member of rds_iam, directly or by way of a group: RDS lets it in with IAM tokens and refuses every \
@@ -108,7 +108,7 @@ impl FunctionError {
             Self::Database(source) if source.is_not_permitted() => Self::LockDatabaseClosed {
                 login: login.to_owned(),
                 grant: crate::roles::connect_grant(database, login),
-                source: Some(source),
+                source: Some(Box::new(source)),
             },
             other => other,
         }

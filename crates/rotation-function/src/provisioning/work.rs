@@ -201,7 +201,7 @@ impl<T: Session> Work<'_, T> {
         let grant = roles::connect_grant(&database, role);
         let refused = match self.session.change("the way into the lock database", &grant).await {
             Ok(()) => None,
-            Err(error) if error.is_not_permitted() => Some(error),
+            Err(error) if error.is_not_permitted() => Some(Box::new(error)),
             Err(error) => return Err(error.into()),
         };
         // Who may not grant it is only warned, where it has some other right on the database.
