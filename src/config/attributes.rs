@@ -1,14 +1,17 @@
 //! What is declared of a role beside its name: memberships, settings, limits.
 
+use super::Located;
 use super::check::wrong;
 use super::error::quoted;
 use super::read::{Problems, Table};
 use crate::code::Code;
 use function_contract::{IDENTIFIER_BYTES, RoleAttributes};
 
-/// Reads the keys of `[[user]]` that become attributes of its role.
-pub(super) fn read(problems: &Problems<'_>, table: &mut Table<'_, '_>) -> RoleAttributes {
+/// Reads the keys of `[[user]]` that become attributes of its role, and where its groups are named: which roles are not
+/// for it, only the whole file tells.
+pub(super) fn read(problems: &Problems<'_>, table: &mut Table<'_, '_>) -> (RoleAttributes, Vec<Located<String>>) {
     let mut attributes = RoleAttributes::default();
+    let mut groups = Vec::new();
     for group in table.optional_strings("member_of", "[\"app_rw\"]").into_iter().flat_map(|groups| groups.value) {
         let name = group.value.as_str();
         let reserved = name == "postgres" || name.starts_with("pg_") || name.to_ascii_lowercase().starts_with("rds");
@@ -32,6 +35,8 @@ pub(super) fn read(problems: &Problems<'_>, table: &mut Table<'_, '_>) -> RoleAt
                 format!("{} is listed twice", quoted(name)),
                 "list each role once",
             );
+        } else {
+            groups.push(group);
         }
     }
     let example = "{ search_path = \"app\", statement_timeout = \"30s\" }";
@@ -84,7 +89,7 @@ pub(super) fn read(problems: &Problems<'_>, table: &mut Table<'_, '_>) -> RoleAt
             }
         }
     }
-    attributes
+    (attributes, groups)
 }
 
 /// Names as PostgreSQL's own settings have them, or two and more with dots between for an extension's.

@@ -14,6 +14,8 @@ pub(super) struct Draft<'a> {
     pub login: Option<&'a Located<String>>,
     pub secret: Option<&'a Located<String>>,
     pub strategy: Option<Strategy>,
+    /// Roles it is to be a member of.
+    pub groups: &'a [Located<String>],
     pub is_admin: bool,
 }
 
@@ -57,6 +59,25 @@ pub(super) fn check(problems: &Problems<'_>, drafts: &[Draft<'_>], master: Optio
             wrong(problems, Code::Duplicate, secret, message, "give each login a secret of its own");
         }
     }
+    let admin = drafts.iter().find(|draft| draft.is_admin).and_then(|draft| draft.login);
+    for group in drafts.iter().flat_map(|draft| draft.groups) {
+        reaches_too_far(problems, group, admin.map(|admin| admin.value.as_str()), master);
+    }
+}
+
+/// Whoever may change a config in a pull request must not gain the server by it. What a role is that the file says nothing
+/// else of, the function looks up.
+fn reaches_too_far(problems: &Problems<'_>, group: &Located<String>, admin: Option<&str>, master: Option<&str>) {
+    let name = Some(group.value.as_str());
+    let because = if name == admin {
+        "the admin login sets every user's password"
+    } else if name == master {
+        "the master user is its server's own"
+    } else {
+        return;
+    };
+    let message = format!("membership in {} is not for a deployment to give: {because}", quoted(&group.value));
+    wrong(problems, Code::ReservedName, group, message, "make a role of your own that has what the login needs");
 }
 
 fn one_role_each(problems: &Problems<'_>, login: &Located<String>, draft: &Draft<'_>, other: &Draft<'_>) {
@@ -151,7 +172,7 @@ mod tests {
     fn of_login(login: &str, strategy: Strategy) -> Vec<String> {
         let problems = Problems::new("");
         let login = Located { value: login.to_owned(), span: 0..0 };
-        let draft = Draft { login: Some(&login), secret: None, strategy: Some(strategy), is_admin: false };
+        let draft = Draft { login: Some(&login), secret: None, strategy: Some(strategy), groups: &[], is_admin: false };
         check(&problems, &[draft], Some("boss_clone"));
         problems.finish().into_iter().map(|error| error.message).collect()
     }

@@ -397,13 +397,15 @@ struct Read {
     passwords: Option<PasswordPolicy>,
     adopt: bool,
     attributes: RoleAttributes,
+    /// The roles it is to be a member of, and where the file says so.
+    groups: Vec<Located<String>>,
     is_admin: bool,
 }
 
 impl Read {
     fn draft(&self) -> Draft<'_> {
-        let Self { login, secret, strategy, is_admin, .. } = self;
-        Draft { login: login.as_ref(), secret: secret.as_ref(), strategy: *strategy, is_admin: *is_admin }
+        let Self { login, secret, strategy, groups, is_admin, .. } = self;
+        Draft { login: login.as_ref(), secret: secret.as_ref(), strategy: *strategy, groups, is_admin: *is_admin }
     }
 
     fn finish(self) -> Option<Login> {
@@ -417,6 +419,7 @@ impl Read {
             passwords,
             adopt,
             attributes,
+            groups: _,
             is_admin: _,
         } = self;
         Some(Login {
@@ -473,7 +476,7 @@ fn login(problems: &Problems<'_>, mut table: Table<'_, '_>, defaults: &Defaults,
     } else {
         table.optional_bool("adopt", false)
     };
-    let attributes = if is_admin { RoleAttributes::default() } else { attributes::read(problems, &mut table) };
+    let (attributes, groups) = if is_admin { Default::default() } else { attributes::read(problems, &mut table) };
     table.finish();
-    Read { login, secret, database, strategy, schedule, recovery_days, passwords, adopt, attributes, is_admin }
+    Read { login, secret, database, strategy, schedule, recovery_days, passwords, adopt, attributes, groups, is_admin }
 }

@@ -54,13 +54,21 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         let Some(base_role) = found.remove(base) else {
             return Err(FunctionError::BadEvent(format!("role {base:?} does not exist: apply the deployment")));
         };
+        // Before anything is touched: no password would let the role in whose turn it may be, and what keeps the base out
+        // would be mirrored onto a clone that AWSCURRENT may name.
+        if let Some(role) = [Some(&base_role), found.get(&clone)].into_iter().flatten().find(|role| role.uses_iam) {
+            return Err(FunctionError::UsesIam { quoted: identifier(&role.name) });
+        }
+        if let Some(why) = told(&barred(&base_role)) {
+            return Err(FunctionError::NotLetIn { quoted: identifier(base), why, login: base.to_owned() });
+        }
         let (mut notes, mut outcome) = (Vec::new(), PASSWORD_SET);
         if let Some(sqlstate) = self.guard(&current).await? {
             let role = if current.value.username == base { Some(&base_role) } else { found.get(&clone) };
             let why = obstacles(role.map(|role| &role.facts), &sqlstate);
             let refusal = told(&why).unwrap_or_else(|| format!("SQLSTATE {sqlstate}"));
-            // A limit or an expiry of the base is meant, and mirrored; and what else is full is full after it.
-            let stays = why.is_empty() || !why.iter().all(Obstacle::is_removable) || !barred(&base_role).is_empty();
+            // What is full is full after it.
+            let stays = why.is_empty() || !why.iter().all(Obstacle::is_removable);
             if stays {
                 notes.push(format!("AWSCURRENT did not log in ({refusal}), which a rotation does not mend"));
             } else {

@@ -98,26 +98,37 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         // Which secret is the admin login's, the environment says; its own name is as good as a tag's.
         let login = current.value.username.clone();
         ownership::check_value(self.config, secret, &login, &current.value)?;
-        let database = self.config.lock_database.as_str();
-        let (session, version) = self.log_in_with_any(secret, &login, current, None, database).await?;
+        let (session, version) = self.log_in_with_any(secret, &login, current, None, At::LockDatabase).await?;
         Ok(Admin { session, username: version.value.username })
     }
 
-    /// Logs in with AWSCURRENT, or else with any other labelled version on the same server: those whose
-    /// password the database may hold. The error is that of AWSCURRENT. `info` is read where it is not
-    /// known and needed.
+    /// Logs in on the writer with AWSCURRENT, or else with any other labelled version on the same server: those whose
+    /// password the database may hold. The error is that of AWSCURRENT, or of another one that was refused for something
+    /// else than its password: then that is not what is wrong. `info` is read where it is not known and needed.
     pub async fn log_in_with_any(
         &self,
         secret: &str,
         login: &str,
         current: Version,
         info: Option<&SecretInfo>,
-        database: &str,
+        at: At,
     ) -> Result<(D::Session, Version), FunctionError> {
-        let refused = match self.log_in(&current.value, Some(database)).await {
+        let log_in = async |value: &SecretValue| {
+            let lock_database = self.config.lock_database.as_str();
+            match at {
+                At::LockDatabase => {
+                    let entered = self.log_in(value, Some(lock_database)).await;
+                    entered.map_err(|error| {
+                        FunctionError::from(error).or_lock_database_closed(&value.username, lock_database)
+                    })
+                }
+                At::OwnDatabase => Ok(self.log_in(value, Some(&value.database)).await?),
+            }
+        };
+        let mut refused = match log_in(&current.value).await {
             Ok(session) => return Ok((session, current)),
-            Err(error) if error.is_bad_login() => error,
-            Err(error) => return Err(error.into()),
+            Err(FunctionError::Database(error)) if error.is_bad_login() => error,
+            Err(error) => return Err(error),
         };
         let described;
         let info = match info {
@@ -133,10 +144,14 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
             if other.value.address() != current.value.address() {
                 continue;
             }
-            match self.log_in(&other.value, Some(database)).await {
+            match log_in(&other.value).await {
                 Ok(session) => return Ok((session, other)),
-                Err(error) if error.is_bad_login() => {}
-                Err(error) => return Err(error.into()),
+                Err(FunctionError::Database(error)) if error.is_bad_login() => {
+                    if !error.is_wrong_password() {
+                        refused = error;
+                    }
+                }
+                Err(error) => return Err(error),
             }
         }
         Err(refused.into())
@@ -161,6 +176,15 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         }
         work().await
     }
+}
+
+/// Which database to log in to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum At {
+    /// That in which logins are locked.
+    LockDatabase,
+    /// The one that the value names, as an application does.
+    OwnDatabase,
 }
 
 /// A session of the admin login.

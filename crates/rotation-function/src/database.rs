@@ -115,6 +115,17 @@ impl DatabaseError {
         self.sqlstate().is_some_and(|state| state.starts_with("28"))
     }
 
+    /// Whether it was the password that the server refused, or an expiry, which it does not tell from one. Nothing
+    /// else that it says of a login would be different with another password.
+    pub fn is_wrong_password(&self) -> bool {
+        self.sqlstate() == Some(SqlState::INVALID_PASSWORD.code())
+    }
+
+    /// Whether no more sessions are let in: a limit of the role's, the database's or the server's.
+    pub fn is_too_many(&self) -> bool {
+        self.sqlstate() == Some(SqlState::TOO_MANY_CONNECTIONS.code())
+    }
+
     /// Whether the server refused for lack of privilege.
     pub fn is_not_permitted(&self) -> bool {
         self.sqlstate() == Some(SqlState::INSUFFICIENT_PRIVILEGE.code())

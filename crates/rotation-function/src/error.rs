@@ -50,6 +50,26 @@ pub enum FunctionError {
         "{source}: {why}. What is declared of the login is made so by apply; all else by: pgrotate recover FILE {login}"
     )]
     Barred { why: String, login: String, source: Box<DatabaseError> },
+    /// The role whose turn it is would not be let in with any password, for a reason that the catalogue shows. Nothing was
+    /// changed: what keeps it out must not reach the role in use.
+    #[error(
+        "role {quoted}, whose turn it is, is not let in: {why}. Nothing was changed. What is declared of the login is made so \
+         by apply; all else by: pgrotate recover FILE {login}"
+    )]
+    NotLetIn { quoted: String, why: String, login: String },
+    /// A login of ours may not connect to the database in which logins are locked.
+    #[error(
+        "login \"{login}\" may not connect to the database in which pgrotate takes its locks. As the owner of that database: \
+         {grant}"
+    )]
+    LockDatabaseClosed { login: String, grant: String, source: Option<Box<DatabaseError>> },
+    /// RDS asks a member of rds_iam for a token, and refuses whatever password it has.
+    #[error(
+        "role {quoted} is a member of rds_iam, directly or by way of a group: RDS lets it in with IAM tokens and refuses every \
+         password. Nothing was changed. Where it is to have a password, as the master: REVOKE rds_iam FROM the role or the \
+         group; otherwise take the login out of the deployment"
+    )]
+    UsesIam { quoted: String },
     /// RDS's `rds.restrict_password_commands` keeps passwords to the members of rds_password.
     #[error(
         "{source}; the server restricts password commands (rds.restrict_password_commands): on it, as the master: \
@@ -80,6 +100,18 @@ pub enum FunctionError {
 impl FunctionError {
     pub(crate) fn refused(secret: &str, because: impl Into<String>) -> Self {
         Self::SecretRefused { secret: secret.to_owned(), because: because.into() }
+    }
+
+    /// Says what to grant, where `login` was not let into the database in which logins are locked.
+    pub(crate) fn or_lock_database_closed(self, login: &str, database: &str) -> Self {
+        match self {
+            Self::Database(source) if source.is_not_permitted() => Self::LockDatabaseClosed {
+                login: login.to_owned(),
+                grant: crate::roles::connect_grant(database, login),
+                source: Some(Box::new(source)),
+            },
+            other => other,
+        }
     }
 
     pub(crate) fn value(secret: &str) -> impl FnOnce(SecretError) -> Self + '_ {
@@ -123,6 +155,9 @@ impl FunctionError {
             Self::MissingGrant { .. }
             | Self::SettingDenied { .. }
             | Self::Barred { .. }
+            | Self::NotLetIn { .. }
+            | Self::LockDatabaseClosed { .. }
+            | Self::UsesIam { .. }
             | Self::PasswordsRestricted { .. } => error_type::DATABASE_REFUSED,
             Self::Moved { .. } => error_type::MOVED,
             Self::InUse(_) => error_type::IN_USE,
@@ -141,6 +176,7 @@ impl FunctionError {
             | Self::SettingDenied { source: error, .. }
             | Self::PasswordsRestricted { source: error, .. } => error.sqlstate(),
             Self::Barred { source, .. } => source.sqlstate(),
+            Self::LockDatabaseClosed { source, .. } => source.as_ref()?.sqlstate(),
             _ => None,
         }
     }

@@ -3,7 +3,7 @@
 use crate::database::{DatabaseError, Session, column, identifier, literal};
 use crate::scram::{DEFAULT_ITERATIONS, Verifier};
 use function_contract::{
-    Obstacle, RoleAttributes, RoleComment, RoleFacts, name_list, obstacles, same_setting, setting,
+    Obstacle, RoleAttributes, RoleComment, RoleFacts, name_list, obstacles, same_setting, setting, told,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
@@ -166,6 +166,11 @@ pub fn admin_grant(role: &str, admin: &str) -> String {
     format!("GRANT {} TO {} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE", identifier(role), identifier(admin))
 }
 
+/// What lets `role` into `database`.
+pub fn connect_grant(database: &str, role: &str) -> String {
+    format!("GRANT CONNECT ON DATABASE {} TO {}", identifier(database), identifier(role))
+}
+
 /// Sets a role's password to a verifier. `SET ROLE NONE` because a session that a role setting has made
 /// another role may not change its own login's password.
 pub async fn set_password(session: &impl Session, role: &str, verifier: &Verifier) -> Result<(), DatabaseError> {
@@ -198,6 +203,9 @@ pub async fn create_clone(
 /// Makes the clone equal to its base: member of it, working as it, same LOGIN, limit, expiry, attributes and
 /// settings.
 ///
+/// But for what shuts the base out, NOLOGIN, a limit of none, an expiry that has passed: the clone may be the role in use,
+/// and is not shut out by way of its base. Nor does it get libraries that are loaded at login, one of which may be missing.
+///
 /// Base's own memberships need no copy: the clone has them through base, at once and not only from the next rotation
 /// on, whether it works as base or, in a session that a pool has reset, as itself. For that it must inherit from
 /// base and be able to become it.
@@ -214,38 +222,48 @@ pub async fn mirror(session: &impl Session, base: &Role, clone: &Role) -> Result
             if ServerFacts::read(session).await?.admin_option_counts() { " WITH INHERIT TRUE, SET TRUE" } else { "" };
         session.change(WHAT, &format!("GRANT {} TO {quoted}{strong}", identifier(&base.name))).await?;
     }
-    if clone.facts.can_login != base.facts.can_login {
-        let login = if base.facts.can_login { "LOGIN" } else { "NOLOGIN" };
-        session.change(WHAT, &format!("ALTER ROLE {quoted} {login}")).await?;
+    if base.facts.can_login && !clone.facts.can_login {
+        session.change(WHAT, &format!("ALTER ROLE {quoted} LOGIN")).await?;
     }
     let mut wanted = Vec::new();
-    if clone.facts.connection_limit != base.facts.connection_limit {
-        wanted.push(format!("ALTER ROLE {quoted} CONNECTION LIMIT {}", base.facts.connection_limit));
+    let plain = |sql: String| Mirrored { told: sql.clone(), sql };
+    if clone.facts.connection_limit != base.facts.connection_limit && base.facts.connection_limit != 0 {
+        wanted.push(plain(format!("ALTER ROLE {quoted} CONNECTION LIMIT {}", base.facts.connection_limit)));
     }
     let expiry = |role: &Role| role.facts.valid_until.clone().unwrap_or_else(|| "infinity".to_owned());
-    if expiry(clone) != expiry(base) {
-        wanted.push(format!("ALTER ROLE {quoted} VALID UNTIL {}", literal(&expiry(base))));
+    if expiry(clone) != expiry(base) && !base.facts.expired {
+        wanted.push(plain(format!("ALTER ROLE {quoted} VALID UNTIL {}", literal(&expiry(base)))));
     }
     for flag in FLAGS {
         // A base without INHERIT has to become its groups, and so has its clone, once it is its base; to its base
         // it must not have to.
         let wants = flag == "INHERIT" || base.flags.contains(flag);
         if wants != clone.flags.contains(flag) {
-            wanted.push(format!("ALTER ROLE {quoted} {}{flag}", if wants { "" } else { "NO" }));
+            wanted.push(plain(format!("ALTER ROLE {quoted} {}{flag}", if wants { "" } else { "NO" })));
         }
     }
-    wanted.extend(setting_changes(base, clone));
     let mut left = Vec::new();
-    for sql in wanted {
+    for (name, change) in setting_changes(base, clone) {
+        if LOADED_AT_LOGIN.iter().any(|loaded| loaded.eq_ignore_ascii_case(&name)) {
+            left.push(format!("{} (a library that is missing keeps its role out)", change.told));
+        } else {
+            wanted.push(change);
+        }
+    }
+    for Mirrored { sql, told } in wanted {
         match session.change(WHAT, &sql).await {
             Ok(()) => {}
             Err(error) if error.sqlstate().is_some() && !error.is_passing() => {
-                left.push(format!("{sql} ({})", error.sqlstate().unwrap_or_default()));
+                left.push(format!("{told} ({})", error.sqlstate().unwrap_or_default()));
             }
             Err(error) => return Err(error),
         }
     }
     let mut notes = Vec::new();
+    let bars: Vec<_> = barred(base).into_iter().filter(|bar| !barred(clone).contains(bar)).collect();
+    if let Some(why) = told(&bars) {
+        notes.push(format!("{} is shut out, and {quoted} was not shut out with it: {why}", identifier(&base.name)));
+    }
     if !left.is_empty() {
         notes.push(format!("not mirrored, left to a superuser or the next provisioning: {}", left.join("; ")));
     }
@@ -266,8 +284,19 @@ pub async fn mirror(session: &impl Session, base: &Role, clone: &Role) -> Result
     Ok(notes)
 }
 
-/// ALTER ROLE statements that bring the clone's settings to those of its base.
-fn setting_changes(base: &Role, clone: &Role) -> Vec<String> {
+/// A statement of [`mirror`], and what may be told of it: a setting can be a secret of the application's, and a note goes
+/// into a log.
+struct Mirrored {
+    sql: String,
+    told: String,
+}
+
+/// Settings by which a session loads libraries as it begins. Where one is not to be had, PostgreSQL ends the session
+/// (`process_session_preload_libraries` in its `src/backend/utils/init/miscinit.c`).
+const LOADED_AT_LOGIN: [&str; 2] = ["local_preload_libraries", "session_preload_libraries"];
+
+/// ALTER ROLE statements that bring the clone's settings to those of its base, each with the setting's name.
+fn setting_changes(base: &Role, clone: &Role) -> Vec<(String, Mirrored)> {
     let mut wanted = base.settings.clone();
     // What the clone makes is to belong to its base, or the two could not read each other's tables. A base
     // that itself works as another role says so in its own setting, which is then mirrored instead.
@@ -281,12 +310,13 @@ fn setting_changes(base: &Role, clone: &Role) -> Vec<String> {
         }
         let scope =
             key.database.as_deref().map(|name| format!(" IN DATABASE {}", identifier(name))).unwrap_or_default();
-        let name = identifier(&key.name);
-        let action = match want {
-            Some(value) => format!("SET {name} TO {}", setting_value(&key.name, value)),
-            None => format!("RESET {name}"),
+        let (name, role) = (identifier(&key.name), identifier(&clone.name));
+        let (told, value) = match want {
+            Some(value) => ("SET", format!(" TO {}", setting_value(&key.name, value))),
+            None => ("RESET", String::new()),
         };
-        Some(format!("ALTER ROLE {}{scope} {action}", identifier(&clone.name)))
+        let told = format!("ALTER ROLE {role}{scope} {told} {name}");
+        Some((key.name.clone(), Mirrored { sql: format!("{told}{value}"), told }))
     });
     changes.collect()
 }

@@ -23,9 +23,6 @@ pub const PASSWORD_SET: &str = "password set";
 /// The same where AWSCURRENT did not log in: until this rotation, whoever used it was locked out.
 pub const REPAIRED: &str = "password set, login repaired";
 
-/// PostgreSQL's code for a limit on connections that is reached.
-const TOO_MANY: &str = "53300";
-
 /// What a step did, for the log line.
 #[derive(Debug, Default)]
 pub struct Report {
@@ -229,7 +226,9 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         guard.end().await;
         match result {
             // The session that held the lock was the last one that the role's limit lets in.
-            Err(error) if error.sqlstate() == Some(TOO_MANY) && gated.info.arn != self.config.admin_secret_arn => {
+            Err(FunctionError::Database(error))
+                if error.is_too_many() && gated.info.arn != self.config.admin_secret_arn =>
+            {
                 let guard = self.log_in_as_admin().await?.session;
                 let result = match take_lock(&guard, &gated.base).await {
                     Ok(()) => self.finish_under_lock(event, gated, &pending, &guard).await,

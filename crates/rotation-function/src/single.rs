@@ -9,10 +9,11 @@
 //! The database thus holds the password of AWSCURRENT, SETTING or IN_FORCE at every moment, and the next run
 //! tries all of them. A normal rotation moves one label.
 
-use crate::context::{Context, Version};
-use crate::database::Database;
+use crate::context::{At, Context, Version};
+use crate::database::{Database, DatabaseError, identifier};
 use crate::error::FunctionError;
 use crate::event::RotationEvent;
+use crate::roles::Role;
 use crate::rotation::{Gated, PASSWORD_SET, REPAIRED, Report};
 use crate::scram::Verifier;
 use crate::session::RoleSession;
@@ -50,29 +51,37 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         current: Version,
     ) -> Result<(&'static str, Vec<String>), FunctionError> {
         let (secret, base) = (event.secret.as_str(), gated.base.as_str());
-        let lock_database = self.config.lock_database.as_str();
-        let way_in = self.log_in_with_any(secret, base, current, Some(&gated.info), lock_database).await;
+        // Nobody helps the admin login but itself.
+        let has_help = gated.info.arn != self.config.admin_secret_arn;
+        let way_in = self.log_in_with_any(secret, base, current, Some(&gated.info), At::LockDatabase).await;
         let (session, used) = match way_in {
             Ok(way_in) => way_in,
-            Err(FunctionError::Database(error))
-                if error.is_bad_login() && gated.info.arn != self.config.admin_secret_arn =>
-            {
+            Err(FunctionError::LockDatabaseClosed { .. }) if has_help => {
+                return self.set_by_admin_for(event, gated).await;
+            }
+            Err(FunctionError::Database(error)) if error.is_bad_login() && has_help => {
                 return self.set_by_admin_for(event, gated).await;
             }
             Err(error) => return Err(error),
         };
         if used.id == event.token {
-            // An earlier try of this step got this far.
             session.end().await;
-            return Ok(("password was set", Vec::new()));
+            return Ok(set_before(&gated.info));
         }
         let result = self.set_in_session(event, gated, &session, &gated.base, Some(used)).await;
         session.end().await;
-        result
+        match result {
+            // To see which version is in force took a second session of a role whose limit lets in one. With the lock in
+            // the admin login's, there is room for it.
+            Err(FunctionError::Database(error)) if error.is_too_many() && has_help => {
+                self.set_by_admin_for(event, gated).await
+            }
+            result => result,
+        }
     }
 
-    /// The way back for a login none of whose versions logs in: the admin login sets the password, where role and
-    /// secret are provably this deployment's.
+    /// The way of a login whose own session cannot do it: none of its versions logs in, or only one at a time, or not
+    /// where the lock is. The admin login sets the password, where role and secret are provably this deployment's.
     async fn set_by_admin_for(
         &self,
         event: &RotationEvent,
@@ -111,7 +120,6 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
                 match self.in_force(event, &now.info, base, current).await {
                     Ok(version) => Some(version),
                     Err(FunctionError::Database(error)) if error.is_bad_login() => {
-                        notes.push(format!("repaired by the admin login: no labelled version logs in ({error})"));
                         locked_out = Some(error);
                         None
                     }
@@ -121,7 +129,7 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         };
         if let Some(version) = in_force.as_ref().filter(|version| !now.info.has(&version.id, aws::CURRENT)) {
             if version.id == event.token {
-                return Ok(("password was set", notes));
+                return Ok(set_before(&now.info));
             }
             notes.push(format!("AWSCURRENT did not log in; version {} did", version.id));
         }
@@ -137,10 +145,8 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
             let found = session.roles(&[base, role]).await?;
             let mark = ownership::mark_of_base(self.config, base, found.get(base))?;
             found.get(role).map_or(Ok(()), |role| ownership::check_mark(role, &mark, None))?;
-            // Then it is not the password that keeps it out, which may be right and would be lost.
-            let why = found.get(role).map(roles::barred).unwrap_or_default();
-            if let (Some(why), Some(source)) = (told(&why), locked_out) {
-                return Err(FunctionError::Barred { why, login: base.to_owned(), source: Box::new(source) });
+            if let Some(source) = locked_out {
+                notes.push(repaired(found.get(role), base, source)?);
             }
         }
         let server = session.server().await?;
@@ -160,8 +166,7 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         base: &str,
         likely: Version,
     ) -> Result<Version, FunctionError> {
-        let lock_database = self.config.lock_database.as_str();
-        let (session, version) = self.log_in_with_any(&event.secret, base, likely, Some(now), lock_database).await?;
+        let (session, version) = self.log_in_with_any(&event.secret, base, likely, Some(now), At::OwnDatabase).await?;
         session.end().await;
         Ok(version)
     }
@@ -182,6 +187,34 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
                 .await?;
         }
         Ok(())
+    }
+}
+
+/// The note of a password that the admin login sets, none of whose stored ones was let in. Refused where something else
+/// than the password keeps the role out: then a stored one may be right, and would be lost.
+fn repaired(role: Option<&Role>, base: &str, source: DatabaseError) -> Result<String, FunctionError> {
+    if let Some(role) = role.filter(|role| role.uses_iam) {
+        return Err(FunctionError::UsesIam { quoted: identifier(&role.name) });
+    }
+    if let Some(why) = told(&role.map(roles::barred).unwrap_or_default()) {
+        return Err(FunctionError::Barred { why, login: base.to_owned(), source: Box::new(source) });
+    }
+    if !source.is_wrong_password() {
+        // A line of pg_hba.conf, or what RDS has of it.
+        return Err(source.into());
+    }
+    Ok(format!("repaired by the admin login: no labelled version logs in ({source})"))
+}
+
+/// What can be said where an earlier try of this step has got so far and its answer was lost. A version that is in force
+/// beside AWSCURRENT was found so by that try, or by one of a rotation that died: AWSCURRENT has not logged in since. Where
+/// none had been in force and the admin login helped, nothing tells of it.
+fn set_before(info: &SecretInfo) -> (&'static str, Vec<String>) {
+    match info.version_with(label::IN_FORCE).filter(|version| !info.has(version, aws::CURRENT)) {
+        Some(version) => {
+            (REPAIRED, vec![format!("set by an earlier try: AWSCURRENT did not log in; version {version} did")])
+        }
+        None => ("password was set", Vec::new()),
     }
 }
 

@@ -41,6 +41,31 @@ fn duplicate_subnets_and_cidrs() {
     );
 }
 
+/// Named in the file as what they are; of every other role the function finds out.
+#[test]
+fn membership_in_the_admin_login_or_the_master_is_no_deployments_to_give() {
+    let text = with("[database]", "[database]\nmaster = \"boss\"")
+        .replace("[[user]]", "[[user]]\nmember_of = [\"app_rw\", \"rotator\", \"boss\"]");
+    bad(
+        &text,
+        expect![[r#"
+        error[reserved-name]: membership in "rotator" is not for a deployment to give: the admin login sets every user's password
+          --> demo.toml:20:24
+           |
+        20 | member_of = ["app_rw", "rotator", "boss"]
+           |                        ^^^^^^^^^
+        hint: make a role of your own that has what the login needs
+
+        error[reserved-name]: membership in "boss" is not for a deployment to give: the master user is its server's own
+          --> demo.toml:20:35
+           |
+        20 | member_of = ["app_rw", "rotator", "boss"]
+           |                                   ^^^^^^
+        hint: make a role of your own that has what the login needs
+    "#]],
+    );
+}
+
 #[test]
 fn endpoint_clients_without_an_endpoint_or_without_clients() {
     let text = with("[database]", "secrets_manager = \"nat\"\nendpoint_clients = [\"10.0.0.0/8\"]\n[database]");

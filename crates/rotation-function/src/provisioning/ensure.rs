@@ -39,6 +39,7 @@ impl<S: SecretStore, D: Database<Session: Session>> Context<'_, S, D> {
         lock::take(session, login).await?;
         let found = roles::read(session, &[login, &clone]).await?;
         let mark = RoleComment { deployment: self.config.deployment.clone(), address: ensure.address.clone() };
+        self.refuse_groups(&ensure.attributes, admin, master).await?;
         let mut notes = Vec::new();
         let mut adopted = Vec::new();
         // All are looked at before one is touched: a refused clone must not leave its base marked.
@@ -70,6 +71,7 @@ impl<S: SecretStore, D: Database<Session: Session>> Context<'_, S, D> {
             server,
             login,
             duty: ensure.duty,
+            strategy: ensure.strategy,
             attributes: &ensure.attributes,
             mark,
             admin,
@@ -195,7 +197,8 @@ impl<S: SecretStore, D: Database<Session: Session>> Context<'_, S, D> {
         }
         match self.log_in(&version.value, None).await {
             Ok(session) => session.close().await,
-            Err(error) if error.is_bad_login() && !made => {
+            // Refused for something else, it would be refused with any password.
+            Err(error) if error.is_wrong_password() && !made => {
                 if let Some(other) = self.half_way(&ensure.secret_arn, login, version).await? {
                     work.notes.push(format!(
                         "AWSCURRENT does not log in ({error}) and version {other} does: a rotation is under way, or has died; \

@@ -4,6 +4,7 @@
 //! this function must not be able to reach a role or a secret that is not the deployment's.
 
 mod ensure;
+mod groups;
 mod recover;
 mod remove;
 mod work;
@@ -66,10 +67,12 @@ impl<S: SecretStore, D: Database<Session: Session>> Context<'_, S, D> {
         for group in &attributes.member_of {
             ownership::refuse_reserved(group)?;
         }
-        for name in ["role", "session_authorization"] {
-            if attributes.settings.contains_key(name) {
-                return Err(FunctionError::BadEvent(format!("the setting {name} is not for a deployment to make")));
-            }
+        // PostgreSQL takes them in any case.
+        let ours = ["role", "session_authorization"];
+        if let Some(name) =
+            attributes.settings.keys().find(|name| ours.iter().any(|ours| ours.eq_ignore_ascii_case(name)))
+        {
+            return Err(FunctionError::BadEvent(format!("the setting {name} is not for a deployment to make")));
         }
         let info = self.store.describe(secret).await?;
         let found = ownership::login_of(self.config, &info)?;
@@ -77,7 +80,15 @@ impl<S: SecretStore, D: Database<Session: Session>> Context<'_, S, D> {
             let because = format!("it is for login {found:?}, not {login:?}");
             return Err(FunctionError::refused(secret, because));
         }
-        Ok(())
+        // Which login is the admin's, the environment says and not the event: CREATEROLE goes to no other, and nobody
+        // becomes the admin login's admin.
+        match (duty == Duty::Admin, info.arn == self.config.admin_secret_arn) {
+            (true, true) | (false, false) => Ok(()),
+            (true, false) => {
+                Err(FunctionError::refused(secret, "it is not the admin login's, whose duty is asked for"))
+            }
+            (false, true) => Err(FunctionError::refused(secret, "it is the admin login's, whose duty is no user's")),
+        }
     }
 
     /// The admin login's name; None for itself.

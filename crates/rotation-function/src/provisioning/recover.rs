@@ -42,6 +42,7 @@ impl<S: SecretStore, D: Database<Session: Session>> Context<'_, S, D> {
                 refuse_foreign(role, &mark, &master.username)?;
             }
         }
+        self.refuse_groups(&recover.attributes, admin, master).await?;
         let info = self.store.describe(secret).await?;
         let on = info.version_with(aws::CURRENT);
         if on != Some(recover.current.as_str()) {
@@ -67,6 +68,7 @@ impl<S: SecretStore, D: Database<Session: Session>> Context<'_, S, D> {
                     server,
                     login,
                     duty: recover.duty,
+                    strategy: recover.strategy,
                     attributes: &recover.attributes,
                     mark,
                     admin,
@@ -211,7 +213,7 @@ impl<S: SecretStore, D: Database<Session: Session>> Context<'_, S, D> {
                 session.close().await;
                 return Ok(());
             }
-            Err(error) if error.is_bad_login() => error,
+            Err(error) if error.is_wrong_password() => error,
             Err(error) => return Err(self.explained(work.session, login, role, error).await),
         };
         if let Some(other) = self.half_way(&recover.secret_arn, login, version).await? {

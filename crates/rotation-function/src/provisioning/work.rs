@@ -1,11 +1,12 @@
 //! Statements on the roles of one login, by the master.
 
-use crate::database::{DatabaseError, Session, identifier, literal};
+use crate::database::{DatabaseError, Session, column, identifier, literal};
 use crate::dependents::Dependents;
 use crate::error::FunctionError;
 use crate::roles::{self, Declared, Gives, Role, ServerFacts};
 use crate::scram::Verifier;
-use function_contract::{Duty, RoleAttributes, RoleComment};
+use function_contract::{Duty, RoleAttributes, RoleComment, Strategy};
+use tokio_postgres::types::Type;
 
 /// Statements on the roles of one login, by the master.
 pub(super) struct Work<'a, T> {
@@ -13,6 +14,7 @@ pub(super) struct Work<'a, T> {
     pub server: ServerFacts,
     pub login: &'a str,
     pub duty: Duty,
+    pub strategy: Strategy,
     /// As declared.
     pub attributes: &'a RoleAttributes,
     pub mark: RoleComment,
@@ -159,7 +161,7 @@ impl<T: Session> Work<'_, T> {
     }
 
     /// Grants what rotation will need: the admin's ADMIN OPTION, leave to change one's own password, and
-    /// a way into the lock database.
+    /// a way into the lock database, for whoever takes the lock: of alternating users the admin login does.
     pub async fn admit(&mut self, role: &str, before: Option<&Role>) -> Result<(), FunctionError> {
         if let Some(admin) = self.admin {
             let has = before.is_some_and(|role| role.facts.administered_by.iter().any(|name| name == admin));
@@ -178,7 +180,35 @@ impl<T: Session> Work<'_, T> {
         if self.server.restricts_passwords && !member {
             self.try_to(&format!("GRANT rds_password TO {}", identifier(role))).await?;
         }
-        Ok(())
+        match self.strategy {
+            Strategy::SingleUser => self.admit_to_lock_database(role).await,
+            Strategy::AlternatingUsers => Ok(()),
+        }
+    }
+
+    /// Every login is let into every database, until somebody takes CONNECT from PUBLIC. This session is in the one that
+    /// is meant.
+    async fn admit_to_lock_database(&self, role: &str) -> Result<(), FunctionError> {
+        const SQL: &str = "SELECT has_database_privilege(r.oid, current_database(), 'CONNECT'), current_database()::text \
+             FROM pg_roles r WHERE r.rolname::text = $1";
+        let closed = async || {
+            let rows = self.session.query("whether the lock database is open", SQL, &[(&role, Type::TEXT)]).await?;
+            let Some(row) = rows.first() else { return Ok(None) };
+            let (open, database): (bool, String) = (column(row, 0)?, column(row, 1)?);
+            Ok::<_, DatabaseError>((!open).then_some(database))
+        };
+        let Some(database) = closed().await? else { return Ok(()) };
+        let grant = roles::connect_grant(&database, role);
+        let refused = match self.session.change("the way into the lock database", &grant).await {
+            Ok(()) => None,
+            Err(error) if error.is_not_permitted() => Some(Box::new(error)),
+            Err(error) => return Err(error.into()),
+        };
+        // Who may not grant it is only warned, where it has some other right on the database.
+        match closed().await? {
+            Some(_) => Err(FunctionError::LockDatabaseClosed { login: role.to_owned(), grant, source: refused }),
+            None => Ok(()),
+        }
     }
 
     /// Does what is useful but not needed; a refusal is noted.

@@ -1,6 +1,6 @@
 use crate::fake::PENDING;
 use crate::world::World;
-use function_contract::{Fact, Strategy};
+use function_contract::{Duty, Fact, Strategy, error_type};
 use rotation_function::database::identifier;
 use rotation_function::rotation::{PASSWORD_SET, REPAIRED};
 
@@ -78,9 +78,13 @@ async fn what_the_admin_may_not_mirror_is_noted_and_fails_nothing() {
     let user = identifier(&world.user);
     world
         .server
-        .sql(&format!("ALTER ROLE {user} SET log_statement = 'none'; ALTER ROLE {user} SET my.setting = 'x'"))
+        .sql(&format!(
+            "ALTER ROLE {user} SET log_statement = 'none'; ALTER ROLE {user} SET my.setting = 'not for a log'"
+        ))
         .await;
     let reports = world.rotate(&world.user_arn).await;
+    // A setting may be a secret of the application's: its name is told, and never what it is set to.
+    assert!(!reports.iter().flat_map(|report| &report.notes).any(|note| note.contains("not for a log")), "{reports:?}");
     for setting in ["log_statement", "my.setting"] {
         assert!(reports[1].notes.iter().any(|note| note.contains("42501") && note.contains(setting)), "{reports:?}");
     }
@@ -90,7 +94,7 @@ async fn what_the_admin_may_not_mirror_is_noted_and_fails_nothing() {
 #[tokio::test]
 async fn a_broken_current_is_repaired_and_said_so() {
     let world = World::new(Strategy::AlternatingUsers).await;
-    // The base and its clone in turn, the base first; what a rotation mirrors from the base, it does not mend.
+    // The base and its clone in turn, the base first; what keeps the base out, a rotation does not mend.
     for (damage, mended) in [
         ("PASSWORD 'lost'", true),
         ("PASSWORD NULL", true),
@@ -103,21 +107,59 @@ async fn a_broken_current_is_repaired_and_said_so() {
         let token = crate::world::token();
         world.store.start_rotation(&world.user_arn, &token).unwrap();
         world.step(&world.user_arn, "createSecret", &token).await.unwrap();
-        let report = world.step(&world.user_arn, "setSecret", &token).await.unwrap();
-        let start = if mended { "repaired: AWSCURRENT did not log in" } else { "AWSCURRENT did not log in" };
-        assert!(report.notes.iter().any(|note| note.starts_with(start)), "{damage}: {report:?}");
-        assert_eq!(report.outcome == REPAIRED, mended, "{damage}: what the metric counts");
-        // An expiry or limit of the base is mirrored, as meant: lift it, and go on.
-        for role in [&world.user, &world.clone_name()] {
-            world
-                .server
-                .sql(&format!("ALTER ROLE {} VALID UNTIL 'infinity' CONNECTION LIMIT -1", identifier(role)))
-                .await;
+        let set = world.step(&world.user_arn, "setSecret", &token).await;
+        if mended {
+            let report = set.unwrap();
+            assert!(
+                report.notes.iter().any(|note| note.starts_with("repaired: AWSCURRENT did not log in")),
+                "{damage}: {report:?}"
+            );
+            assert_eq!(report.outcome, REPAIRED, "{damage}: what the metric counts");
+        } else {
+            let error = set.unwrap_err();
+            assert_eq!(error.error_type(), error_type::DATABASE_REFUSED, "{damage}: {error}");
+            assert!(error.to_string().contains("pgrotate recover FILE"), "{damage}: {error}");
+            // Lifted, it goes on.
+            world.server.sql(&format!("ALTER ROLE {} VALID UNTIL 'infinity'", identifier(&world.user))).await;
+            world.step(&world.user_arn, "setSecret", &token).await.unwrap();
         }
         for step in ["testSecret", "finishSecret"] {
             world.step(&world.user_arn, step, &token).await.unwrap();
         }
         assert!(world.current_works(&world.user_arn).await, "{damage}");
+    }
+}
+
+/// What somebody has shut the base out with is not for the role that AWSCURRENT names, by no way to it.
+#[tokio::test]
+async fn what_shuts_out_the_base_never_reaches_the_role_in_use() {
+    let world = World::new(Strategy::AlternatingUsers).await;
+    world.rotate(&world.user_arn).await;
+    let (user, clone) = (identifier(&world.user), identifier(&world.clone_name()));
+    for (bar, lift) in [
+        ("NOLOGIN", "LOGIN"),
+        ("CONNECTION LIMIT 0", "CONNECTION LIMIT -1"),
+        ("VALID UNTIL '2000-01-01'", "VALID UNTIL 'infinity'"),
+    ] {
+        assert_eq!(world.current(&world.user_arn)["username"], world.clone_name());
+        world.server.sql(&format!("ALTER ROLE {user} {bar}")).await;
+        let token = crate::world::token();
+        world.store.start_rotation(&world.user_arn, &token).unwrap();
+        world.step(&world.user_arn, "createSecret", &token).await.unwrap();
+        let error = world.step(&world.user_arn, "setSecret", &token).await.unwrap_err();
+        assert_eq!(error.error_type(), error_type::DATABASE_REFUSED, "{bar}: {error}");
+        assert!(error.to_string().contains("pgrotate recover FILE"), "{bar}: {error}");
+        assert!(world.current_works(&world.user_arn).await, "{bar}");
+        // An adoption mirrors too, where the clone works as nobody else yet; LOGIN is what it gives back.
+        world.server.sql(&format!("ALTER ROLE {clone} RESET role")).await;
+        let done = world.ensure(world.request(Duty::User)).await;
+        assert!(world.current_works(&world.user_arn).await, "{bar}: {done:?}");
+        world.server.sql(&format!("ALTER ROLE {user} {lift}")).await;
+        for step in ["setSecret", "testSecret", "finishSecret"] {
+            world.step(&world.user_arn, step, &token).await.unwrap();
+        }
+        assert!(world.current_works(&world.user_arn).await, "{bar}");
+        world.rotate(&world.user_arn).await;
     }
 }
 
@@ -159,5 +201,21 @@ async fn one_session_is_enough_for_a_role_to_rotate() {
             world.rotate(&world.user_arn).await;
             assert!(world.current_works(&world.user_arn).await, "{strategy:?}");
         }
+    }
+    // Where PGROTATE_SETTING is not on the version that is tried first, which of the two is in force is looked up under
+    // the lock: once more, a login of the same role.
+    let world = World::new(Strategy::SingleUser).await;
+    world.server.sql(&format!("ALTER ROLE {} CONNECTION LIMIT 1", identifier(&world.user))).await;
+    world.rotate(&world.user_arn).await;
+    for restated in [true, false] {
+        let mut value = world.current(&world.user_arn);
+        if !restated {
+            value["password"] = "typed by hand".into();
+        }
+        value["note"] = crate::world::token().into();
+        world.store.put_by_hand(&world.user_arn, &crate::world::token(), &value.to_string());
+        assert_eq!(world.current_works(&world.user_arn).await, restated);
+        world.rotate(&world.user_arn).await;
+        assert!(world.current_works(&world.user_arn).await, "{restated}");
     }
 }

@@ -1,5 +1,5 @@
-//! Rotations and provisionings that come to grief at each of their side effects, on a real PostgreSQL and the sandbox's
-//! Secrets Manager, and what may follow.
+//! Rotations that come to grief at each of their side effects, on a real PostgreSQL and the sandbox's Secrets Manager, and
+//! what may follow. Provisionings and recoveries: [`crate::matrix_apply`].
 //!
 //! After every step the promise must hold: AWSCURRENT logs in (alternating users), or a version labelled as possibly in
 //! force does (single user). The next rotation ends well, and AWSPREVIOUS of alternating users logs in then too.
@@ -9,16 +9,18 @@ use crate::faults::{FaultyDatabase, FaultyStore, PASSWORD, Plan, When};
 use crate::sandbox::Manager;
 use crate::server::{MASTER, MASTER_PASSWORD, Server, server};
 use crate::world::{DEPLOYMENT, ensure_request, postgres, token};
-use function_contract::{Duty, ProvisioningRequest, Strategy, label};
+use function_contract::{Duty, EnsureLogin, ProvisioningRequest, Strategy, label};
 use rotation_function::config::{Config, Function, Hosts};
 use rotation_function::context::Context;
-use rotation_function::database::{Postgres, literal};
+use rotation_function::database::{Postgres, identifier, literal};
 use rotation_function::event::RotationEvent;
 use rotation_function::rotation::Report;
+use rotation_function::secret::SecretText;
 use rotation_function::store::{AwsStore, SecretInfo, SecretStore, label as aws};
 use std::cell::Cell;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -32,7 +34,7 @@ const SEED: u64 = 20_261_124;
 const LOOKS: usize = 5;
 
 /// Those of `cases` to be played.
-fn chosen<T>(cases: Vec<T>) -> Vec<T> {
+pub fn chosen<T>(cases: Vec<T>) -> Vec<T> {
     if std::env::var_os(WHOLE).is_some() {
         return cases;
     }
@@ -58,6 +60,8 @@ enum Second {
     NewToken,
     /// An apply that makes sure of the login.
     Provision,
+    /// Somebody who takes LOGIN from the base, and gives it back when all processes have ended.
+    Bar,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +85,7 @@ struct Case {
 
 /// How something went wrong.
 #[derive(Debug)]
-enum Trouble {
+pub enum Trouble {
     /// A step failed, as steps may.
     Failed(String),
     /// A promise is broken.
@@ -118,16 +122,18 @@ pub struct Site {
     pub store: AwsStore,
     database: Postgres,
     config: Config,
-    strategy: Strategy,
+    pub strategy: Strategy,
     admin: String,
-    user: String,
+    pub user: String,
     pub user_arn: String,
     /// What provisioning is asked for.
-    duty: Duty,
+    pub duty: Duty,
+    /// Somebody has taken LOGIN from the base.
+    barred: AtomicBool,
 }
 
 impl Site {
-    async fn unprovisioned(strategy: Strategy) -> Self {
+    pub async fn unprovisioned(strategy: Strategy) -> Self {
         let (server, manager) = (server(), Manager::new());
         let number = token();
         let (admin, user) = (format!("Admin {number}"), format!("App\"{number}"));
@@ -156,6 +162,7 @@ impl Site {
             user,
             user_arn,
             duty: Duty::User,
+            barred: AtomicBool::new(false),
         };
         site.provision(Duty::Admin, &Plan::default()).await.expect("the admin login is provisioned");
         site
@@ -185,15 +192,23 @@ impl Site {
         Context::new(&self.config, store, database, Instant::now() + Duration::from_secs(25))
     }
 
-    async fn provision(&self, duty: Duty, plan: &Plan) -> Result<(), Trouble> {
+    pub async fn provision(&self, duty: Duty, plan: &Plan) -> Result<(), Trouble> {
+        self.ask(&ProvisioningRequest::EnsureLogin(self.ensure_request(duty)), plan).await
+    }
+
+    /// What apply asks for.
+    pub fn ensure_request(&self, duty: Duty) -> EnsureLogin {
         let (login, secret_arn, strategy) = match duty {
             Duty::Admin => (&self.admin, &self.config.admin_secret_arn, Strategy::SingleUser),
             Duty::User => (&self.user, &self.user_arn, self.strategy),
         };
-        let request = ensure_request(login, secret_arn, duty, strategy, self.server);
-        let request = ProvisioningRequest::EnsureLogin(request);
+        ensure_request(login, secret_arn, duty, strategy, self.server)
+    }
+
+    /// Provisioning with the mishaps of `plan`.
+    pub async fn ask(&self, request: &ProvisioningRequest, plan: &Plan) -> Result<(), Trouble> {
         let (store, database) = (FaultyStore(&self.store, plan), FaultyDatabase(&self.database, plan));
-        let done = self.context(&store, &database).provision(&request).await;
+        let done = self.context(&store, &database).provision(request).await;
         done.map(drop).map_err(|error| Trouble::Failed(error.to_string()))
     }
 
@@ -218,14 +233,22 @@ impl Site {
         Ok(())
     }
 
-    /// A rotation without mishap.
-    async fn rotate(&self, token: &str) -> Result<(), Trouble> {
-        self.run(token, &Plan::default(), None).await
+    /// Puts a value as a person would: AWSCURRENT's with other text under some keys.
+    pub async fn put_by_hand(&self, changes: &[(&str, &str)]) {
+        let info = self.info().await;
+        let current = info.version_with(aws::CURRENT).expect("a provisioned login has one");
+        let value = self.manager.value(&self.user_arn, current).await.expect("a value");
+        let mut value: serde_json::Value = serde_json::from_str(&value).expect("JSON");
+        for (key, text) in changes {
+            value[*key] = (*text).into();
+        }
+        let text = SecretText::new(value.to_string());
+        self.store.put(&self.user_arn, &token(), &text, aws::CURRENT, None).await.expect("a put");
     }
 
-    /// The same, with nobody looking on.
-    pub async fn rotate_unwatched(&self, token: &str) {
-        for step in crate::world::STEPS {
+    /// The first steps of a rotation, without mishap.
+    pub async fn some_steps(&self, token: &str, steps: usize) {
+        for step in &crate::world::STEPS[..steps] {
             let event = serde_json::json!({"Step": step, "SecretId": self.user_arn, "ClientRequestToken": token});
             let event = RotationEvent::parse(event).expect("an event");
             let context = self.context(&self.store, &self.database);
@@ -233,8 +256,18 @@ impl Site {
         }
     }
 
+    /// A rotation without mishap.
+    pub async fn rotate(&self, token: &str) -> Result<(), Trouble> {
+        self.run(token, &Plan::default(), None).await
+    }
+
+    /// The same, with nobody looking on.
+    pub async fn rotate_unwatched(&self, token: &str) {
+        self.some_steps(token, crate::world::STEPS.len()).await;
+    }
+
     /// Labels of versions that log in, found out as an application would: not by the function's own eyes.
-    async fn working(&self) -> Vec<String> {
+    pub async fn working(&self) -> Vec<String> {
         let mut working = Vec::new();
         for (version, labels) in self.info().await.versions {
             let value = self.manager.value(&self.user_arn, &version).await;
@@ -245,7 +278,7 @@ impl Site {
         working
     }
 
-    async fn check(&self, after: &str) -> Result<(), Trouble> {
+    pub async fn check(&self, after: &str) -> Result<(), Trouble> {
         let may: &[&str] = match self.strategy {
             Strategy::AlternatingUsers => &[aws::CURRENT],
             Strategy::SingleUser => &[aws::CURRENT, label::SETTING, label::IN_FORCE],
@@ -257,10 +290,30 @@ impl Site {
                 return Ok(());
             }
         }
+        // Whose very role somebody has shut out, does not log in; the other one must not go with it.
+        if self.barred.load(Ordering::Relaxed) && self.in_use().await == self.user {
+            return Ok(());
+        }
         Err(Trouble::Broken(format!("locked out after {after}: only {working:?} log in")))
     }
 
-    async fn info(&self) -> SecretInfo {
+    /// The role that AWSCURRENT names.
+    async fn in_use(&self) -> String {
+        let info = self.info().await;
+        let current = info.version_with(aws::CURRENT).expect("a provisioned login has one");
+        let value = self.manager.value(&self.user_arn, current).await.expect("a value");
+        let value: serde_json::Value = serde_json::from_str(&value).expect("JSON");
+        value["username"].as_str().expect("a name").to_owned()
+    }
+
+    /// Takes LOGIN from the base, or gives it back.
+    async fn bar(&self, bar: bool) {
+        let login = if bar { "NOLOGIN" } else { "LOGIN" };
+        self.server.sql(&format!("ALTER ROLE {} {login}", identifier(&self.user))).await;
+        self.barred.store(bar, Ordering::Relaxed);
+    }
+
+    pub async fn info(&self) -> SecretInfo {
         self.store.describe(&self.user_arn).await.expect("the secret is there")
     }
 
@@ -324,6 +377,10 @@ impl Site {
             }
         }
         self.check("all processes").await?;
+        if self.barred.load(Ordering::Relaxed) {
+            self.bar(false).await;
+            self.check("LOGIN was given back").await?;
+        }
         if let Some(outstanding) = self.outstanding().await.filter(|_| case.then != Then::NewToken) {
             match self.rotate(&outstanding).await {
                 Err(Trouble::Failed(_)) if !repeats_well => {}
@@ -360,6 +417,11 @@ impl Site {
                 }
                 Second::Provision => {
                     self.ensure_beside(plan).await;
+                    plan.release();
+                    return Ok(());
+                }
+                Second::Bar => {
+                    self.bar(true).await;
                     plan.release();
                     return Ok(());
                 }
@@ -434,7 +496,7 @@ fn cases(effects: &[&str]) -> Vec<Case> {
             let plain = [Then::SameToken, Then::NewToken, Then::Cancelled];
             let seconds = [Second::SameToken, Second::NewToken];
             let beside = (0..=at).flat_map(|pause| seconds.map(|second| Then::Beside(pause, second)));
-            let beside = beside.chain([Then::Beside(at, Second::Provision)]);
+            let beside = beside.chain([Second::Provision, Second::Bar].map(|second| Then::Beside(at, second)));
             cases.extend(plain.into_iter().chain(beside).map(|then| Case { at, when, then }));
         }
     }
@@ -508,89 +570,5 @@ async fn every_bug_put_in_is_found() {
         }
         let case = found.unwrap_or_else(|| panic!("{bug:?} of {strategy:?} goes unnoticed"));
         Site::rotated(subject, 1).await.play(&case, None).await.unwrap();
-    }
-}
-
-#[tokio::test]
-async fn provisioning() {
-    let mut cases = Vec::new();
-    for strategy in [Strategy::AlternatingUsers, Strategy::SingleUser] {
-        let (site, plan) = (Site::unprovisioned(strategy).await, Plan::default());
-        site.provision(Duty::User, &plan).await.unwrap();
-        for at in 0..plan.effects().len() {
-            for when in [When::Before, When::After, When::Lost] {
-                let pauses = std::iter::once(None).chain((0..=at).map(Some));
-                cases.extend(pauses.map(|pause| (strategy, at, when, pause)));
-            }
-        }
-    }
-    let total = cases.len();
-    let cases = chosen(cases);
-    println!("provisioning: {} of {total} cases", cases.len());
-    assert!(total > 60 && cases.len() * 10 >= total);
-    for (strategy, at, when, pause) in cases {
-        let case = format!("{strategy:?}, effect {at}, {when:?}, beside {pause:?}");
-        let well = |result: Result<(), Trouble>| result.unwrap_or_else(|trouble| panic!("{case}: {trouble:?}"));
-        let site = Site::unprovisioned(strategy).await;
-        provision_with(&site, (at, when), pause).await;
-        well(site.provision(Duty::User, &Plan::default()).await);
-        assert_eq!(site.info().await.versions.len(), 1, "{case}: more than one value was put");
-        well(site.check("provisioning").await);
-        let token = token();
-        site.begin(&token).await;
-        well(site.rotate(&token).await);
-    }
-}
-
-/// A provisioning with a mishap; where it pauses, another one runs.
-async fn provision_with(site: &Site, mishap: (usize, When), pause: Option<usize>) {
-    let plan = Plan::default();
-    plan.start(Some(mishap));
-    if let Some(pause) = pause {
-        plan.pause_before(pause);
-    }
-    let began = Cell::new(false);
-    let mut one = pin!(site.provision(Duty::User, &plan));
-    let mut other = pin!(async {
-        plan.paused().await;
-        began.set(true);
-        site.ensure_beside(&plan).await;
-        plan.release();
-    });
-    tokio::select! {
-        _ = &mut one => if began.get() { other.await },
-        () = &mut other => drop(one.await),
-    }
-    // Beside another one it may find nothing left to do.
-    assert!(began.get() == pause.is_some(), "the first never came to where it was to wait");
-    assert!(pause.is_some() || plan.effects().len() > mishap.0, "the mishap did not happen");
-}
-
-impl Site {
-    /// Another provisioning, to its end, or, where the process of `plan` holds the login's lock, together with it. What
-    /// comes of it is seen by what follows.
-    async fn ensure_beside(&self, plan: &Plan) {
-        let none = Plan::default();
-        let mut running = pin!(self.provision(self.duty, &none));
-        tokio::select! {
-            _ = &mut running => {}
-            () = self.master_waits_for_the_lock() => {
-                plan.release();
-                let _ = running.await;
-            }
-        }
-    }
-
-    /// Waits until a session of the master waits for this login's lock.
-    async fn master_waits_for_the_lock(&self) {
-        let sql = format!(
-            "SELECT 'waits' FROM pg_locks JOIN pg_stat_activity USING (pid) \
-             WHERE locktype = 'advisory' AND NOT granted AND usename = {}",
-            literal(MASTER)
-        );
-        while self.server.texts(&sql).await.is_empty() {
-            // PostgreSQL tells nobody that a session waits; one has to look.
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
     }
 }

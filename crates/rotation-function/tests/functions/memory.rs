@@ -83,6 +83,16 @@ impl MemoryServer {
         }
     }
 
+    /// Gives a role LOGIN, or takes it away.
+    pub fn may_log_in(&self, name: &str, may: bool) {
+        self.0.lock().unwrap().roles.get_mut(name).expect("a role").role.facts.can_login = may;
+    }
+
+    /// Whether a role has LOGIN.
+    pub fn lets_in(&self, name: &str) -> bool {
+        self.0.lock().unwrap().roles.get(name).is_some_and(|stored| stored.role.facts.can_login)
+    }
+
     pub fn locked(&self, login: &str) -> bool {
         self.0.lock().unwrap().locks.contains_key(login)
     }

@@ -7,9 +7,11 @@ use crate::world::{DEPLOYMENT, MASTER_ARN, STEPS, World, token};
 use function_contract::error_type::{
     BAD_EVENT, NOT_UNDERSTOOD, ROLE_NOT_OURS, SECRET_REFUSED, SECRETS_MANAGER, UNREACHABLE,
 };
-use function_contract::{Duty, ProvisioningRequest, Strategy, clone_of, encode_tag, tag};
+use function_contract::{
+    Duty, EnsureLogin, ProvisioningRequest, RecoverLogin, Recovery, Strategy, clone_of, encode_tag, tag,
+};
 use rotation_function::config::{Config, Function};
-use rotation_function::database::literal;
+use rotation_function::database::{identifier, literal};
 use rotation_function::error::FunctionError;
 use rotation_function::handler;
 use serde_json::{Value, json};
@@ -260,6 +262,14 @@ async fn provisioning_requests() {
         ("another's address", with("/address", json!("login.other")), ROLE_NOT_OURS, "login.other"),
         ("an admin of two", with("/duty", json!("admin")), BAD_EVENT, "single user"),
         ("a role of RDS to be in", with("/attributes/member_of", json!(["rds_superuser"])), BAD_EVENT, "rds_superuser"),
+        ("the admin login to be in", with("/attributes/member_of", json!([world.admin])), BAD_EVENT, &world.admin),
+        ("the master to be in", with("/attributes/member_of", json!([MASTER])), BAD_EVENT, "it is the master user"),
+        (
+            "a role setting in capitals",
+            with("/attributes/settings", json!({"ROLE": "postgres"})),
+            BAD_EVENT,
+            "setting ROLE",
+        ),
         ("a role setting", with("/attributes/settings", json!({"role": "postgres"})), BAD_EVENT, "setting role"),
         ("taking LOGIN from the master", disable(MASTER), BAD_EVENT, "it is the master user"),
         ("from the superuser", disable("postgres"), BAD_EVENT, "\"postgres\""),
@@ -287,6 +297,89 @@ async fn provisioning_requests() {
     let remaining = Duration::from_secs(20);
     let error = handler::handle(&config, &world.store, &world.database, good, remaining).await.unwrap_err();
     assert!(matches!(error, FunctionError::Config(_)), "{error}");
+}
+
+/// Whose duty a secret is for, says which secret it is; the event that says otherwise gives CREATEROLE to a user, or a
+/// masterarn to the admin login.
+#[tokio::test]
+async fn provisioning_requests_of_another_duty() {
+    let world = World::new(Strategy::SingleUser).await;
+    let request = |duty, change: &dyn Fn(&mut EnsureLogin)| {
+        let mut request = world.request(duty);
+        change(&mut request);
+        let recover = RecoverLogin {
+            login: request.login.clone(),
+            address: request.address.clone(),
+            duty: request.duty,
+            strategy: request.strategy,
+            secret_arn: request.secret_arn.clone(),
+            attributes: request.attributes.clone(),
+            current: world.store.with(&request.secret_arn, |secret| secret.labels[CURRENT].clone()),
+            recovery: Recovery::SetAgain,
+        };
+        [ProvisioningRequest::EnsureLogin(request), ProvisioningRequest::RecoverLogin(recover)]
+    };
+    for (what, requests) in [
+        ("a user as admin", request(Duty::User, &|request| request.duty = Duty::Admin)),
+        ("the admin as user", request(Duty::Admin, &|request| request.duty = Duty::User)),
+        (
+            "the admin as one of two users",
+            request(Duty::Admin, &|request| {
+                (request.duty, request.strategy) = (Duty::User, Strategy::AlternatingUsers);
+            }),
+        ),
+    ] {
+        for request in requests {
+            let payload = serde_json::to_value(request).unwrap();
+            is_refused(&world, Function::Provisioning, payload, what, SECRET_REFUSED, "admin login").await;
+        }
+    }
+}
+
+/// A role that gives more than a deployment may give, by whatever it is in itself.
+#[tokio::test]
+async fn groups_that_reach_too_far() {
+    let world = World::new(Strategy::AlternatingUsers).await;
+    let group = format!("group of {}", world.user);
+    let (quoted, admin) = (identifier(&group), identifier(&world.admin));
+    let between = identifier(&format!("between {}", world.user));
+    world
+        .server
+        .sql(&format!("CREATE ROLE {between}; CREATE ROLE {quoted}; GRANT {quoted} TO {MASTER} WITH ADMIN OPTION"))
+        .await;
+    let mut request = world.request(Duty::User);
+    request.attributes.member_of.insert(group.clone());
+    let recover = RecoverLogin {
+        login: request.login.clone(),
+        address: request.address.clone(),
+        duty: request.duty,
+        strategy: request.strategy,
+        secret_arn: request.secret_arn.clone(),
+        attributes: request.attributes.clone(),
+        current: world.store.with(&request.secret_arn, |secret| secret.labels[CURRENT].clone()),
+        recovery: Recovery::SetAgain,
+    };
+    let both = [ProvisioningRequest::EnsureLogin(request.clone()), ProvisioningRequest::RecoverLogin(recover)];
+    for (make, unmake, names) in [
+        (format!("GRANT rds_superuser TO {quoted}"), format!("REVOKE rds_superuser FROM {quoted}"), "rds_superuser"),
+        (
+            format!("GRANT rds_superuser TO {between}; GRANT {between} TO {quoted}"),
+            format!("REVOKE rds_superuser FROM {between}; REVOKE {between} FROM {quoted}"),
+            "rds_superuser",
+        ),
+        (format!("GRANT rds_iam TO {quoted}"), format!("REVOKE rds_iam FROM {quoted}"), "rds_iam"),
+        (format!("GRANT {admin} TO {quoted}"), format!("REVOKE {admin} FROM {quoted}"), "the admin login"),
+        (format!("ALTER ROLE {quoted} SUPERUSER"), format!("ALTER ROLE {quoted} NOSUPERUSER"), "superuser"),
+    ] {
+        world.server.sql(&make).await;
+        for request in &both {
+            let payload = serde_json::to_value(request).unwrap();
+            is_refused(&world, Function::Provisioning, payload, &make, BAD_EVENT, names).await;
+        }
+        world.server.sql(&unmake).await;
+    }
+    // What the group has become since, is taken back from nobody by that; a sound one is given.
+    world.ensure(request).await.unwrap();
 }
 
 #[tokio::test]
