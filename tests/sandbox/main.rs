@@ -9,6 +9,7 @@ mod changes;
 mod drifting;
 mod faltering;
 mod faults;
+mod halfway;
 mod journal;
 mod limiting;
 mod lives;
