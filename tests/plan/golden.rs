@@ -282,6 +282,17 @@ fn storage_full() {
     larger.converges("storage-full", &live);
 }
 
+/// RDS would refuse the growth, and with it all that is asked for at once.
+#[test]
+fn storage_that_still_changes() {
+    let larger = Scenario::article().with("gib = 20", "gib = 50").with("backup_days = 7", "backup_days = 14");
+    let mut live = Scenario::article().realised();
+    change!(live, DbInstance, "db_instance.my-postgres-instance", |live| {
+        live.status = "storage-optimization".to_owned();
+    });
+    larger.converges("storage-still-changing", &live);
+}
+
 #[test]
 fn login_that_does_not_log_in() {
     let article = Scenario::article();

@@ -18,12 +18,14 @@ fn an_endpoint_on_its_way_out() {
     let account = &at.account;
     let endpoints = account.call("ec2", "describe_vpc_endpoints", json!({}));
     let endpoint = endpoints["VpcEndpoints"][0]["VpcEndpointId"].clone();
-    account.delays("endpoint_delete=8");
+    account.delays("endpoint_delete=15");
     by_hand(account, "ec2", "delete_vpc_endpoints", json!({ "VpcEndpointIds": [endpoint] }));
     let plan = account.plan(&at.config);
     plan.exits(2);
     assert!(plan.stdout.contains("- delete vpc_endpoint.secretsmanager"), "{}", plan.stdout);
     assert!(plan.stdout.contains("+ create vpc_endpoint.secretsmanager"), "{}", plan.stdout);
+    let found = &account.drift(&at.config)["vpc_endpoint.secretsmanager"];
+    assert!(found.contains("its state is deleting"), "{found}");
     let before = account.requests().len();
     account.apply(&at.config).exits(0);
     let asked = account.requests().split_off(before);

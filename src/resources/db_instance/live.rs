@@ -1,5 +1,6 @@
 //! The live half of `db_instance`.
 
+use super::standing::is_optimizing;
 use super::{Change, DbInstance, Desired, ENGINE, MasterSecretArn, Observed, Server, Version};
 use crate::aws::{Aws, AwsError, InstanceLook, Look, absent, call};
 use crate::execute::Applied;
@@ -69,6 +70,7 @@ impl Live for DbInstance {
                     return Err(modify.unexpected("the instance is gone").into());
                 };
                 let live = observed(&live)?;
+                let takes_storage = !is_optimizing(&live);
                 let groups = match group {
                     None => None,
                     Some(group) => {
@@ -83,8 +85,10 @@ impl Live for DbInstance {
                     .db_instance_identifier(&want.identifier)
                     .set_engine_version(version.map(|version| version.to_string()))
                     .set_db_instance_class((live.class != spec.class).then(|| spec.class.clone()))
-                    .set_allocated_storage((live.storage != spec.storage).then_some(storage))
-                    .set_storage_type((live.storage_type != spec.storage_type).then(|| spec.storage_type.clone()))
+                    .set_allocated_storage((takes_storage && live.storage != spec.storage).then_some(storage))
+                    .set_storage_type(
+                        (takes_storage && live.storage_type != spec.storage_type).then(|| spec.storage_type.clone()),
+                    )
                     .publicly_accessible(spec.public)
                     .backup_retention_period(backup)
                     .copy_tags_to_snapshot(true)

@@ -6,7 +6,7 @@ mod standing;
 
 pub use super::postgres_version::Version;
 
-use standing::{is_outgrown, is_ready, is_unmanaged, standing};
+use standing::{is_optimizing, is_outgrown, is_ready, is_unmanaged, standing};
 use super::db_subnet_group::DbSubnetGroup;
 use super::missing_tags;
 use super::security_group::{GroupId, SecurityGroup};
@@ -505,8 +505,8 @@ fn differences(spec: &Spec, live: &Observed) -> Vec<&'static str> {
     [
         ("engine", spec.version.minor > live.version.minor),
         ("class", spec.class != live.class),
-        ("storage", spec.storage != live.storage),
-        ("storage_type", spec.storage_type != live.storage_type),
+        ("storage", spec.storage != live.storage && !is_optimizing(live)),
+        ("storage_type", spec.storage_type != live.storage_type && !is_optimizing(live)),
         ("public", spec.public != live.public),
         ("backup_days", spec.backup != live.backup),
         ("deletion_protection", spec.deletion_protection != live.deletion_protection),
@@ -537,6 +537,16 @@ fn modify(
     }
     let behind = spec.version.minor > live.version.minor;
     let version = if behind { target(spec)? } else { live.version };
+    let (storage, storage_type) = match is_optimizing(live) {
+        true => (live.storage, &live.storage_type),
+        false => (spec.storage, &spec.storage_type),
+    };
+    if (storage, storage_type) != (spec.storage, &spec.storage_type) {
+        let what = format!("{} GiB {} → {} GiB {}", live.storage, live.storage_type, spec.storage, spec.storage_type);
+        let why = "an earlier change of the storage is not finished, and RDS takes no other until it is, which takes hours";
+        cx.defer(format!("storage {what}"), why);
+        cx.drift(format!("the storage is not as declared: {what}"), "pgrotate apply FILE, once RDS has finished the earlier change");
+    }
     let keep_password = is_unmanaged(live);
     // A new master password shuts out who logs in with the old one.
     let interrupts = behind || live.class != spec.class || keep_password;
@@ -548,8 +558,8 @@ fn modify(
         .risk(if interrupts { Risk::Interrupts } else { Risk::None })
         .attribute("engine", Shown::text(live.version), Shown::text(version))
         .attribute("class", Shown::text(&live.class), Shown::text(&spec.class))
-        .attribute("storage", Shown::text(live.storage), Shown::text(spec.storage))
-        .attribute("storage_type", Shown::text(&live.storage_type), Shown::text(&spec.storage_type))
+        .attribute("storage", Shown::text(live.storage), Shown::text(storage))
+        .attribute("storage_type", Shown::text(&live.storage_type), Shown::text(storage_type))
         .attribute("public", Shown::text(live.public), Shown::text(spec.public))
         .attribute("backup_days", Shown::text(live.backup), Shown::text(spec.backup))
         .attribute("copy_tags_to_snapshot", Shown::text(live.copy_tags), Shown::text(true))

@@ -21,6 +21,12 @@ pub(super) fn is_outgrown(spec: &Spec, live: &Observed) -> bool {
     live.status == "storage-full" && spec.storage > live.storage
 }
 
+/// A change of the storage goes on in the background for hours, and RDS takes no other one until it has ended
+/// (docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIOPS.ModifyingExisting.html).
+pub(super) fn is_optimizing(live: &Observed) -> bool {
+    live.status == "storage-optimization"
+}
+
 /// Whether an instance is in working order, whatever is wanted of it.
 pub(super) fn standing(live: &Observed) -> Settled<Outputs> {
     match live.status.as_str() {

@@ -207,6 +207,17 @@ impl Account {
             (Want::Secret(_), AnyChange::Secret(secret::Change::Delete), Some(AnyLive::Secret(live))) => {
                 AnyLive::Secret(secret::Observed { deleted: true, ..live.clone() })
             }
+            (Want::DbInstance(_), AnyChange::DbInstance(_), Some(AnyLive::DbInstance(before)))
+                if before.status == "storage-optimization" =>
+            {
+                let AnyLive::DbInstance(made) = Kinds::realised(want, known)? else { unreachable!("of its kind") };
+                AnyLive::DbInstance(db_instance::Observed {
+                    status: before.status.clone(),
+                    storage: before.storage,
+                    storage_type: before.storage_type.clone(),
+                    ..made
+                })
+            }
             // No role is no login.
             (Want::Login(_), AnyChange::Login(login::Change::Disable), None) => return Ok(None),
             (Want::Login(_), AnyChange::Login(login::Change::Disable), Some(AnyLive::Login(live))) => {
