@@ -5,7 +5,7 @@ import re
 from . import delays, faults, settings
 from .world import ACCOUNT_ID, WORLD
 
-_MOVE = re.compile(r"\+(\d+)([dhms])")
+_MOVE = re.compile(r"([+-]\d+)([dhms])")
 _SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 # Called with each place that is forgotten, to end what it runs; and after a clock was moved.
 ON_FORGET = []
@@ -62,7 +62,7 @@ def _clock(given: dict) -> dict:
     elif match := _MOVE.fullmatch(move):
         account.ahead += int(match[1]) * _SECONDS[match[2]]
     else:
-        raise ValueError(f"{move!r} is no move of a clock: +10d, +3h, +5m or now")
+        raise ValueError(f"{move!r} is no move of a clock: +10d, +3h, -5m or now")
     for call in ON_CLOCK:
         call()
     return {"account": account.number, "ahead_seconds": account.ahead}

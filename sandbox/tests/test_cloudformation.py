@@ -116,6 +116,14 @@ class Stacks(StackCase):
         kinds = {each["ResourceType"] for each in self.cf.describe_stack_resources(StackName="stack")["StackResources"]}
         self.assertIn("AWS::Lambda::Function", kinds)
 
+    def test_a_parameter_that_is_left_out_takes_its_default(self):
+        """https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_Parameter.html"""
+        self.create(Parameters=self.parameters(Greeting="good day"))
+        self.reached("CREATE_COMPLETE")
+        self.update(Parameters=self.parameters(Key="two"))
+        self.reached("UPDATE_COMPLETE")
+        self.assertEqual(self.called(), "hello two")
+
     def test_updates_are_real(self):
         self.create()
         self.reached("CREATE_COMPLETE")

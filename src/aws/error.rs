@@ -190,6 +190,18 @@ impl Call {
         }
     }
 
+    /// An error inside an answer that says that all went well.
+    pub fn refused(self, code: Option<&str>, message: Option<&str>) -> AwsError {
+        let Self { service, operation } = self;
+        AwsError::Refused {
+            service,
+            operation,
+            code: code.unwrap_or("Unknown").to_owned(),
+            message: message.unwrap_or("no message").to_owned(),
+            request_id: None,
+        }
+    }
+
     pub fn unexpected(self, what: impl Into<String>) -> AwsError {
         AwsError::Unexpected { service: self.service, operation: self.operation, what: what.into() }
     }

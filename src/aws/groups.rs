@@ -5,6 +5,17 @@ use crate::model::Tags;
 use aws_sdk_ec2::types::{Filter, SecurityGroupRule, Tag};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Groups as they were asked for.
+#[derive(Debug, Clone, Default)]
+pub struct GroupsLook(BTreeMap<(String, String), GroupLook>);
+
+impl GroupsLook {
+    /// A name is one group's within its VPC only.
+    pub fn get(&self, vpc: &str, name: &str) -> Option<&GroupLook> {
+        self.0.get(&(vpc.to_owned(), name.to_owned()))
+    }
+}
+
 /// A security group and its rules.
 #[derive(Debug, Clone)]
 pub struct GroupLook {
@@ -37,7 +48,7 @@ pub struct EndpointLook {
 impl Look<'_> {
     /// Groups by (VPC, name), each with all its rules: two calls, however many groups, and none when the same
     /// were asked for before.
-    pub async fn groups(&self, names: &BTreeSet<(&str, &str)>) -> Result<BTreeMap<String, GroupLook>, AwsError> {
+    pub async fn groups(&self, names: &BTreeSet<(&str, &str)>) -> Result<GroupsLook, AwsError> {
         let key = names.iter().map(|(vpc, name)| format!("{vpc}/{name}")).collect::<Vec<_>>().join("\n");
         let cell = self.once_groups(&key);
         cell.get_or_try_init(|| find(self.aws, names)).await.cloned()
@@ -103,7 +114,7 @@ impl Aws {
     }
 }
 
-async fn find(aws: &Aws, names: &BTreeSet<(&str, &str)>) -> Result<BTreeMap<String, GroupLook>, AwsError> {
+async fn find(aws: &Aws, names: &BTreeSet<(&str, &str)>) -> Result<GroupsLook, AwsError> {
     let describe = call("ec2", "DescribeSecurityGroups");
     let filter = |name: &str, values: BTreeSet<&str>| {
         Filter::builder().name(name).set_values(Some(values.into_iter().map(str::to_owned).collect())).build()
@@ -117,7 +128,7 @@ async fn find(aws: &Aws, names: &BTreeSet<(&str, &str)>) -> Result<BTreeMap<Stri
     let mut found = BTreeMap::new();
     for each in &groups {
         let group = group(each)?;
-        found.insert(group.name.clone(), group);
+        found.insert((group.vpc.clone(), group.name.clone()), group);
     }
     if !found.is_empty() {
         for rule in aws.rules_of(&found.values().map(|group| group.id.clone()).collect()).await? {
@@ -126,7 +137,7 @@ async fn find(aws: &Aws, names: &BTreeSet<(&str, &str)>) -> Result<BTreeMap<Stri
             }
         }
     }
-    Ok(found)
+    Ok(GroupsLook(found))
 }
 
 /// Without its rules.

@@ -1,7 +1,7 @@
 //! One look at AWS: several kinds ask for the same thing (a secret is described for `secret`, `login` and
 //! `rotation`), and each thing is asked of AWS once.
 
-use super::groups::GroupLook;
+use super::groups::GroupsLook;
 use super::{Aws, AwsError, absent, call};
 use crate::model::Tags;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -56,7 +56,7 @@ pub struct Look<'a> {
     pub aws: &'a Aws,
     secrets: Mutex<HashMap<String, Once<Option<SecretLook>>>>,
     instances: Mutex<HashMap<String, Once<Option<InstanceLook>>>>,
-    groups: Mutex<HashMap<String, Once<BTreeMap<String, GroupLook>>>>,
+    groups: Mutex<HashMap<String, Once<GroupsLook>>>,
     stacks: Mutex<HashMap<String, Once<Option<StackLook>>>>,
     describing: Semaphore,
 }
@@ -88,7 +88,7 @@ impl<'a> Look<'a> {
         cell.get_or_try_init(describe).await.cloned()
     }
 
-    pub(super) fn once_groups(&self, key: &str) -> Once<BTreeMap<String, GroupLook>> {
+    pub(super) fn once_groups(&self, key: &str) -> Once<GroupsLook> {
         once(&self.groups, key)
     }
 

@@ -9,7 +9,7 @@ mod patience;
 mod proxies;
 
 pub use error::{AwsError, Call, absent, call};
-pub use groups::{EndpointLook, GroupLook, TaggedLook, ec2_tags};
+pub use groups::{EndpointLook, GroupLook, GroupsLook, TaggedLook, ec2_tags};
 pub use look::{InstanceLook, Look, SecretLook, StackLook};
 pub use network::{NetworkLook, NetworkQuestion, ServiceEndpoint, SubnetLook, VpcLook, WayOut};
 pub use patience::{Pace, Rate};

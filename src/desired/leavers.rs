@@ -205,6 +205,7 @@ impl Leaving<'_> {
                 vpc: look.vpc.clone(),
                 service: look.service.clone(),
                 subnets: BTreeSet::new(),
+                left_out: BTreeSet::new(),
                 group,
                 entrances: Vec::new(),
             };

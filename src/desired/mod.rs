@@ -90,7 +90,7 @@ impl Model<'_> {
     fn build(&mut self, around: &Around, zip: &Zip) {
         let groups = self.groups(&around.network);
         let instance = self.database(&groups, &around.versions);
-        let path = self.endpoint(&groups);
+        let path = self.endpoint(&groups, &around.network);
         let (artifact, admin) = (self.artifact(zip), self.config.admin.clone());
         let stack = self.stack(&groups, &artifact, zip, &instance);
         let users = self.config.users.clone();
@@ -255,8 +255,16 @@ impl Model<'_> {
         self.config.network.subnets.iter().map(|subnet| subnet.value.clone()).collect()
     }
 
+    /// An endpoint has one subnet in a zone at the most (DuplicateSubnetsInSameZone): the first that the file names. The
+    /// functions in the others of that zone reach it there.
+    fn one_of_each_zone(&self, network: &NetworkLook) -> (BTreeSet<String>, BTreeSet<String>) {
+        let mut zones = BTreeSet::new();
+        let subnets = self.config.network.subnets.iter().map(|subnet| subnet.value.clone());
+        subnets.partition(|subnet| network.subnets.get(subnet).is_none_or(|look| zones.insert(look.zone.as_str())))
+    }
+
     /// The endpoint, where we make one; answers with all that the functions' way depends on.
-    fn endpoint(&mut self, groups: &Groups) -> Vec<Address> {
+    fn endpoint(&mut self, groups: &Groups, network: &NetworkLook) -> Vec<Address> {
         let function = groups.function.at.address();
         let concerns_functions = |rule: &rule::Desired| {
             rule.group.at.address() == function
@@ -272,11 +280,13 @@ impl Model<'_> {
             .collect();
         if let Some(group) = &groups.endpoint {
             let at = VpcEndpoint::at("secretsmanager");
+            let (subnets, left_out) = self.one_of_each_zone(network);
             let want = vpc_endpoint::Desired {
                 mark: self.mark(at.address()),
                 vpc: self.config.network.vpc.value.clone(),
                 service: secrets_manager_service(&self.place.region),
-                subnets: self.subnets(),
+                subnets,
+                left_out,
                 group: group.at.clone(),
                 entrances: self.rules_of(group),
             };

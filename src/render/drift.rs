@@ -45,7 +45,7 @@ impl DriftDocument {
     pub fn of(plan: &PlanDocument, apply: &str) -> Self {
         let of_action = |action: &ActionDocument| Finding {
             address: action.address.clone(),
-            what: what(action),
+            what: what(action, has(plan, action, Verb::Create)),
             missing: action.verb == Verb::Create,
             moved: moved(action),
             fix: apply.to_owned(),
@@ -76,16 +76,20 @@ impl DriftDocument {
 /// Whether another action of the address says all: what is missing is not otherwise than declared as well, and what
 /// must be deleted to be made anew is not missing.
 fn is_told(plan: &PlanDocument, action: &ActionDocument) -> bool {
-    let has = |verb| plan.actions.iter().any(|other| other.address == action.address && other.verb == verb);
     match action.verb {
-        Verb::Create => has(Verb::Delete),
-        Verb::Update => has(Verb::Create),
+        Verb::Create => has(plan, action, Verb::Delete),
+        Verb::Update => has(plan, action, Verb::Create),
         Verb::Ensure | Verb::Rotate | Verb::Delete => false,
     }
 }
 
-/// What was found. A plan's `because` is that only in part: it may as well say why it does a thing.
-fn what(action: &ActionDocument) -> String {
+/// Whether the action's address has one of that kind too.
+fn has(plan: &PlanDocument, action: &ActionDocument, verb: Verb) -> bool {
+    plan.actions.iter().any(|other| other.address == action.address && other.verb == verb)
+}
+
+/// What was found; `anew` is what goes only to be made again. A plan's `because` is that only in part: it may as well say why it does a thing.
+fn what(action: &ActionDocument, anew: bool) -> String {
     let because = action.because.as_deref().unwrap_or("for no reason that was told");
     let words = match (action.address.kind.0, action.change, action.verb) {
         ("rotation", _, Verb::Create) => "it does not rotate",
@@ -103,8 +107,7 @@ fn what(action: &ActionDocument) -> String {
         ("rotation", _, Verb::Delete) => "it is no longer declared, and rotates",
         (_, AWAIT, _) | ("login", _, Verb::Update) | (_, _, Verb::Rotate) => because,
         (_, _, Verb::Ensure) => return format!("it cannot be looked at: {because}"),
-        // It is made anew.
-        ("stack", _, Verb::Delete) if action.because.is_some() => because,
+        (_, _, Verb::Delete) if anew => because,
         (_, _, Verb::Delete) => "it is no longer declared",
         (_, _, Verb::Update) => "it is not as declared",
     };

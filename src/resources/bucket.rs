@@ -24,6 +24,8 @@ pub struct Desired {
 pub struct Observed {
     pub tags: Tags,
     pub public_access_blocked: bool,
+    /// Looked for only where it has no tag, as what tells one that we have begun to make from somebody's own.
+    pub holds_others: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -70,9 +72,10 @@ impl Resource for Bucket {
             Seen::Unobservable(why) => return Err(unobservable(why)),
             Seen::Present(live) => live,
         };
-        // A bucket cannot be created with its tags. An untagged one of this name, in this very account
-        // (every call names the expected owner), is what an apply leaves that stopped between the two.
-        if want.mark.owner(&live.tags) != Owner::Nobody || !live.tags.is_empty() {
+        // It is tagged once it is made: to create it with its tags would take one more permission, s3:TagResource. An
+        // untagged one of this name, in this very account (every call names the expected owner), that holds nothing
+        // but what we put there is what an apply leaves that stopped between the two, or what lost its tags.
+        if want.mark.owner(&live.tags) != Owner::Nobody || !live.tags.is_empty() || live.holds_others {
             require_ours(&want.mark, &live.tags, &format!("the bucket `{}`", want.name))?;
         }
         let missing = missing_tags(&want.mark.tags(), &live.tags);
@@ -100,12 +103,13 @@ impl Resource for Bucket {
     }
 
     fn facts(live: &Observed) -> Facts {
-        let Observed { tags, public_access_blocked } = live;
-        Facts::default().tags(tags).with("public access blocked", public_access_blocked)
+        let Observed { tags, public_access_blocked, holds_others } = live;
+        let facts = Facts::default().tags(tags).with("public access blocked", public_access_blocked);
+        facts.with("holds what others put there", holds_others)
     }
 
     fn realised(want: &Desired, _known: &Known) -> Result<Observed, NotProduced> {
-        Ok(Observed { tags: want.mark.tags(), public_access_blocked: true })
+        Ok(Observed { tags: want.mark.tags(), public_access_blocked: true, holds_others: false })
     }
 }
 
@@ -133,6 +137,13 @@ impl Live for Bucket {
                 });
                 let request = aws.s3.create_bucket().bucket(&want.name).set_create_bucket_configuration(place);
                 let answer = request.send().await.map_err(|error| create.failed(error));
+                if let Err(error) = &answer
+                    && error.is(&["OperationAborted"])
+                {
+                    // Another apply is making it, or it was deleted a moment ago
+                    // (docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html).
+                    return Ok(Applied::NotYet { saying: error.to_string() });
+                }
                 absent(answer, &["BucketAlreadyOwnedByYou"])?;
                 protect(aws, &want.name, &want.mark.tags()).await?;
             }
@@ -172,7 +183,19 @@ async fn observe(aws: &Aws, name: &str) -> Result<Seen<Observed>, LiveError> {
         .iter()
         .all(|set| *set == Some(true))
     });
-    Ok(Seen::Present(Observed { tags, public_access_blocked }))
+    let holds_others = tags.is_empty() && holds_others(aws, name).await?;
+    Ok(Seen::Present(Observed { tags, public_access_blocked, holds_others }))
+}
+
+/// Whether anything is in it that we do not put there.
+async fn holds_others(aws: &Aws, name: &str) -> Result<bool, LiveError> {
+    let list = call("s3", "ListObjectsV2");
+    // With a delimiter, all of ours are one entry.
+    let request = aws.s3.list_objects_v2().bucket(name).delimiter("/").expected_bucket_owner(&aws.account);
+    let answer = request.send().await.map_err(|error| list.failed(error));
+    let Some(page) = absent(answer, &["NoSuchBucket"])? else { return Ok(false) };
+    let folders = page.common_prefixes().iter().filter_map(|folder| folder.prefix());
+    Ok(!page.contents().is_empty() || folders.into_iter().any(|folder| folder != PREFIX))
 }
 
 async fn protect(aws: &Aws, name: &str, tags: &Tags) -> Result<(), LiveError> {

@@ -15,6 +15,9 @@ pub enum LiveError {
     Function(#[from] FunctionError),
     #[error(transparent)]
     NotProduced(#[from] NotProduced),
+    /// A rotation of `login` was begun and does not end; nothing can be rotated before it has been given up.
+    #[error("an earlier rotation of {login} has not finished{said}")]
+    RotationStuck { login: String, said: String },
 }
 
 impl Coded for LiveError {
@@ -23,6 +26,7 @@ impl Coded for LiveError {
             Self::Aws(error) => error.code(),
             Self::Function(error) => error.code(),
             Self::NotProduced(_) => Code::Internal,
+            Self::RotationStuck { .. } => Code::RotationFailed,
         }
     }
 
@@ -31,6 +35,9 @@ impl Coded for LiveError {
             Self::Aws(error) => error.hint(),
             Self::Function(error) => error.hint(),
             Self::NotProduced(_) => REPORT_IT.to_owned(),
+            Self::RotationStuck { login, .. } => {
+                format!("pgrotate recover FILE {login} tells why, and mends it; then apply")
+            }
         }
     }
 }

@@ -177,8 +177,10 @@ impl Resource for Rotation {
         };
         let mut steps = Vec::new();
         // The first is the proof of the deployment. Any later one is Secrets Manager's everyday business.
-        if live.pending && !live.stuck && !live.rotated {
-            steps.push(cx.step(AWAIT, Verb::Ensure, Change::Await).because("a rotation is under way"));
+        if live.pending && !live.rotated {
+            // One that is stuck is no proof: to wait for it is to fail at once, and nothing else waits for it.
+            let why = if live.stuck { "the first rotation has not finished" } else { "a rotation is under way" };
+            steps.push(cx.step(AWAIT, Verb::Ensure, Change::Await).because(why));
         }
         if live.stuck {
             let said = live.trouble.as_ref().map(|said| format!("; the function said: {said}")).unwrap_or_default();
@@ -315,7 +317,13 @@ impl Live for Rotation {
                 .rotation_rules(rules())
                 .rotate_immediately(false),
             Change::Rotate => request,
-            Change::Await => return Ok(Applied::Accepted),
+            Change::Await => {
+                let secret = Look::new(aws).secret(&want.secret_name).await?;
+                return match secret.filter(is_given_up) {
+                    Some(secret) => Err(stuck(aws, want, &secret).await),
+                    None => Ok(Applied::Accepted),
+                };
+            }
             Change::Cancel => {
                 let cancel = call("secretsmanager", "CancelRotateSecret");
                 let request = aws.secrets.cancel_rotate_secret().secret_id(&want.secret_name);
@@ -347,6 +355,7 @@ impl Live for Rotation {
             // Another rotation is under way: one that the schedule, another apply or a person began.
             Err(error) if error.is(&["InvalidRequestException"]) => {
                 match Look::new(aws).secret(&want.secret_name).await? {
+                    Some(secret) if is_given_up(&secret) => Err(stuck(aws, want, &secret).await),
                     Some(secret) if secret.pending().is_some() => {
                         Ok(Applied::NotYet { saying: "an earlier rotation is not finished".to_owned() })
                     }
@@ -356,6 +365,27 @@ impl Live for Rotation {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// What a rotation that failed for good, or was cancelled midway, has begun blocks every other. Secrets Manager repeats
+/// one for some minutes only: to wait for what nothing has touched for longer is to wait in vain.
+const GIVEN_UP_AFTER_SECONDS: i64 = 5 * 60;
+
+fn is_given_up(secret: &SecretLook) -> bool {
+    untouched_for(secret, jiff::Timestamp::now().as_second(), GIVEN_UP_AFTER_SECONDS)
+}
+
+/// Whether something is pending, and nothing has touched the secret for longer than `seconds`.
+fn untouched_for(secret: &SecretLook, now: i64, seconds: i64) -> bool {
+    secret.pending().is_some() && secret.changed.is_some_and(|changed| changed + seconds < now)
+}
+
+async fn stuck(aws: &Aws, want: &Desired, secret: &SecretLook) -> LiveError {
+    // The log only explains.
+    let said = errors(aws, &want.functions.rotation).await.unwrap_or_default();
+    let said = secret.pending().and_then(|token| error_about(&said, token));
+    let said = said.map(|said| format!("; the function said: {said}")).unwrap_or_default();
+    LiveError::RotationStuck { login: want.mark.address.name.clone(), said }
 }
 
 /// For how long after its stack has changed the function's permission may still be on its way. It is a matter of
@@ -389,8 +419,7 @@ fn observed(secret: &SecretLook, trouble: Option<String>, now: i64) -> Observed 
         },
         rotated: secret.last_rotated.is_some(),
         pending: secret.pending().is_some(),
-        stuck: secret.pending().is_some()
-            && secret.changed.is_some_and(|changed| changed + STUCK_AFTER_SECONDS < now),
+        stuck: untouched_for(secret, now, STUCK_AFTER_SECONDS),
         trouble,
         last_rotated: secret.last_rotated,
         next_rotation: secret.next_rotation,

@@ -151,8 +151,12 @@ impl Resource for Secret {
                         "passwords",
                         before.map_or(Shown::Unset, Shown::text),
                         Shown::text(want.passwords.to_string()),
-                    )
-                    .because("the next rotation makes a password like that; the one in use stays until then");
+                    );
+                // A new password now would take the one in use from whoever has just fetched it.
+                cx.defer(
+                    "a password like that",
+                    format!("the next rotation makes it, or now: pgrotate rotate FILE {} --wait", want.login),
+                );
             }
             steps.push(step);
         }

@@ -184,7 +184,7 @@ impl Live for SecurityGroup {
         let found = look.groups(&names).await?;
         Ok(wants
             .iter()
-            .map(|want| match found.get(&want.name) {
+            .map(|want| match found.get(&want.vpc, &want.name) {
                 None => Seen::Absent,
                 Some(group) => Seen::Present(observed(want, group)),
             })
@@ -278,8 +278,8 @@ async fn revoke_default_egress(aws: &Aws, id: &str) -> Result<Applied, LiveError
 }
 
 async fn find(aws: &Aws, want: &Desired) -> Result<Option<GroupLook>, LiveError> {
-    let mut found = Look::new(aws).groups(&BTreeSet::from([(want.vpc.as_str(), want.name.as_str())])).await?;
-    Ok(found.remove(&want.name))
+    let found = Look::new(aws).groups(&BTreeSet::from([(want.vpc.as_str(), want.name.as_str())])).await?;
+    Ok(found.get(&want.vpc, &want.name).cloned())
 }
 
 fn observed(want: &Desired, group: &GroupLook) -> Observed {

@@ -251,10 +251,10 @@ impl Live for SecurityGroupRule {
         Ok(wants
             .iter()
             .map(|want| {
-                let Some(group) = groups.get(&want.group.name) else { return Seen::Absent };
+                let Some(group) = groups.get(&want.vpc, &want.group.name) else { return Seen::Absent };
                 let peer = match &want.peer {
                     Peer::Cidr(value) | Peer::Id(value) => Some(value.as_str()),
-                    Peer::Group(peer) => groups.get(&peer.name).map(|peer| peer.id.as_str()),
+                    Peer::Group(peer) => groups.get(&want.vpc, &peer.name).map(|peer| peer.id.as_str()),
                 };
                 observed(want, group, peer)
             })

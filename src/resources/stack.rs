@@ -2,6 +2,9 @@
 //! It is made beside the instance; the instance's address follows in an update of its own, so that the
 //! slow instance does not hold up the stack.
 
+mod parameters;
+
+use parameters::{all_parameters, as_before, instance_parameters};
 use super::artifact::{Artifact, CodePlace};
 use super::functions::{self, FunctionLook, put_code};
 use super::db_instance::{DbInstance, MasterSecretArn, Servers};
@@ -14,7 +17,7 @@ use crate::code::Code;
 use crate::execute::Applied;
 use crate::model::{Address, Facts, Kind, Mark, Owner, Ref, Seen, Shown, Tags, Val, address_of};
 use crate::resource::{AWAIT, Diff, Known, NotProduced, Refusal, Resource, Risk, Settled, Step, Verb, require_ours, unobservable};
-use aws_sdk_cloudformation::types::{Capability, OnFailure, Parameter, Tag};
+use aws_sdk_cloudformation::types::{Capability, OnFailure, Tag};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -67,6 +70,9 @@ pub struct Values {
     pub code: Val<CodePlace>,
     /// None: not known yet, and set by a later step.
     pub instance: Option<Instance>,
+    /// Parameters that stay as the stack has them until then: an update that leaves one out gives it the template's
+    /// default (docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_Parameter.html), which is no server.
+    pub kept: BTreeSet<&'static str>,
 }
 
 #[derive(Debug, Clone)]
@@ -171,10 +177,11 @@ impl Resource for Stack {
 
     fn settled(_want: &Desired, live: &Observed) -> Settled<()> {
         match live.status.as_str() {
-            "CREATE_COMPLETE" | "UPDATE_COMPLETE" => Settled::Yes(()),
+            // Somebody may have had resources taken into it.
+            "CREATE_COMPLETE" | "UPDATE_COMPLETE" | "IMPORT_COMPLETE" => Settled::Yes(()),
             // An update that failed has been undone: what was wanted is not there.
-            "UPDATE_ROLLBACK_COMPLETE" | "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED"
-            | "DELETE_FAILED" => {
+            "UPDATE_ROLLBACK_COMPLETE" | "IMPORT_ROLLBACK_COMPLETE" | "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED"
+            | "CREATE_FAILED" | "DELETE_FAILED" => {
                 Settled::Never { because: format!("the stack is {}: {}", live.status, reason(live)) }
             }
             status if way_out(status).is_some() => {
@@ -188,7 +195,7 @@ impl Resource for Stack {
     fn outputs(want: &Desired, live: &Observed) -> Option<()> {
         match Self::settled(want, live) {
             Settled::Yes(()) => Some(()),
-            _ => (live.status == "UPDATE_ROLLBACK_COMPLETE").then_some(()),
+            _ => ["UPDATE_ROLLBACK_COMPLETE", "IMPORT_ROLLBACK_COMPLETE"].contains(&live.status.as_str()).then_some(()),
         }
     }
 
@@ -244,12 +251,14 @@ impl Resource for Stack {
 
 /// The states that CloudFormation leaves only when somebody asks it to, and the AWS CLI's command that does: an
 /// update that could not even be undone; one that failed and was told not to be undone; a change set for a new
-/// stack that nobody has executed (docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html).
+/// stack that nobody has executed; an import that could not be undone, whose events tell what stands in its way
+/// (docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html).
 fn way_out(status: &str) -> Option<&'static str> {
     match status {
         "UPDATE_ROLLBACK_FAILED" => Some("continue-update-rollback"),
         "UPDATE_FAILED" => Some("rollback-stack"),
         "REVIEW_IN_PROGRESS" => Some("delete-stack"),
+        "IMPORT_ROLLBACK_FAILED" => Some("describe-stack-events"),
         _ => None,
     }
 }
@@ -264,6 +273,7 @@ fn values(cx: &mut Diff<'_>, want: &Desired) -> Values {
         admin_secret: cx.output(&want.admin_secret),
         code: cx.output(&want.artifact),
         instance: None,
+        kept: BTreeSet::new(),
     }
 }
 
@@ -329,6 +339,10 @@ fn update(cx: &mut Diff<'_>, want: &Desired, live: &Observed) -> Vec<Step<Change
     if group_changes || secret_changes || code_changes || template_changes || !missing.is_empty() {
         if cx.is_settled(want.instance.address()) {
             values.instance = Some(instance(cx, want));
+        } else {
+            // One that the stack never had cannot be kept.
+            let of_instance = [template::HOSTS, template::MASTER_SECRET_ARN];
+            values.kept = of_instance.into_iter().filter(|name| live.parameters.contains_key(*name)).collect();
         }
         let (group, secret, code) = (values.group.shown(), values.admin_secret.shown(), values.code.shown());
         let done = values.instance.is_some();
@@ -457,7 +471,7 @@ impl Live for Stack {
                 for name in
                     [template::FUNCTION_GROUP, template::ADMIN_SECRET_ARN, template::CODE_BUCKET, template::CODE_KEY]
                 {
-                    parameters.push(Parameter::builder().parameter_key(name).use_previous_value(true).build());
+                    parameters.push(as_before(name));
                 }
                 let request = aws
                     .cloudformation
@@ -514,31 +528,6 @@ async fn updated<T>(aws: &Aws, want: &Desired, answer: Result<T, AwsError>) -> R
 
 fn tags(mark: &Mark) -> Vec<Tag> {
     mark.tags().iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
-}
-
-fn parameter(name: &str, value: impl Into<String>) -> Parameter {
-    Parameter::builder().parameter_key(name).parameter_value(value).build()
-}
-
-fn all_parameters(values: &Values, known: &Known) -> Result<Vec<Parameter>, LiveError> {
-    let code = known.get(&values.code)?;
-    let mut parameters = vec![
-        parameter(template::FUNCTION_GROUP, known.get(&values.group)?.0),
-        parameter(template::ADMIN_SECRET_ARN, known.get(&values.admin_secret)?.0),
-        parameter(template::CODE_BUCKET, code.bucket),
-        parameter(template::CODE_KEY, code.key),
-    ];
-    if let Some(instance) = &values.instance {
-        parameters.extend(instance_parameters(instance, known)?);
-    }
-    Ok(parameters)
-}
-
-fn instance_parameters(instance: &Instance, known: &Known) -> Result<Vec<Parameter>, LiveError> {
-    Ok(vec![
-        parameter(template::HOSTS, known.get(&instance.servers)?.to_string()),
-        parameter(template::MASTER_SECRET_ARN, known.get(&instance.master_secret)?.0),
-    ])
 }
 
 /// Names of all stacks that are this deployment's by their tags, and whose address gives their name.

@@ -21,7 +21,10 @@ pub struct Desired {
     pub vpc: String,
     /// `com.amazonaws.REGION.secretsmanager`
     pub service: String,
+    /// One of each zone.
     pub subnets: BTreeSet<String>,
+    /// Declared too, and in the zone of another.
+    pub left_out: BTreeSet<String>,
     pub group: Ref<SecurityGroup>,
     /// Rules of that group: who is redirected to the endpoint must find it open.
     pub entrances: Vec<Address>,
@@ -41,7 +44,7 @@ pub struct Observed {
 #[derive(Debug, Clone)]
 pub enum Change {
     Create { group: Val<GroupId> },
-    /// Waits for what somebody has begun.
+    /// Waits for what somebody has begun, to its end or to its deletion.
     Await,
     Modify {
         id: String,
@@ -86,18 +89,7 @@ impl Resource for VpcEndpoint {
             cx.after(rule);
         }
         let live = match live {
-            Seen::Absent => {
-                let shown = group.shown();
-                return Ok(vec![
-                    cx.step("create", Verb::Create, Change::Create { group })
-                        .risk(Risk::Interrupts)
-                        .because(INTERRUPTS)
-                        .set("service", Shown::text(&want.service))
-                        .set("subnets", Shown::list(&want.subnets))
-                        .set("group", shown)
-                        .set("private_dns", Shown::text(true)),
-                ]);
-            }
+            Seen::Absent => return Ok(vec![create(cx, want, group)]),
             Seen::Unobservable(why) => return Err(unobservable(why)),
             Seen::Present(live) => live,
         };
@@ -108,9 +100,14 @@ impl Resource for VpcEndpoint {
                 "set `secrets_manager = \"existing-endpoint\"` in [network] to use it",
             ));
         }
+        if is_lost(&live.state) {
+            let deleted = delete(cx, live).because(format!("its state is {}, and it does not come back", live.state));
+            return Ok(vec![deleted, create(cx, want, group)]);
+        }
         let mut steps = Vec::new();
-        if live.state == "pending" {
-            steps.push(cx.step(AWAIT, Verb::Ensure, Change::Await).because("it is being made"));
+        if live.state != AVAILABLE {
+            // It takes no change before it is available.
+            steps.push(cx.step(AWAIT, Verb::Ensure, Change::Await).because(format!("it is {}", live.state)));
         }
         let group_is_right = match &group {
             Val::Known(group) => live.groups == BTreeSet::from([group.clone()]),
@@ -119,6 +116,9 @@ impl Resource for VpcEndpoint {
         // Without it the functions find the public address, and no way to it.
         if !group_is_right || live.subnets != want.subnets || !live.private_dns {
             let shown = group.shown();
+            if live.subnets != want.subnets {
+                tell_left_out(cx, want);
+            }
             let leave = match &group {
                 Val::Known(group) => live.groups.iter().filter(|live| *live != group).cloned().collect(),
                 Val::After(_) => live.groups.clone(),
@@ -150,16 +150,15 @@ impl Resource for VpcEndpoint {
 
     fn remove(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<Vec<Step<Change>>, Refusal> {
         let Some(live) = cx.to_remove(&want.mark, live, |live| &live.tags)? else { return Ok(Vec::new()) };
-        let step = cx.step("delete", Verb::Delete, Change::Delete { id: live.id.clone() });
-        Ok(vec![step.risk(Risk::Interrupts).because(INTERRUPTS)])
+        Ok(vec![delete(cx, live).because(INTERRUPTS)])
     }
 
     fn settled(_want: &Desired, live: &Observed) -> Settled<()> {
         match live.state.as_str() {
-            "available" if live.private_dns => Settled::Yes(()),
-            "available" => Settled::NotYet { saying: "its private DNS is off".to_owned() },
-            "failed" | "rejected" | "expired" => {
-                Settled::Never { because: format!("the endpoint is {}: delete it and apply again", live.state) }
+            AVAILABLE if live.private_dns => Settled::Yes(()),
+            AVAILABLE => Settled::NotYet { saying: "its private DNS is off".to_owned() },
+            state if is_lost(state) => {
+                Settled::Never { because: format!("the endpoint is {state}: the next apply makes it anew") }
             }
             state => Settled::NotYet { saying: format!("the endpoint is {state}") },
         }
@@ -178,13 +177,47 @@ impl Resource for VpcEndpoint {
     fn realised(want: &Desired, known: &Known) -> Result<Observed, NotProduced> {
         Ok(Observed {
             id: made_up_id("vpce", &want.mark.address),
-            state: "available".to_owned(),
+            state: AVAILABLE.to_owned(),
             private_dns: true,
             subnets: want.subnets.clone(),
             groups: BTreeSet::from([known.output::<GroupId>(&want.group)?]),
             tags: want.mark.tags(),
         })
     }
+}
+
+const AVAILABLE: &str = "available";
+const DELETING: &str = "deleting";
+
+/// The states from which an endpoint never becomes available
+/// (docs.aws.amazon.com/vpc/latest/privatelink/concepts.html, "Endpoint states").
+fn is_lost(state: &str) -> bool {
+    [DELETING, "failed", "rejected", "expired"].contains(&state)
+}
+
+fn create(cx: &mut Diff<'_>, want: &Desired, group: Val<GroupId>) -> Step<Change> {
+    let shown = group.shown();
+    tell_left_out(cx, want);
+    cx.step("create", Verb::Create, Change::Create { group })
+        .risk(Risk::Interrupts)
+        .because(INTERRUPTS)
+        .set("service", Shown::text(&want.service))
+        .set("subnets", Shown::list(&want.subnets))
+        .set("group", shown)
+        .set("private_dns", Shown::text(true))
+}
+
+fn tell_left_out(cx: &mut Diff<'_>, want: &Desired) {
+    if !want.left_out.is_empty() {
+        let left_out: Vec<_> = want.left_out.iter().map(String::as_str).collect();
+        cx.note(format!("an endpoint has one subnet in a zone: it gets the first declared, and not {}", left_out.join(", ")));
+    }
+}
+
+/// One that somebody deletes is only waited for.
+fn delete(cx: &mut Diff<'_>, live: &Observed) -> Step<Change> {
+    let change = if live.state == DELETING { Change::Await } else { Change::Delete { id: live.id.clone() } };
+    cx.step("delete", Verb::Delete, change).risk(Risk::Interrupts)
 }
 
 impl Live for VpcEndpoint {
@@ -259,8 +292,7 @@ impl Live for VpcEndpoint {
                     // EC2 is known to say it either way (Terraform's AWS provider looks for both).
                     && !matches!(error.code(), Some("InvalidVpcEndpoint.NotFound" | "InvalidVpcEndpointId.NotFound"))
                 {
-                    let text = format!("{}: {}", error.code().unwrap_or("?"), error.message().unwrap_or("?"));
-                    return Err(delete.unexpected(text).into());
+                    return Err(delete.refused(error.code(), error.message()).into());
                 }
             }
         }
@@ -306,7 +338,8 @@ async fn observe(aws: &Aws, want: &Desired) -> Result<Seen<Observed>, LiveError>
         })
         .filter(|endpoint| endpoint.state != "deleted")
         .collect();
-    found.sort_by(|a, b| a.id.cmp(&b.id));
+    // One that is on its way out lingers beside that which takes its place.
+    found.sort_by_key(|endpoint| (is_lost(&endpoint.state), endpoint.id.clone()));
     // Ours if there is one; otherwise one whose private DNS stands in the way of ours.
     let ours = found.iter().position(|endpoint| want.mark.owner(&endpoint.tags) == Owner::Us);
     Ok(match ours.or_else(|| found.iter().position(|endpoint| endpoint.private_dns)) {

@@ -67,6 +67,39 @@ fn every_code_is_said_in_a_test() {
     assert!(untested.is_empty(), "no test expects {untested:?}");
 }
 
+/// Codes that nothing real says in a test, and why not.
+const NEVER_PROVOKED: [(&str, &str); 7] = [
+    ("database-unreachable", "the sandbox ends such an invocation for its time; the functions' own tests say it"),
+    ("function-outdated", "only a function of another version says it"),
+    ("function-refused", "the config refuses what a function would; only another version's asks for it"),
+    ("internal", "a mistake of ours"),
+    ("login-busy", "the functions' own tests hold the lock"),
+    ("role-not-ours", "apply looks first, and says not-ours; the functions' own tests"),
+    ("role-in-use", "the functions' own tests, and `logins` of tests/sandbox by its words"),
+];
+
+/// The reports that tests put together by hand.
+const BY_HAND: [&str; 2] = ["report-failures.txt", "report-failures-json.txt"];
+
+/// An error that a test has made by hand shows how it is worded, not that it is ever said. Whatever is planned, parsed
+/// or carried out in a test is real: golden plans, the config's tests, the command line's, those on the sandbox.
+#[test]
+fn every_code_is_really_said() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut real = String::new();
+    for folder in ["src/config/tests", "tests/plan/golden", "tests/cli", "tests/sandbox"] {
+        for file in files(&root.join(folder)) {
+            let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+            if !BY_HAND.contains(&name.as_str()) && !file.ends_with("tests/cli/codes.rs") {
+                real.push_str(&std::fs::read_to_string(&file).unwrap());
+            }
+        }
+    }
+    let silent = Code::ALL.iter().filter(|code| !real.contains(&code.heading().to_string()));
+    let silent: BTreeSet<_> = silent.map(|code| code.text()).collect();
+    assert_eq!(silent, NEVER_PROVOKED.map(|(code, _)| code).into(), "what nothing real says, in a test");
+}
+
 /// Scripts tell the two apart by the exit code, people by the word.
 #[test]
 fn what_is_refused_says_so() {

@@ -399,6 +399,24 @@ fn the_report_names_all() {
 }
 
 /// Every way to fail, as people and as programs read it.
+/// A stack that rolls back is not waited for, and an endpoint that AWS never takes not for ever.
+#[test]
+fn what_never_arrives_is_told() {
+    let article = Scenario::article();
+    let world = Simulation::new(article.nothing());
+    let mut made = article.realised();
+    change!(made, Stack, "stack.pgpasslambda-stack", |live| {
+        live.status = "ROLLBACK_COMPLETE".to_owned();
+        live.reason = Some("no such subnet".to_owned());
+    });
+    let stack = at("stack.pgpasslambda-stack");
+    world.meddling.borrow_mut().push((Duration::from_secs(60), stack.clone(), made[&stack].clone()));
+    world.not_yet.borrow_mut().insert(at("vpc_endpoint.secretsmanager"), usize::MAX);
+    let plan = article.plan(Goal::Converge, &article.nothing()).unwrap();
+    let report = run(&plan, &world);
+    golden("report-never-arrived", &told(&plan, &report));
+}
+
 #[test]
 fn failures_are_told_with_code_and_hint() {
     let article = Scenario::article();

@@ -18,6 +18,7 @@ use std::collections::BTreeSet;
 /// What may move without being drift: a kind or an address, the field, and why.
 const IGNORED: &[(&str, &str, &str)] = &[
     ("artifact", "bytes", "its key is the digest of what it holds; a function that runs other code is told by itself"),
+    ("bucket", "holds_others", "looked for only where no tag tells whose it is"),
     ("db_instance", "arn", "made of its name"),
     ("db_instance", "resource_id", "one made anew under the same name lacks its logins, and that is told"),
     ("db_instance", "version.minor", "RDS upgrades it; older than declared it is told"),
@@ -101,6 +102,7 @@ fn of_bucket() -> Vec<Mutation<bucket::Observed>> {
     mutations!(bucket::Observed {
         tags: |live| untag(&mut live.tags),
         public_access_blocked: |live| live.public_access_blocked = false,
+        holds_others: |live| live.holds_others = true,
     })
 }
 

@@ -1,9 +1,9 @@
 //! One scenario, one readable file in `golden/`. UPDATE_EXPECT=1 rewrites them; read the difference.
 
-use crate::scenario::{Scenario, change, check_edges, document, golden, json, set};
+use crate::scenario::{Scenario, State, change, check_edges, document, golden, json, set};
 use function_contract::{LoginAttempt, Obstacle};
 use pgrotate::model::Seen;
-use pgrotate::plan::Goal;
+use pgrotate::plan::{Goal, PlanError};
 use pgrotate::render::human;
 use pgrotate::resources::db_instance::Version;
 use pgrotate::resources::rotation::Rules;
@@ -161,6 +161,136 @@ fn everything_on_its_way() {
     change!(live, VpcEndpoint, "vpc_endpoint.secretsmanager", |live| live.state = "pending".to_owned());
     change!(live, DbInstance, "db_instance.my-postgres-instance", |live| live.status = "modifying".to_owned());
     article.converges("everything-on-its-way", &live);
+}
+
+/// Somebody has deleted it, or AWS could not make it: it is never taken for one that is still to come.
+#[test]
+fn endpoint_being_deleted() {
+    let article = Scenario::article();
+    let mut live = article.realised();
+    let endpoint = "vpc_endpoint.secretsmanager";
+    change!(live, VpcEndpoint, endpoint, |live| {
+        live.state = "deleting".to_owned();
+        live.subnets.pop_last();
+    });
+    article.converges("endpoint-being-deleted", &live);
+    change!(live, VpcEndpoint, endpoint, |live| live.state = "failed".to_owned());
+    article.converges("endpoint-failed", &live);
+}
+
+/// Whatever state AWS tells of, there is a plan for it, or a refusal that says what to do.
+#[test]
+fn no_state_is_beyond_planning() {
+    let article = Scenario::article();
+    let planned = |live: &State, what: &str| match article.plan(Goal::Converge, live) {
+        Ok(_) => {}
+        Err(PlanError::Refused(refusals)) => assert!(refusals.iter().all(|(_, refusal)| !refusal.hint.is_empty())),
+        Err(error) => panic!("{what}: {error}"),
+    };
+    for state in
+        ["pendingacceptance", "pending", "available", "deleting", "rejected", "failed", "expired", "partial", "new"]
+    {
+        for private_dns in [true, false] {
+            let mut live = article.realised();
+            change!(live, VpcEndpoint, "vpc_endpoint.secretsmanager", |live| {
+                live.state = state.to_owned();
+                live.private_dns = private_dns;
+            });
+            planned(&live, state);
+        }
+    }
+    for status in [
+        "CREATE_IN_PROGRESS",
+        "CREATE_FAILED",
+        "CREATE_COMPLETE",
+        "ROLLBACK_IN_PROGRESS",
+        "ROLLBACK_FAILED",
+        "ROLLBACK_COMPLETE",
+        "DELETE_IN_PROGRESS",
+        "DELETE_FAILED",
+        "UPDATE_IN_PROGRESS",
+        "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS",
+        "UPDATE_COMPLETE",
+        "UPDATE_FAILED",
+        "UPDATE_ROLLBACK_IN_PROGRESS",
+        "UPDATE_ROLLBACK_FAILED",
+        "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS",
+        "UPDATE_ROLLBACK_COMPLETE",
+        "REVIEW_IN_PROGRESS",
+        "IMPORT_IN_PROGRESS",
+        "IMPORT_COMPLETE",
+        "IMPORT_ROLLBACK_IN_PROGRESS",
+        "IMPORT_ROLLBACK_FAILED",
+        "IMPORT_ROLLBACK_COMPLETE",
+    ] {
+        let mut live = article.realised();
+        change!(live, Stack, "stack.pgpasslambda-stack", |live| live.status = status.to_owned());
+        planned(&live, status);
+    }
+    for status in ["available", "creating", "modifying", "backing-up", "storage-full", "stopped", "failed", "deleting"]
+    {
+        for kept in [true, false] {
+            let mut live = article.realised();
+            change!(live, DbInstance, "db_instance.my-postgres-instance", |live| {
+                live.status = status.to_owned();
+                live.master_secret.take_if(|_| !kept);
+            });
+            planned(&live, status);
+        }
+    }
+}
+
+/// The deployment's proof is not there, whatever the rest is: an apply must not pass for a good one.
+#[test]
+fn first_rotation_stuck() {
+    let article = Scenario::article();
+    let mut live = article.realised();
+    change!(live, Rotation, "rotation.test_user1", |live| {
+        (live.rotated, live.pending, live.stuck) = (false, true, true);
+        live.trouble = Some("DatabaseRefused".to_owned());
+    });
+    let plan = article.plan(Goal::Converge, &live).unwrap();
+    golden("first-rotation-stuck", &human::plan(&document(&plan)));
+}
+
+/// Somebody has given the master a password by hand, and nothing can make logins any more.
+#[test]
+fn password_taken_from_rds() {
+    let article = Scenario::article();
+    let mut live = article.realised();
+    change!(live, DbInstance, "db_instance.my-postgres-instance", |live| live.master_secret = None);
+    article.converges("password-taken-from-rds", &live);
+}
+
+#[test]
+fn instance_changes_pending() {
+    let article = Scenario::article();
+    let mut live = article.realised();
+    change!(live, DbInstance, "db_instance.my-postgres-instance", |live| live.pending = true);
+    article.converges("instance-changes-pending", &live);
+}
+
+/// What ends it is the growth that is declared, so nothing waits for its end before that.
+#[test]
+fn storage_full() {
+    let larger = Scenario::article().with("gib = 20", "gib = 50");
+    let mut live = larger.realised();
+    change!(live, DbInstance, "db_instance.my-postgres-instance", |live| {
+        live.status = "storage-full".to_owned();
+        live.storage = 20;
+    });
+    larger.converges("storage-full", &live);
+}
+
+/// RDS would refuse the growth, and with it all that is asked for at once.
+#[test]
+fn storage_that_still_changes() {
+    let larger = Scenario::article().with("gib = 20", "gib = 50").with("backup_days = 7", "backup_days = 14");
+    let mut live = Scenario::article().realised();
+    change!(live, DbInstance, "db_instance.my-postgres-instance", |live| {
+        live.status = "storage-optimization".to_owned();
+    });
+    larger.converges("storage-still-changing", &live);
 }
 
 #[test]

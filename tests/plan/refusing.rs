@@ -49,6 +49,18 @@ fn what_carries_no_mark() {
     article.refuses("refuse-unmarked", Goal::Converge, &live);
 }
 
+/// One that we have begun to make holds nothing yet; somebody's own would be destroyed with the deployment.
+#[test]
+fn a_bucket_that_somebody_uses() {
+    let article = Scenario::article();
+    let mut live = article.realised();
+    change!(live, Bucket, "bucket.pgrotate-article-111122223333-eu-north-1", |live| {
+        live.tags.clear();
+        live.holds_others = true;
+    });
+    article.refuses("refuse-bucket-of-others", Goal::Converge, &live);
+}
+
 #[test]
 fn what_belongs_to_another_deployment() {
     let article = Scenario::article();

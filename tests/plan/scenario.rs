@@ -1,6 +1,7 @@
 //! What the tests start from: the article's deployment, changed by a text or two, and the state that a
 //! good apply of it leaves. There is no second, hand-kept model of AWS.
 
+use crate::simulation::Simulation;
 use expect_test::expect_file;
 use pgrotate::aws::{NetworkLook, ServiceEndpoint, SubnetLook, VpcLook, WayOut};
 use pgrotate::config::{self, Config};
@@ -84,8 +85,19 @@ impl Scenario {
         assert_eq!(json(&document), json(&self::document(&self.plan(Goal::Converge, live).unwrap())));
         golden(name, &human::plan(&document));
         assert!(!plan.actions.is_empty() || plan.unchanged.len() == self.wants().len());
-        let after = self.plan(Goal::Converge, &self.realised()).unwrap_or_else(|error| panic!("{error}"));
+        let after = self.carried_out(&plan, live);
         assert!(after.actions.is_empty(), "planned again:\n{}", human::plan(&self::document(&after)));
+    }
+
+    /// Carries `plan` out in an account that looks like `live`, and plans anew from what that leaves.
+    fn carried_out(&self, plan: &Plan<Kinds>, live: &State) -> Plan<Kinds> {
+        let wants = self.wants();
+        let world = Simulation::new(live.clone());
+        world.account.borrow_mut().made_for(&wants);
+        world.account.borrow_mut().goes_on(&self.realised());
+        let report = world.carry_out(plan);
+        assert!(report.all_done(), "{}", crate::executing::told(plan, &report));
+        self.plan(Goal::Converge, &world.observed(&wants)).unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// Plans in vain, and compares what is refused and advised with the golden file.
@@ -145,10 +157,14 @@ fn around(major: u32) -> Around {
     };
     let network = NetworkLook {
         vpc: Some(VpcLook { cidrs: vec!["172.31.0.0/16".to_owned()], dns_support: true, dns_hostnames: true }),
-        subnets: BTreeMap::from([
-            subnet("subnet-05a8a2c78756260ed", "eu-north-1a", "172.31.16.0/20"),
-            subnet("subnet-0cf57825fcf0c3cbd", "eu-north-1b", "172.31.32.0/20"),
-        ]),
+        subnets: [
+            ("subnet-05a8a2c78756260ed", "eu-north-1a", "172.31.16.0/20"),
+            ("subnet-0cf57825fcf0c3cbd", "eu-north-1b", "172.31.32.0/20"),
+        ]
+        .into_iter()
+        .chain(crate::scenarios::SUBNETS)
+        .map(|(id, zone, cidr)| subnet(id, zone, cidr))
+        .collect(),
         groups: BTreeSet::from(["sg-0aaaaaaaaaaaaaaaa".to_owned()]),
         ways_out: BTreeMap::from([way("subnet-05a8a2c78756260ed"), way("subnet-0cf57825fcf0c3cbd")]),
         endpoints: vec![ServiceEndpoint {

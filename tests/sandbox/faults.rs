@@ -1,13 +1,14 @@
-//! Every call that apply and destroy make of AWS goes wrong in every way, and every call is the last one before the
+//! Every call that apply and destroy make of AWS, and an apply that mends or changes what is there, goes wrong in every way, and every call is the last one before the
 //! process is killed or asked to stop. After each, the same command again makes it whole, plans nothing more, and has
 //! made nothing twice.
 //!
 //! `cargo test` takes a sample of each; `PGROTATE_FAULTS=whole` (`make faults`) takes all.
 
+use crate::mending::{changed, tamper};
 use crate::stopping::{as_the_article_wants, counted};
 use crate::support::{ARTICLE, Account, Run, group_id, path, until};
 use serde_json::json;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -93,7 +94,24 @@ impl Case {
     }
 }
 
-/// What apply and destroy ask of AWS when nothing goes wrong, from the sandbox's own log: how often each.
+/// The first apply, one that mends what was tampered with, one of a changed config, and destroy.
+const APPLY: &str = "apply";
+const MEND: &str = "mend";
+const CHANGE: &str = "change";
+const DESTROY: &str = "destroy";
+
+/// The config of a command.
+fn text(account: &Account, command: &str) -> String {
+    if command == CHANGE { changed(account) } else { ARTICLE.to_owned() }
+}
+
+fn run_command(account: &Account, command: &str) -> Run {
+    let config = account.config(&text(account, command));
+    account.pgrotate(&[if command == DESTROY { DESTROY } else { APPLY }, "--yes", path(&config)])
+}
+
+/// What apply and destroy ask of AWS when nothing goes wrong, from the sandbox's own log: how often each. Of later
+/// applies, what no other command asks.
 fn calls() -> &'static BTreeMap<(&'static str, String), usize> {
     static CALLS: OnceLock<BTreeMap<(&'static str, String), usize>> = OnceLock::new();
     CALLS.get_or_init(recorded)
@@ -102,18 +120,54 @@ fn calls() -> &'static BTreeMap<(&'static str, String), usize> {
 fn recorded() -> BTreeMap<(&'static str, String), usize> {
     let account = Account::new();
     account.delays("none");
-    let config = account.config(ARTICLE);
-    let mut calls = BTreeMap::new();
-    let mut before = 0;
-    for command in ["apply", "destroy"] {
-        account.pgrotate(&[command, "--yes", path(&config)]).exits(0);
-        let all = account.requests();
-        for (_, request) in all[before..].iter().filter(|(caller, _)| caller == "client") {
-            *calls.entry((command, request.clone())).or_default() += 1;
+    let mut calls = BTreeMap::<(&'static str, String), usize>::new();
+    let mut record = |command: &'static str| {
+        let before = account.requests().len();
+        run_command(&account, command).exits(0);
+        let known: BTreeSet<_> = calls.keys().map(|(_, request)| request.clone()).collect();
+        let all = account.requests().split_off(before);
+        for (_, request) in all.into_iter().filter(|(caller, _)| caller == "client") {
+            if [APPLY, DESTROY].contains(&command) || !known.contains(&request) {
+                *calls.entry((command, request)).or_default() += 1;
+            }
         }
-        before = all.len();
-    }
+    };
+    record(APPLY);
+    record(DESTROY);
+    account.reset();
+    made_whole(&account);
+    tamper(&account);
+    record(MEND);
+    record(CHANGE);
     calls
+}
+
+/// The matrix would be green too if a later apply had nothing to mend.
+#[test]
+fn later_applies_make_calls_of_their_own() {
+    for (command, requests) in [
+        (
+            MEND,
+            &[
+                "ec2.CreateTags",
+                "ec2.ModifyVpcEndpoint",
+                "lambda.UpdateFunctionCode",
+                "lambda.UpdateFunctionConfiguration",
+                "rds.AddTagsToResource",
+                "secretsmanager.RestoreSecret",
+                "secretsmanager.TagResource",
+                "secretsmanager.UpdateSecret",
+            ][..],
+        ),
+        (
+            CHANGE,
+            &["ec2.UpdateSecurityGroupRuleDescriptionsIngress", "rds.ModifyDBInstance", "rds.ModifyDBSubnetGroup"],
+        ),
+    ] {
+        let mine: BTreeSet<_> = calls().keys().filter(|(of, _)| *of == command).map(|(_, request)| request).collect();
+        let missing: Vec<_> = requests.iter().filter(|request| !mine.contains(&(**request).to_owned())).collect();
+        assert!(missing.is_empty(), "{command} lacks {missing:?}; it has {mine:?}");
+    }
 }
 
 /// So many of all, the same every time.
@@ -179,13 +233,15 @@ fn gone(account: &Account) {
 
 /// Runs `command` while its `cases` happen; answers with how many of them did.
 fn run_with(account: &Account, cases: &[Case], command: &'static str) -> usize {
-    let config = account.config(ARTICLE);
     let mine: Vec<_> = cases.iter().filter(|case| case.command == command).collect();
     if mine.is_empty() {
         return 0;
     }
+    if command == MEND {
+        tamper(account);
+    }
     mine.iter().for_each(|case| case.plant(account));
-    let run = account.pgrotate(&[command, "--yes", path(&config)]);
+    let run = run_command(account, command);
     ends_well(&run);
     let transient = mine.iter().all(|case| case.mishap != Mishap::GivenUp);
     assert!(!transient || run.code == Some(0), "it passes by itself: {}\n{}", run.stdout, run.stderr);
@@ -198,11 +254,29 @@ fn run_with(account: &Account, cases: &[Case], command: &'static str) -> usize {
 /// Cases of one deployment, apart enough that none hides another. Those that take long, or that end a run, are few in
 /// one.
 fn grouped(cases: Vec<Case>) -> Vec<Vec<Case>> {
+    // What was changed cannot be had back: such an account is changed once, and nothing else becomes of it.
     let kind = |case: &Case| match case.mishap {
-        Mishap::Silent => (1, 1),
+        Mishap::Silent => (1, case.command == CHANGE),
+        Mishap::GivenUp => (2, case.command == CHANGE),
+        _ => (0, case.command == CHANGE),
+    };
+    let most = |case: &Case| match kind(case) {
+        (1, _) | (2, true) => 1,
         // One after another, each in a run of its own, which goes on where that before has ended.
-        Mishap::GivenUp => (2, if whole() { 1 } else { 3 }),
-        _ => (0, if whole() { 5 } else { 10 }),
+        (2, false) => {
+            if whole() {
+                1
+            } else {
+                3
+            }
+        }
+        _ => {
+            if whole() {
+                5
+            } else {
+                10
+            }
+        }
     };
     let mut groups: Vec<Vec<Case>> = Vec::new();
     for case in cases {
@@ -212,7 +286,7 @@ fn grouped(cases: Vec<Case>) -> Vec<Vec<Case>> {
         };
         let fits = |group: &&mut Vec<Case>| {
             let kin = group.iter().filter(|other| other.command == case.command).count();
-            kind(&group[0]) == kind(&case) && !group.iter().any(near) && kin < kind(&case).1
+            kind(&group[0]) == kind(&case) && !group.iter().any(near) && kin < most(&case)
         };
         match groups.iter_mut().find(fits) {
             Some(group) => group.push(case),
@@ -246,8 +320,28 @@ fn mishaps() -> (Vec<Case>, usize) {
     for mishap in others {
         cases.extend(chosen(of(mishap), of_each, &mut dice));
     }
+    // Each call that only a later apply makes is among them, once and some way.
+    for ((command, request), _) in calls().iter().filter(|((command, _), _)| [MEND, CHANGE].contains(command)) {
+        let mine = |case: &Case| (case.command, &case.request) == (*command, request);
+        if !cases.iter().any(mine) {
+            let mishap = [Mishap::Throttled, Mishap::ServerError, Mishap::CutOff, Mishap::Lost][dice.roll(4)];
+            cases.push(Case { command, request: request.clone(), number: 0, mishap });
+        }
+    }
     assert!(cases.len() * SAMPLE >= total, "a tenth at the least");
     (cases, total)
+}
+
+/// What is tampered with is whole before.
+fn one_by_one_with(account: &Account, cases: &[Case], command: &'static str) -> usize {
+    let mut happened = 0;
+    for case in cases.iter().filter(|case| case.command == command) {
+        happened += run_with(account, std::slice::from_ref(case), command);
+        if command == MEND {
+            made_whole(account);
+        }
+    }
+    happened
 }
 
 #[test]
@@ -260,17 +354,27 @@ fn every_call_goes_wrong_in_every_way() {
         let run = |command: &'static str| {
             let one_by_one = cases[0].mishap == Mishap::GivenUp;
             let happened: usize = match one_by_one {
-                true => cases.iter().map(|case| run_with(account, std::slice::from_ref(case), command)).sum(),
+                true => one_by_one_with(account, cases, command),
                 false => run_with(account, cases, command),
             };
             reached.fetch_add(happened, Ordering::Relaxed);
         };
-        if cases.iter().any(|case| case.command == "apply") {
-            run("apply");
+        let has = |command: &str| cases.iter().any(|case| case.command == command);
+        if has(APPLY) {
+            run(APPLY);
         }
         made_whole(account);
-        if cases.iter().any(|case| case.command == "destroy") {
-            run("destroy");
+        if has(MEND) {
+            run(MEND);
+            made_whole(account);
+        }
+        if has(CHANGE) {
+            run(CHANGE);
+            account.converges(&changed(account));
+            assert_eq!(counted(account), as_the_article_wants());
+        }
+        if has(DESTROY) {
+            run(DESTROY);
             gone(account);
         }
     });
@@ -336,7 +440,7 @@ fn stopped_at(account: &Account, command: &str, number: usize, stop: Stop) -> bo
 fn every_call_is_the_last() {
     let counts = calls();
     let mut all = Vec::new();
-    for command in ["apply", "destroy"] {
+    for command in [APPLY, DESTROY] {
         let calls: usize = counts.iter().filter(|((of, _), _)| *of == command).map(|(_, count)| count).sum();
         for number in 0..calls {
             all.extend([Stop::KilledBefore, Stop::KilledAfter, Stop::Asked].map(|stop| (command, number, stop)));

@@ -1,7 +1,7 @@
 //! Every scenario for real: planned on the sandbox as its golden file says, applied, planned again with nothing
 //! left to do, and destroyed with nothing left but what that names. What others have made is as it was.
 
-use crate::scenarios::{CLIENTS, Scenario, TOPIC, There, all};
+use crate::scenarios::{CLIENTS, SUBNETS as MORE_SUBNETS, Scenario, TOPIC, There, all};
 use crate::support::{Account, group_id, until};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -49,14 +49,11 @@ fn live(scenario: &Scenario) {
     let account = Account::new();
     // How long AWS takes is the subject of other tests.
     account.delays("none");
-    let mut clients = None;
-    for there in &scenario.there {
-        clients = make(&account, *there).or(clients);
-    }
+    let made: Vec<_> = scenario.there.iter().flat_map(|there| make(&account, *there)).collect();
     let own = |text: &str| {
         let text = text.replace("my-bucket-of-zips", &bucket(&account));
         let text = text.replace(TOPIC, &topic(&account));
-        clients.as_ref().map_or(text.clone(), |id| text.replace(CLIENTS, id))
+        made.iter().fold(text, |text, (name, id)| text.replace(name, id))
     };
     let before = everything(&account);
     if let Some(text) = &scenario.before {
@@ -67,7 +64,7 @@ fn live(scenario: &Scenario) {
     let plan = account.plan(&config);
     let golden = golden(scenario.name);
     assert_eq!(
-        told(&plan.planned().join("\n"), &account, clients.as_deref()),
+        told(&plan.planned().join("\n"), &account, &made),
         golden.join("\n"),
         "{}:\n{}",
         scenario.name,
@@ -100,9 +97,9 @@ fn golden(name: &str) -> Vec<String> {
 }
 
 /// With the golden files' account and ids instead of this one's.
-fn told(text: &str, account: &Account, clients: Option<&str>) -> String {
+fn told(text: &str, account: &Account, made: &[(&str, String)]) -> String {
     let text = text.replace(&bucket(account), "my-bucket-of-zips").replace(&account.number, "111122223333");
-    clients.map_or(text.clone(), |id| text.replace(id, CLIENTS))
+    made.iter().fold(text, |text, (name, id)| text.replace(id, name))
 }
 
 fn bucket(account: &Account) -> String {
@@ -125,15 +122,23 @@ fn unprotected(text: &str) -> String {
     }
 }
 
-/// Makes what others have made; answers with the id of the group of clients.
-fn make(account: &Account, there: There) -> Option<String> {
+/// Makes what others have made; answers with the ids of what configs call by other ones.
+fn make(account: &Account, there: There) -> Vec<(&'static str, String)> {
     match there {
         There::Bucket => {
             let place = json!({ "LocationConstraint": "eu-north-1" });
             let asked = json!({ "Bucket": bucket(account), "CreateBucketConfiguration": place });
             called(account, "s3", "create_bucket", asked);
         }
-        There::Clients => return Some(group(account, "application-servers")),
+        There::Clients => return vec![(CLIENTS, group(account, "application-servers"))],
+        There::Subnets => {
+            let subnet = |(name, zone, cidr): (&'static str, &str, &str)| {
+                let asked = json!({ "VpcId": VPC, "CidrBlock": cidr, "AvailabilityZone": zone });
+                let made = called(account, "ec2", "create_subnet", asked)["Subnet"]["SubnetId"].clone();
+                (name, made.as_str().expect("an id").to_owned())
+            };
+            return MORE_SUBNETS.map(subnet).to_vec();
+        }
         There::SecurityGroup => {
             group(account, "my-rds-sg");
         }
@@ -174,7 +179,7 @@ fn make(account: &Account, there: There) -> Option<String> {
             }
         }
     }
-    None
+    Vec::new()
 }
 
 fn database(account: &Account) {

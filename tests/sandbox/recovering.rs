@@ -81,7 +81,9 @@ impl Deployment {
 
 fn refused(run: &Run, cause: &str) {
     run.exits(4);
-    assert!(run.stderr.starts_with("refused[") && run.stderr.contains(cause), "{}", run.stderr);
+    let coded =
+        ["refused[not-recoverable]: ", "refused[not-confirmed]: "].iter().any(|code| run.stderr.starts_with(code));
+    assert!(coded && run.stderr.contains(cause), "{}", run.stderr);
     assert!(run.stderr.contains("\nhint: "), "{}", run.stderr);
 }
 

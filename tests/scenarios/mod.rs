@@ -34,12 +34,21 @@ pub enum There {
     SecurityGroup,
     /// The DB subnet group `my-db-subnet-group`.
     SubnetGroup,
+    /// Two subnets more, which configs call by [`SUBNETS`].
+    Subnets,
     /// The SNS topic [`TOPIC`], whose policy lets EventBridge and CloudWatch publish.
     Topic,
 }
 
 /// The id by which configs and golden files name the group of [`There::Clients`].
 pub const CLIENTS: &str = "sg-0aaaaaaaaaaaaaaaa";
+
+/// The ids by which configs and golden files name the subnets of [`There::Subnets`], with their zones: that of the
+/// article's second subnet, and one of its own.
+pub const SUBNETS: [(&str, &str, &str); 2] = [
+    ("subnet-0bbbbbbbbbbbbbbbb", "eu-north-1b", "172.31.48.0/20"),
+    ("subnet-0cccccccccccccccc", "eu-north-1c", "172.31.64.0/20"),
+];
 
 pub const ARTICLE: &str = include_str!("../../configs/article.toml");
 const PRIVATE: &str = include_str!("../../configs/scenarios/private.toml");
@@ -129,6 +138,9 @@ fn shapes() -> Vec<Scenario> {
 
 /// Changes of who gets where.
 fn network() -> Vec<Scenario> {
+    let second = "\"subnet-0cf57825fcf0c3cbd\"]";
+    let more = SUBNETS.map(|(subnet, ..)| format!("\"{subnet}\""));
+    let four_subnets = article(second, &second.replace(']', &format!(", {}]", more.join(", "))));
     let clients = article(ALLOW, &format!("allow = [{{ group = \"{CLIENTS}\", description = \"app\" }}]"));
     let nat = article(r#"secrets_manager = "endpoint""#, r#"secrets_manager = "nat""#);
     let own_group = article(
@@ -137,6 +149,8 @@ fn network() -> Vec<Scenario> {
     );
     vec![
         change("unchanged", ARTICLE, ARTICLE),
+        new("new-with-two-subnets-in-a-zone", four_subnets.clone()).among(&[There::Subnets]),
+        change("subnets-added", ARTICLE, four_subnets).among(&[There::Subnets]),
         change(
             "allow-rule-added",
             ARTICLE,
@@ -173,6 +187,8 @@ fn database() -> Vec<Scenario> {
         change("engine-minor-raised", article("engine_version = \"16\"", "engine_version = \"16.8\""), {
             article("engine_version = \"16\"", "engine_version = \"16.10\"")
         }),
+        change("backup-days-and-alerts-changed", ARTICLE, with(&with_alerts(), "backup_days = 7", "backup_days = 14"))
+            .among(&[There::Topic]),
         change("last-snapshot-wanted", ARTICLE, article("final_snapshot = false", "final_snapshot = true")),
     ]
 }
@@ -233,12 +249,15 @@ fn passwords() -> Vec<Scenario> {
     ]
 }
 
+fn with_alerts() -> String {
+    article("\n[function]\n", &format!("\n[alerts]\ntopic = \"{TOPIC}\"\n\n[function]\n"))
+}
+
 /// Who is told of what fails.
 fn alerts() -> Vec<Scenario> {
-    let with_alerts = article("\n[function]\n", &format!("\n[alerts]\ntopic = \"{TOPIC}\"\n\n[function]\n"));
     vec![
-        new("new-with-alerts", with_alerts.clone()).among(&[There::Topic]),
-        change("alerts-added", ARTICLE, with_alerts.clone()).among(&[There::Topic]),
-        change("alerts-removed", with_alerts, ARTICLE).among(&[There::Topic]),
+        new("new-with-alerts", with_alerts()).among(&[There::Topic]),
+        change("alerts-added", ARTICLE, with_alerts()).among(&[There::Topic]),
+        change("alerts-removed", with_alerts(), ARTICLE).among(&[There::Topic]),
     ]
 }

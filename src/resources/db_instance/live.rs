@@ -1,7 +1,8 @@
 //! The live half of `db_instance`.
 
+use super::standing::is_optimizing;
 use super::{Change, DbInstance, Desired, ENGINE, MasterSecretArn, Observed, Server, Version};
-use crate::aws::{Aws, InstanceLook, Look, absent, call};
+use crate::aws::{Aws, AwsError, InstanceLook, Look, absent, call};
 use crate::execute::Applied;
 use crate::model::Seen;
 use crate::resource::Known;
@@ -64,11 +65,12 @@ impl Live for DbInstance {
                 absent(answer, &["DBInstanceAlreadyExists", "DBInstanceAlreadyExistsFault"])?;
             }
             Change::Await => {}
-            Change::Modify { group, version } => {
+            Change::Modify { group, version, keep_password } => {
                 let Some(live) = Look::new(aws).instance(&want.identifier).await? else {
                     return Err(modify.unexpected("the instance is gone").into());
                 };
                 let live = observed(&live)?;
+                let takes_storage = !is_optimizing(&live);
                 let groups = match group {
                     None => None,
                     Some(group) => {
@@ -77,40 +79,56 @@ impl Live for DbInstance {
                         Some(groups.into_iter().map(|group| group.0).collect())
                     }
                 };
-                aws.rds
+                let answer = aws
+                    .rds
                     .modify_db_instance()
                     .db_instance_identifier(&want.identifier)
                     .set_engine_version(version.map(|version| version.to_string()))
                     .set_db_instance_class((live.class != spec.class).then(|| spec.class.clone()))
-                    .set_allocated_storage((live.storage != spec.storage).then_some(storage))
-                    .set_storage_type((live.storage_type != spec.storage_type).then(|| spec.storage_type.clone()))
+                    .set_allocated_storage((takes_storage && live.storage != spec.storage).then_some(storage))
+                    .set_storage_type(
+                        (takes_storage && live.storage_type != spec.storage_type).then(|| spec.storage_type.clone()),
+                    )
                     .publicly_accessible(spec.public)
                     .backup_retention_period(backup)
                     .copy_tags_to_snapshot(true)
                     .auto_minor_version_upgrade(true)
                     .deletion_protection(spec.deletion_protection)
                     .set_vpc_security_group_ids(groups)
+                    .set_manage_master_user_password(keep_password.then_some(true))
                     // Otherwise class and version wait for the maintenance window, and the next plan would
                     // show the same change again.
                     .apply_immediately(true)
                     .send()
-                    .await
-                    .map_err(|error| modify.failed(error))?;
+                    .await;
+                return modified(aws, want, answer.map_err(|error| modify.failed(error))).await;
             }
             Change::SetTags { arn } => add_tags(aws, arn, &want.mark.tags()).await?,
             Change::Unprotect => {
-                aws.rds
-                    .modify_db_instance()
-                    .db_instance_identifier(&want.identifier)
-                    .deletion_protection(false)
-                    .apply_immediately(true)
-                    .send()
-                    .await
-                    .map_err(|error| modify.failed(error))?;
+                let request = aws.rds.modify_db_instance().db_instance_identifier(&want.identifier);
+                let answer = request.deletion_protection(false).apply_immediately(true).send().await;
+                return modified(aws, want, answer.map_err(|error| modify.failed(error))).await;
             }
             Change::Delete { snapshot } => return delete(aws, want, snapshot.as_deref()).await,
         }
         Ok(Applied::Accepted)
+    }
+}
+
+/// RDS's code where an instance is at something else; on the wire it is mostly written without "Fault".
+const BUSY: &[&str] = &["InvalidDBInstanceState", "InvalidDBInstanceStateFault"];
+
+/// An instance that is backed up, or changed by somebody else since it was looked at, takes the change later.
+async fn modified<T>(aws: &Aws, want: &Desired, answer: Result<T, AwsError>) -> Result<Applied, LiveError> {
+    match answer {
+        Ok(_) => Ok(Applied::Accepted),
+        Err(error) if error.is(BUSY) => match Look::new(aws).instance(&want.identifier).await? {
+            Some(live) => Ok(Applied::NotYet {
+                saying: format!("the instance is {}: {error}", live.db_instance_status().unwrap_or("somewhere between")),
+            }),
+            None => Err(error.into()),
+        },
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -127,7 +145,7 @@ async fn delete(aws: &Aws, want: &Desired, snapshot: Option<&str>) -> Result<App
         .map_err(|error| delete.failed(error));
     match answer {
         // Being created, modified, or deleted already.
-        Err(error) if error.is(&["InvalidDBInstanceState", "InvalidDBInstanceStateFault"]) => {
+        Err(error) if error.is(BUSY) => {
             let live = Look::new(aws).instance(&want.identifier).await?;
             match live.as_ref().and_then(|live| live.db_instance_status()) {
                 None | Some("deleting") => Ok(Applied::Accepted),

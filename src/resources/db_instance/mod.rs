@@ -2,9 +2,11 @@
 //! secret active.
 
 mod live;
+mod standing;
 
 pub use super::postgres_version::Version;
 
+use standing::{is_optimizing, is_outgrown, is_ready, is_unmanaged, standing};
 use super::db_subnet_group::DbSubnetGroup;
 use super::missing_tags;
 use super::security_group::{GroupId, SecurityGroup};
@@ -91,8 +93,9 @@ pub enum Change {
     Create { group: Val<GroupId>, version: Version },
     /// Waits for what somebody has begun.
     Await,
-    /// `group` is joined, where the instance is not in it yet, and `version` is taken up, where it is behind.
-    Modify { group: Option<Val<GroupId>>, version: Option<Version> },
+    /// `group` is joined, where the instance is not in it yet, and `version` is taken up, where it is behind; RDS is to
+    /// `keep_password` of the master, where it was told to keep it no longer.
+    Modify { group: Option<Val<GroupId>>, version: Option<Version>, keep_password: bool },
     SetTags { arn: String },
     Unprotect,
     Delete { snapshot: Option<String> },
@@ -201,11 +204,14 @@ impl Resource for DbInstance {
         require_ours(&want.mark, &live.tags, &format!("the DB instance `{}`", want.identifier))?;
         refuse_the_impossible(want, spec, live)?;
         let mut steps = Vec::new();
-        if !matches!(standing(live), Settled::Yes(_)) {
+        match standing(live) {
+            Settled::Yes(_) => {}
+            // What ends these is the change below.
+            _ if is_outgrown(spec, live) || (is_ready(live) && is_unmanaged(live)) => {}
             // Also with a change to make: RDS takes none until the instance is available.
-            steps.push(
-                cx.step(AWAIT, Verb::Ensure, Change::Await).because(format!("the instance is {}", live.status)),
-            );
+            Settled::NotYet { saying: why } | Settled::Never { because: why } => {
+                steps.push(cx.step(AWAIT, Verb::Ensure, Change::Await).because(why));
+            }
         }
         steps.extend(modify(cx, want, spec, live)?);
         let missing = missing_tags(&want.mark.tags(), &live.tags);
@@ -257,6 +263,9 @@ impl Resource for DbInstance {
             // RDS says `available` for a moment before it begins with a change.
             Settled::Yes(_) if !differing.is_empty() => {
                 Settled::NotYet { saying: format!("not yet changed: {}", differing.join(", ")) }
+            }
+            Settled::Never { .. } if want.spec.as_ref().is_some_and(|spec| is_outgrown(spec, live)) => {
+                Settled::NotYet { saying: format!("the instance is {}, and its storage has not grown yet", live.status) }
             }
             standing => standing,
         }
@@ -491,40 +500,13 @@ fn servers(writer: &Server, live: &Observed) -> Servers {
     Servers([writer].into_iter().chain(&live.replicas).cloned().collect())
 }
 
-/// Whether an instance is in working order, whatever is wanted of it.
-fn standing(live: &Observed) -> Settled<Outputs> {
-    match live.status.as_str() {
-        "available" | "storage-optimization" | "backing-up" | "configuring-enhanced-monitoring" => {}
-        "failed" | "incompatible-network" | "incompatible-parameters" | "incompatible-restore"
-        | "inaccessible-encryption-credentials" | "storage-full" | "stopped" | "restore-error" => {
-            return Settled::Never {
-                because: format!("the instance is {}; see its events in the RDS console", live.status),
-            };
-        }
-        status => return Settled::NotYet { saying: format!("the instance is {status}") },
-    }
-    if live.pending {
-        return Settled::NotYet { saying: "changes of the instance are pending".to_owned() };
-    }
-    let Some(server) = &live.server else {
-        return Settled::NotYet { saying: "the instance has no address yet".to_owned() };
-    };
-    match &live.master_secret {
-        Some((arn, status)) if status == "active" || status == "rotating" => {
-            Settled::Yes(Outputs { server: server.clone(), servers: servers(server, live), master_secret: arn.clone() })
-        }
-        Some((_, status)) => Settled::NotYet { saying: format!("the master secret is {status}") },
-        None => Settled::NotYet { saying: "the instance has no master secret yet".to_owned() },
-    }
-}
-
 /// What a modification would change, by name.
 fn differences(spec: &Spec, live: &Observed) -> Vec<&'static str> {
     [
         ("engine", spec.version.minor > live.version.minor),
         ("class", spec.class != live.class),
-        ("storage", spec.storage != live.storage),
-        ("storage_type", spec.storage_type != live.storage_type),
+        ("storage", spec.storage != live.storage && !is_optimizing(live)),
+        ("storage_type", spec.storage_type != live.storage_type && !is_optimizing(live)),
         ("public", spec.public != live.public),
         ("backup_days", spec.backup != live.backup),
         ("deletion_protection", spec.deletion_protection != live.deletion_protection),
@@ -555,16 +537,29 @@ fn modify(
     }
     let behind = spec.version.minor > live.version.minor;
     let version = if behind { target(spec)? } else { live.version };
-    let interrupts = behind || live.class != spec.class;
+    let (storage, storage_type) = match is_optimizing(live) {
+        true => (live.storage, &live.storage_type),
+        false => (spec.storage, &spec.storage_type),
+    };
+    if (storage, storage_type) != (spec.storage, &spec.storage_type) {
+        let what = format!("{} GiB {} → {} GiB {}", live.storage, live.storage_type, spec.storage, spec.storage_type);
+        let why = "an earlier change of the storage is not finished, and RDS takes no other until it is, which takes hours";
+        cx.defer(format!("storage {what}"), why);
+        cx.drift(format!("the storage is not as declared: {what}"), "pgrotate apply FILE, once RDS has finished the earlier change");
+    }
+    let keep_password = is_unmanaged(live);
+    // A new master password shuts out who logs in with the old one.
+    let interrupts = behind || live.class != spec.class || keep_password;
     let shown = group.shown();
-    let change = Change::Modify { group: (!group_is_right).then_some(group), version: behind.then_some(version) };
+    let (group, version_to) = ((!group_is_right).then_some(group), behind.then_some(version));
+    let change = Change::Modify { group, version: version_to, keep_password };
     let step = cx
         .step("modify", Verb::Update, change)
         .risk(if interrupts { Risk::Interrupts } else { Risk::None })
         .attribute("engine", Shown::text(live.version), Shown::text(version))
         .attribute("class", Shown::text(&live.class), Shown::text(&spec.class))
-        .attribute("storage", Shown::text(live.storage), Shown::text(spec.storage))
-        .attribute("storage_type", Shown::text(&live.storage_type), Shown::text(&spec.storage_type))
+        .attribute("storage", Shown::text(live.storage), Shown::text(storage))
+        .attribute("storage_type", Shown::text(&live.storage_type), Shown::text(storage_type))
         .attribute("public", Shown::text(live.public), Shown::text(spec.public))
         .attribute("backup_days", Shown::text(live.backup), Shown::text(spec.backup))
         .attribute("copy_tags_to_snapshot", Shown::text(live.copy_tags), Shown::text(true))
@@ -575,5 +570,9 @@ fn modify(
             Shown::text(spec.deletion_protection),
         );
     let step = if group_is_right { step } else { step.attribute("group", Shown::list(&live.groups), shown) };
+    let step = match keep_password {
+        true => step.attribute("master_password", Shown::text("by hand"), Shown::text("kept by RDS")),
+        false => step,
+    };
     Ok((!step.attributes.is_empty()).then_some(step))
 }

@@ -10,6 +10,7 @@ use crate::scenario::{Scenario, State, place, realise};
 use crate::simulation::{Simulation, with_leavers};
 use function_contract::RoleAttributes;
 use model::Model;
+use pgrotate::code::Code;
 use pgrotate::desired;
 use pgrotate::model::{Address, Seen};
 use pgrotate::plan::{Goal, Plan, PlanError, plan};
@@ -66,6 +67,20 @@ fn whole(wants: &[Want]) -> State {
     state
 }
 
+/// Of all that a model changes, only smaller storage cannot be had.
+fn may_be_refused(wants: &[Want], live: &State, address: &Address, code: Code) -> bool {
+    let spec = wants.iter().find_map(|want| match want {
+        Want::DbInstance(want) if want.mark.address == *address => want.spec.as_ref(),
+        _ => None,
+    });
+    match (spec, live.get(address)) {
+        (Some(spec), Some(Seen::Present(AnyLive::DbInstance(live)))) => {
+            code == Code::CannotChange && spec.storage < live.storage
+        }
+        _ => false,
+    }
+}
+
 impl Deployment {
     /// A new account.
     fn new() -> Self {
@@ -101,7 +116,8 @@ impl Deployment {
         let mut wants = scenario.wants();
         self.others_make(&wants);
         let found = self.world.account.borrow_mut().at(&self.world.clock).found();
-        let leavers = desired::leavers(&scenario.config(), &place(), &mut wants, found, goal == Goal::Converge).ok()?;
+        let leavers = desired::leavers(&scenario.config(), &place(), &mut wants, found, goal == Goal::Converge);
+        let leavers = leavers.unwrap_or_else(|refusals| panic!("{refusals:?}"));
         let live = self.world.observed(&with_leavers(&wants, &leavers));
         match plan::<Kinds>(goal, &wants, &leavers, &live) {
             Ok(plan) => {
@@ -109,7 +125,12 @@ impl Deployment {
                 self.left.extend(leaving.map(|action| action.address.clone()));
                 Some(plan)
             }
-            Err(PlanError::Refused(_)) => None,
+            Err(PlanError::Refused(refusals)) => {
+                for (address, refusal) in refusals {
+                    assert!(may_be_refused(&wants, &live, &address, refusal.code), "{address}: {refusal:?}");
+                }
+                None
+            }
             Err(error) => panic!("{error}"),
         }
     }

@@ -56,6 +56,22 @@ impl Account {
         self.stages.remove(address);
     }
 
+    /// What is seen on its way, made or changed by somebody before, arrives after a while. An instance then has an
+    /// address and a secret, as in `whole`.
+    pub fn goes_on(&mut self, whole: &State) {
+        let on_its_way: Vec<_> = self
+            .state
+            .iter()
+            .filter_map(|(address, seen)| {
+                Some((address.clone(), seen.clone(), arrived(seen.present()?, whole.get(address))?))
+            })
+            .collect();
+        for (address, seen, arrived) in on_its_way {
+            self.put(&address, arrived);
+            self.stages.insert(address, vec![(self.after(A_WHILE), seen)]);
+        }
+    }
+
     pub fn is_deleted(&self, secret: &Ref<Secret>) -> bool {
         matches!(self.state.get(secret.address()), Some(Seen::Present(AnyLive::Secret(live))) if live.deleted)
     }
@@ -180,6 +196,14 @@ impl Account {
             (Want::Stack(want), AnyChange::Stack(stack::Change::Create(values) | stack::Change::Update(values)), _) => {
                 AnyLive::Stack(self.stack(want, values, known)?)
             }
+            (Want::Stack(_), AnyChange::Stack(stack::Change::SetHosts(instance)), Some(AnyLive::Stack(live))) => {
+                let mut live = live.clone();
+                live.parameters.insert("Hosts".to_owned(), known.get(&instance.servers)?.to_string());
+                live.parameters.insert("MasterSecretArn".to_owned(), known.get(&instance.master_secret)?.0);
+                let code = live.functions.values().next().map(|function| function.code.clone()).unwrap_or_default();
+                live.status = "UPDATE_COMPLETE".to_owned();
+                AnyLive::Stack(live.with_functions(&code))
+            }
             (Want::Secret(_), AnyChange::Secret(secret::Change::Delete), Some(AnyLive::Secret(live))) => {
                 AnyLive::Secret(secret::Observed { deleted: true, ..live.clone() })
             }
@@ -189,6 +213,17 @@ impl Account {
                 AnyChange::DbInstance(db_instance::Change::Unprotect),
                 Some(AnyLive::DbInstance(live)),
             ) => AnyLive::DbInstance(db_instance::Observed { deletion_protection: false, ..live.clone() }),
+            (Want::DbInstance(_), AnyChange::DbInstance(_), Some(AnyLive::DbInstance(before)))
+                if before.status == "storage-optimization" =>
+            {
+                let AnyLive::DbInstance(made) = Kinds::realised(want, known)? else { unreachable!("of its kind") };
+                AnyLive::DbInstance(db_instance::Observed {
+                    status: before.status.clone(),
+                    storage: before.storage,
+                    storage_type: before.storage_type.clone(),
+                    ..made
+                })
+            }
             // No role is no login.
             (Want::Login(_), AnyChange::Login(login::Change::Disable), None) => return Ok(None),
             (Want::Login(_), AnyChange::Login(login::Change::Disable), Some(AnyLive::Login(live))) => {
@@ -321,16 +356,20 @@ impl Account {
         known: &Known,
     ) -> Result<stack::Observed, SimulationError> {
         let code = known.get(&values.code)?;
-        let before = match self.state.get(&want.mark.address) {
-            Some(Seen::Present(AnyLive::Stack(live))) => live.parameters.clone(),
-            _ => BTreeMap::new(),
-        };
-        let mut parameters = before;
-        let mut set = |name: &str, value: String| parameters.insert(name.to_owned(), value);
+        // What a request leaves out takes the template's default; only what it asks to keep stays.
+        let template = want.template();
+        let declared = template["Parameters"].as_object().expect("the template has parameters");
+        let default = |parameter: &serde_json::Value| parameter["Default"].as_str().map(str::to_owned);
+        let mut parameters: BTreeMap<_, _> =
+            declared.iter().filter_map(|(name, parameter)| Some((name.clone(), default(parameter)?))).collect();
+        let mut set = |name: &str, value: String| drop(parameters.insert(name.to_owned(), value));
         set("FunctionSecurityGroup", known.get(&values.group)?.0);
         set("AdminSecretArn", known.get(&values.admin_secret)?.0);
         set("CodeBucket", code.bucket);
         set("CodeKey", code.key);
+        if let Some(Seen::Present(AnyLive::Stack(before))) = self.state.get(&want.mark.address) {
+            values.kept.iter().for_each(|name| set(name, before.parameters[*name].clone()));
+        }
         if let Some(instance) = &values.instance {
             set("Hosts", known.get(&instance.servers)?.to_string());
             set("MasterSecretArn", known.get(&instance.master_secret)?.0);
@@ -339,13 +378,46 @@ impl Account {
             id: format!("arn:aws:cloudformation:::stack/{}", want.name),
             status: "CREATE_COMPLETE".to_owned(),
             reason: None,
-            template: want.template(),
+            template,
             parameters,
             tags: want.mark.tags(),
             functions: Default::default(),
         };
         Ok(made.with_functions(&want.code))
     }
+}
+
+/// Seconds.
+const A_WHILE: f64 = 100.0;
+
+/// How it is once it has arrived; None where it is not on its way.
+fn arrived(live: &AnyLive, whole: Option<&Seen<AnyLive>>) -> Option<Seen<AnyLive>> {
+    let arrived = match live.clone() {
+        AnyLive::DbInstance(live) if live.pending || ["creating", "modifying"].contains(&live.status.as_str()) => {
+            let Some(Seen::Present(AnyLive::DbInstance(whole))) = whole else { panic!("there is an instance") };
+            AnyLive::DbInstance(db_instance::Observed {
+                status: "available".to_owned(),
+                server: whole.server.clone(),
+                master_secret: whole.master_secret.clone(),
+                pending: false,
+                ..live
+            })
+        }
+        AnyLive::Stack(live) => match live.status.strip_suffix("_IN_PROGRESS")? {
+            "DELETE" => return Some(Seen::Absent),
+            what => AnyLive::Stack(stack::Observed { status: format!("{what}_COMPLETE"), ..live.clone() }),
+        },
+        AnyLive::VpcEndpoint(live) => match live.state.as_str() {
+            "deleting" => return Some(Seen::Absent),
+            "pending" => AnyLive::VpcEndpoint(vpc_endpoint::Observed { state: "available".to_owned(), ..live }),
+            _ => return None,
+        },
+        AnyLive::Rotation(live) if live.pending && !live.stuck => {
+            AnyLive::Rotation(rotation::Observed { pending: false, rotated: true, ..live })
+        }
+        _ => return None,
+    };
+    Some(Seen::Present(arrived))
 }
 
 const CREATING_STACK: &str = "CREATE_IN_PROGRESS";
