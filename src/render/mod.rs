@@ -8,4 +8,4 @@ pub mod human;
 pub mod live;
 
 pub use document::{GraphDocument, LoginStatus, PlanDocument, ReportDocument, StatusDocument};
-pub use drift::{DriftDocument, Finding, Moved};
+pub use drift::{DriftDocument, Finding, Moved, Trouble};

@@ -5,6 +5,7 @@ use super::security_group::{GroupId, SecurityGroup, create_tags, named, tagged};
 use super::{Live, LiveError, missing_tags};
 use crate::aws::{Aws, Look, absent, call, ec2_tags};
 use crate::code::Code;
+use crate::drift::DriftCode;
 use crate::execute::Applied;
 use crate::model::{Address, Facts, Kind, Mark, Owner, Ref, Seen, Shown, Tags, Val};
 use crate::resource::{AWAIT, Diff, Known, NotProduced, made_up_id, Refusal, Resource, Risk, Settled, Step, Verb, unobservable};
@@ -89,7 +90,7 @@ impl Resource for VpcEndpoint {
             Seen::Absent => {
                 let shown = group.shown();
                 return Ok(vec![
-                    cx.step("create", Verb::Create, Change::Create { group })
+                    cx.step("create", Verb::Create, DriftCode::Missing, Change::Create { group })
                         .risk(Risk::Interrupts)
                         .because(INTERRUPTS)
                         .set("service", Shown::text(&want.service))
@@ -110,7 +111,8 @@ impl Resource for VpcEndpoint {
         }
         let mut steps = Vec::new();
         if live.state == "pending" {
-            steps.push(cx.step(AWAIT, Verb::Ensure, Change::Await).because("it is being made"));
+            let drift = DriftCode::UnderWay.found("it is being made");
+            steps.push(cx.step(AWAIT, Verb::Ensure, drift, Change::Await).because("it is being made"));
         }
         let group_is_right = match &group {
             Val::Known(group) => live.groups == BTreeSet::from([group.clone()]),
@@ -132,7 +134,7 @@ impl Resource for VpcEndpoint {
                 private_dns: !live.private_dns,
             };
             steps.push(
-                cx.step("modify", Verb::Update, change)
+                cx.step("modify", Verb::Update, DriftCode::Changed, change)
                     .risk(Risk::Interrupts)
                     .because(INTERRUPTS)
                     .attribute("subnets", Shown::list(&live.subnets), Shown::list(&want.subnets))
@@ -143,14 +145,15 @@ impl Resource for VpcEndpoint {
         let missing = missing_tags(&want.mark.tags(), &live.tags);
         if !missing.is_empty() {
             let change = Change::SetTags { id: live.id.clone() };
-            steps.push(cx.step("set-tags", Verb::Update, change).set("tags", Shown::list(missing.keys())));
+            let step = cx.step("set-tags", Verb::Update, DriftCode::TagsMissing, change);
+            steps.push(step.set("tags", Shown::list(missing.keys())));
         }
         Ok(steps)
     }
 
     fn remove(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<Vec<Step<Change>>, Refusal> {
         let Some(live) = cx.to_remove(&want.mark, live, |live| &live.tags)? else { return Ok(Vec::new()) };
-        let step = cx.step("delete", Verb::Delete, Change::Delete { id: live.id.clone() });
+        let step = cx.step("delete", Verb::Delete, DriftCode::NoLongerDeclared, Change::Delete { id: live.id.clone() });
         Ok(vec![step.risk(Risk::Interrupts).because(INTERRUPTS)])
     }
 

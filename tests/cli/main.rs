@@ -11,6 +11,7 @@ mod arguments;
 mod codes;
 mod config;
 mod credentials;
+mod drift_codes;
 mod network;
 mod not_ours;
 mod saved;

@@ -3,9 +3,10 @@
 use crate::lives::Life;
 use crate::scenario::{SECOND_USER, Scenario, State, change, document, golden, place, set};
 use function_contract::{LoginAttempt, Obstacle};
+use pgrotate::drift::DriftCode;
 use pgrotate::model::Seen;
 use pgrotate::plan::Goal;
-use pgrotate::render::{DriftDocument, GraphDocument, LoginStatus, StatusDocument, graph, human};
+use pgrotate::render::{DriftDocument, GraphDocument, LoginStatus, StatusDocument, Trouble, graph, human};
 use pgrotate::resource::Family;
 use pgrotate::resources::Kinds;
 
@@ -149,11 +150,24 @@ fn status() -> StatusDocument {
     ill.current_user = Some("test_user1_clone".to_owned());
     ill.logs_in = Some(false);
     ill.last_rotated = Some("2026-02-22T04:00:41Z".to_owned());
-    ill.trouble("AWSCURRENT does not log in: password authentication failed for user \"test_user1_clone\" (28P01)");
-    ill.trouble("the next rotation is overdue");
+    let trouble = |code: DriftCode, what: &str, fix: Option<&str>| Trouble {
+        code: Some(code),
+        severity: code.severity(),
+        what: what.to_owned(),
+        fix: fix.map(str::to_owned),
+    };
+    let refused = "AWSCURRENT does not log in: password authentication failed for user \"test_user1_clone\" (28P01)";
+    let rescheduled = DriftCode::RotationRescheduled;
+    ill.trouble([trouble(rescheduled, rescheduled.words(), None), trouble(DriftCode::CredentialDrift, refused, None)]);
+    let overdue = DriftCode::RotationOverdue;
+    ill.trouble([trouble(
+        overdue,
+        overdue.words(),
+        Some("pgrotate rotate FILE test_user1 --wait, and read what it says"),
+    )]);
     let mut new = LoginStatus::new("reporting", "alternating-users");
     new.schedule = "every 30 days".to_owned();
-    new.trouble("it does not exist yet");
+    new.trouble([trouble(DriftCode::Missing, DriftCode::Missing.words(), None)]);
     let database = "my-postgres-instance: PostgreSQL 16.8, available, my-postgres-instance.example:5432".to_owned();
     StatusDocument::new("article", &place(), Some(database), vec![well, ill, new])
 }

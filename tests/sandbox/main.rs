@@ -10,6 +10,7 @@ mod drifting;
 mod faltering;
 mod faults;
 mod journal;
+mod kinds;
 mod limiting;
 mod lives;
 mod logins;

@@ -9,6 +9,7 @@ use super::db_subnet_group::DbSubnetGroup;
 use super::missing_tags;
 use super::security_group::{GroupId, SecurityGroup};
 use crate::code::Code;
+use crate::drift::DriftCode;
 use crate::model::{Address, Facts, Kind, Mark, Ref, Seen, Shown, Tags, Val};
 use crate::resource::{AWAIT, 
     Diff, Known, NotProduced, made_up_id, OutputOf, Refusal, Resource, Risk, Settled, Step, Verb, require_ours, unobservable,
@@ -127,6 +128,13 @@ impl fmt::Display for Server {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Servers(Vec<Server>);
 
+impl Servers {
+    /// Whether `address` (`host:port`) is one of them; names are told apart by no case.
+    pub fn has(&self, address: &str) -> bool {
+        self.0.iter().any(|server| server.to_string().eq_ignore_ascii_case(address))
+    }
+}
+
 impl fmt::Display for Servers {
     /// As the functions read them: `host:port,…`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -203,15 +211,14 @@ impl Resource for DbInstance {
         let mut steps = Vec::new();
         if !matches!(standing(live), Settled::Yes(_)) {
             // Also with a change to make: RDS takes none until the instance is available.
-            steps.push(
-                cx.step(AWAIT, Verb::Ensure, Change::Await).because(format!("the instance is {}", live.status)),
-            );
+            steps.push(wait(cx, format!("the instance is {}", live.status)));
         }
         steps.extend(modify(cx, want, spec, live)?);
         let missing = missing_tags(&want.mark.tags(), &live.tags);
         if !missing.is_empty() {
             let change = Change::SetTags { arn: live.arn.clone() };
-            steps.push(cx.step("set-tags", Verb::Update, change).set("tags", Shown::list(missing.keys())));
+            let step = cx.step("set-tags", Verb::Update, DriftCode::TagsMissing, change);
+            steps.push(step.set("tags", Shown::list(missing.keys())));
         }
         Ok(steps)
     }
@@ -232,7 +239,7 @@ impl Resource for DbInstance {
             spec.final_snapshot.then(|| format!("{}-final-{}", want.identifier, live.resource_id.to_lowercase()));
         let mut steps = Vec::new();
         if live.deletion_protection {
-            steps.push(cx.step("unprotect", Verb::Update, Change::Unprotect).attribute(
+            steps.push(cx.step("unprotect", Verb::Update, DriftCode::NoLongerDeclared, Change::Unprotect).attribute(
                 "deletion_protection",
                 Shown::text(true),
                 Shown::text(false),
@@ -243,7 +250,7 @@ impl Resource for DbInstance {
             format!("the snapshot `{name}`, billed until deleted: aws rds delete-db-snapshot --db-snapshot-identifier {name}")
         });
         let mut step = cx
-            .step("delete", Verb::Delete, Change::Delete { snapshot })
+            .step("delete", Verb::Delete, DriftCode::NoLongerDeclared, Change::Delete { snapshot })
             .risk(Risk::Irreversible)
             .set("final_snapshot", shown);
         step.leaves = leaves;
@@ -406,9 +413,14 @@ fn referred(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<
     }
     match standing(live) {
         Settled::Yes(_) => Ok(Vec::new()),
-        Settled::NotYet { saying } => Ok(vec![cx.step(AWAIT, Verb::Ensure, Change::Await).because(saying)]),
+        Settled::NotYet { saying } => Ok(vec![wait(cx, saying)]),
         Settled::Never { because } => Err(Refusal::new(Code::UnfitInstance, because, "mend the instance, and plan again")),
     }
+}
+
+/// Waits for what somebody has begun.
+fn wait(cx: &mut Diff<'_>, saying: String) -> Step<Change> {
+    cx.step(AWAIT, Verb::Ensure, DriftCode::UnderWay.found(&saying), Change::Await).because(saying)
 }
 
 /// The version to make or to take up: the least that is offered and wanted. A bare major is left to RDS, which
@@ -433,7 +445,7 @@ fn create(cx: &mut Diff<'_>, want: &Desired, spec: &Spec) -> Result<Step<Change>
     let shown = group.shown();
     let version = target(spec)?;
     Ok(cx
-        .step("create", Verb::Create, Change::Create { group, version })
+        .step("create", Verb::Create, DriftCode::Missing, Change::Create { group, version })
         .set("identifier", Shown::text(&want.identifier))
         .set("engine", Shown::text(format!("postgres {version}")))
         .set("class", Shown::text(&spec.class))
@@ -559,7 +571,7 @@ fn modify(
     let shown = group.shown();
     let change = Change::Modify { group: (!group_is_right).then_some(group), version: behind.then_some(version) };
     let step = cx
-        .step("modify", Verb::Update, change)
+        .step("modify", Verb::Update, DriftCode::Changed, change)
         .risk(if interrupts { Risk::Interrupts } else { Risk::None })
         .attribute("engine", Shown::text(live.version), Shown::text(version))
         .attribute("class", Shown::text(&live.class), Shown::text(&spec.class))
