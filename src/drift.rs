@@ -129,6 +129,14 @@ codes! {
     FunctionCode = "function-code", Critical, "a function runs other code than declared";
     /// A function's environment or limits were changed behind its stack.
     FunctionConfiguration = "function-configuration", Critical, "a function was changed behind the stack";
+    /// A function's role was changed or deleted behind the stack: its policies, or who may assume it.
+    PolicyChanged = "policy-changed", Critical, "a role was changed behind the stack";
+    /// Whether Secrets Manager may call the rotation function was changed behind the stack.
+    PermissionChanged = "permission-changed", Critical, "the function's permission was changed behind the stack";
+    /// An alarm or the rule for rotation events was changed or deleted behind the stack.
+    AlertChanged = "alert-changed", Warning, "an alarm or a rule was changed behind the stack";
+    /// A function's log group was changed or deleted behind the stack.
+    LogGroupChanged = "log-group-changed", Warning, "a log group was changed behind the stack";
 }
 
 impl DriftCode {

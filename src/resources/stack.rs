@@ -16,7 +16,9 @@ use crate::resource::{AWAIT, Diff, Known, NotProduced, Refusal, Resource, Risk, 
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
+pub mod behind;
 mod live;
+use behind::{Behind, Part};
 pub(super) use live::{ownership, tagged};
 
 #[derive(Debug, Clone)]
@@ -45,6 +47,8 @@ pub struct Observed {
     pub tags: Tags,
     /// By name, of those that exist.
     pub functions: BTreeMap<String, FunctionLook>,
+    /// What else was changed behind it.
+    pub behind: Behind,
 }
 
 #[derive(Debug, Clone)]
@@ -57,6 +61,8 @@ pub enum Change {
     PutCode(BTreeMap<String, CodePlace>),
     /// A function's environment or limits were changed behind the stack.
     Configure(BTreeMap<String, FunctionLook>),
+    /// Something else was changed or deleted behind the stack.
+    RevertDrift,
     Await,
     Delete,
 }
@@ -165,6 +171,11 @@ impl Resource for Stack {
             steps.extend(repair(cx, want, live));
         }
         steps.extend(updates);
+        steps.extend(revert(cx, live));
+        if let Some(why) = &live.behind.unseen {
+            let what = format!("what was changed behind the stack cannot be told: {why}");
+            cx.drift(DriftCode::Unobservable.found(what), READ_THE_STACK);
+        }
         Ok(steps)
     }
 
@@ -206,7 +217,7 @@ impl Resource for Stack {
 
     fn facts(live: &Observed) -> Facts {
         // A finished state is as good as another: another apply may have updated it to the same.
-        let Observed { id, status, reason: _, template, parameters, tags, functions } = live;
+        let Observed { id, status, reason: _, template, parameters, tags, functions, behind } = live;
         // Its objects come in any order.
         let mut sorted = template.clone();
         sorted.sort_all_objects();
@@ -220,6 +231,9 @@ impl Resource for Stack {
             return facts;
         }
         // Somebody may have put into their environment what nobody should read.
+        // Whether all of it could be told is no fact about the stack.
+        let Behind { moved, unseen: _ } = behind;
+        let facts = facts.list("changed behind it", moved.iter().map(|(id, moved)| format!("{id} {moved}")));
         facts.list("functions", functions.iter().map(|(name, look)| format!("{name} {}", look.digest())))
     }
 
@@ -241,6 +255,7 @@ impl Resource for Stack {
             parameters: parameters.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
             tags: want.mark.tags(),
             functions: BTreeMap::new(),
+            behind: Behind::default(),
         }
         .with_functions(&want.code))
     }
@@ -411,6 +426,31 @@ fn repair(cx: &mut Diff<'_>, want: &Desired, live: &Observed) -> Vec<Step<Change
         steps.push(repair("configure", DriftCode::FunctionConfiguration, otherwise, Change::Configure(configure)));
     }
     steps
+}
+
+/// What lets CloudFormation look: it reads with the caller's own leave.
+const READ_THE_STACK: &str = "allow these credentials to read what the stack holds (lambda:Get*, iam:Get*, iam:List*, \
+                              logs:Describe*, logs:ListTags*, cloudwatch:Describe*, events:Describe*, events:List*), \
+                              and run the same command again";
+
+/// One change set for all of it: CloudFormation itself knows what to put back.
+fn revert(cx: &mut Diff<'_>, live: &Observed) -> Option<Step<Change>> {
+    let moved = &live.behind.moved;
+    let told = |part: Part| {
+        let what: Vec<_> = moved
+            .iter()
+            .filter(|(_, moved)| moved.part == part)
+            .map(|(id, moved)| format!("{id} {moved}"))
+            .collect();
+        (!what.is_empty()).then(|| {
+            part.code().found(format!("it was changed behind CloudFormation: {}", what.join("; ")))
+        })
+    };
+    let mut drifts = Part::ALL.into_iter().filter_map(told);
+    let step = cx.step("revert-drift", Verb::Update, drifts.next()?, Change::RevertDrift);
+    let shown = Shown::list(moved.iter().map(|(id, moved)| format!("{id} {moved}")));
+    let step = step.attribute("changed_behind_the_stack", shown, Shown::text("as the stack made it"));
+    Some(drifts.fold(step, Step::and))
 }
 
 /// A value that is yet to come counts as different: only the apply can tell.

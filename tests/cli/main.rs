@@ -21,7 +21,7 @@ mod surroundings;
 impl support::Account {
     /// Those of the requests since the one of number `before` that change something.
     fn changes_since(&self, before: usize) -> Vec<String> {
-        let reads = ["Describe", "Get", "List", "Head", "Filter"];
+        let reads = ["Describe", "Get", "List", "Head", "Filter", "Detect"];
         self.requests()
             .split_off(before)
             .into_iter()

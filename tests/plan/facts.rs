@@ -10,6 +10,7 @@ use pgrotate::resources::rotation::Rules;
 use pgrotate::resources::secret::SecretArn;
 use pgrotate::resources::security_group::GroupId;
 use pgrotate::resources::security_group_rule::Present;
+use pgrotate::resources::stack::behind::{Behind, Moved, Part};
 use pgrotate::resources::{AnyLive, FunctionLook};
 use pgrotate::resources::{artifact, bucket, db_instance, db_subnet_group, login, rotation, secret};
 use pgrotate::resources::{security_group, security_group_rule, stack, vpc_endpoint};
@@ -246,7 +247,18 @@ fn of_stack() -> Vec<Mutation<stack::Observed>> {
         parameters: |live| live.parameters.values_mut().for_each(|value| *value = other()),
         tags: |live| untag(&mut live.tags),
         functions: |live| live.functions.clear(),
+        behind: |live| live.behind.unseen = Some(other()),
     });
+    all.extend(within(
+        "behind",
+        |live: &mut stack::Observed| &mut live.behind,
+        mutations!(Behind {
+            moved: |behind| {
+                behind.moved.insert("RotationRole".to_owned(), Moved { part: Part::Role, properties: None });
+            },
+            unseen: |behind| behind.unseen = Some(other()),
+        }),
+    ));
     all.extend(within(
         "functions",
         |live: &mut stack::Observed| live.functions.values_mut().next().expect("a function"),

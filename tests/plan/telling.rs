@@ -9,6 +9,7 @@ use pgrotate::plan::Goal;
 use pgrotate::render::{DriftDocument, GraphDocument, LoginStatus, StatusDocument, Trouble, graph, human};
 use pgrotate::resource::Family;
 use pgrotate::resources::Kinds;
+use pgrotate::resources::stack::behind::{Moved, Part};
 
 fn drift_of(scenario: &Scenario, live: &State) -> DriftDocument {
     let plan = scenario.plan(Goal::Converge, live).unwrap_or_else(|error| panic!("{error}"));
@@ -136,6 +137,29 @@ fn drift_of_the_template() {
         live.template["Resources"]["RotationFunction"]["Properties"]["Timeout"] = 30.into();
     });
     drift("drift-template", &article, &live);
+}
+
+/// One change set mends all of it, and each thing is told under its own code; CloudFormation could not see all.
+#[test]
+fn drift_behind_the_stack() {
+    let article = Scenario::article();
+    let mut live = article.realised();
+    change!(live, Stack, "stack.pgpasslambda-stack", |live| {
+        let properties = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect());
+        live.behind.moved.extend([
+            (
+                "RotationRole".to_owned(),
+                Moved { part: Part::Role, properties: properties(&["AssumeRolePolicyDocument", "Policies/0"]) },
+            ),
+            ("RotationErrors".to_owned(), Moved { part: Part::Alert, properties: properties(&["Threshold"]) }),
+            ("RotationFailed".to_owned(), Moved { part: Part::Alert, properties: None }),
+        ]);
+        live.behind.unseen = Some("User is not authorized to perform: logs:DescribeLogGroups".to_owned());
+        live.functions.get_mut("pgpasslambda").unwrap().code = "another".to_owned();
+    });
+    drift("drift-behind-the-stack", &article, &live);
+    let plan = article.plan(Goal::Converge, &live).unwrap_or_else(|error| panic!("{error}"));
+    golden("plan-behind-the-stack", &human::plan(&document(&plan)));
 }
 
 fn status() -> StatusDocument {

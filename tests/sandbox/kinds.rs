@@ -1,6 +1,8 @@
 //! One scenario for each kind of drift that no other test here makes: done from outside, found by its code, explained,
 //! and mended, with nothing left to plan.
 
+use crate::alerts::topic;
+use crate::scenarios::{TOPIC, with};
 use crate::support::{ARTICLE, Account, Deployment, group_id, until};
 use serde_json::{Value, json};
 
@@ -239,5 +241,87 @@ fn of_the_stack_as_cloudformation_has_it() {
     account.delays("stack_delete=6");
     at.by_hand("cloudformation", "delete_stack", json!({ "StackName": "pgpasslambda-stack" }));
     at.mends(&[STACK], &["stack-unusable", "it is being deleted"]);
+    account.rotate(&at.config, "test_user1").exits(0);
+}
+
+/// What no update with the same template would mend: CloudFormation finds it, and a change set of its own reverts it.
+#[test]
+fn of_what_lies_behind_the_stack() {
+    let account = Account::new();
+    account.delays("none");
+    let arn = TOPIC.replace("111122223333", &account.number);
+    topic(&account, &arn);
+    let alerts = format!("\n[alerts]\ntopic = \"{arn}\"\n\n[function]\n");
+    let (config, _) = account.converges(&with(ARTICLE, "\n[function]\n", &alerts));
+    let at = Deployment { account, config };
+    let account = &at.account;
+    let resources =
+        account.call("cloudformation", "describe_stack_resources", json!({ "StackName": "pgpasslambda-stack" }));
+    let id = |logical: &str| {
+        let all = resources["StackResources"].as_array().expect("resources");
+        let found = all.iter().find(|each| each["LogicalResourceId"] == logical);
+        found.unwrap_or_else(|| panic!("{logical} in {all:?}"))["PhysicalResourceId"].clone()
+    };
+    let alarms = || account.call("cloudwatch", "describe_alarms", json!({ "AlarmNames": [id("RotationErrors")] }));
+
+    // All at once: each under its own code, and one apply for all.
+    let anything =
+        json!({ "Version": "2012-10-17", "Statement": [{ "Effect": "Allow", "Action": "*", "Resource": "*" }] });
+    let policy = json!({ "RoleName": id("RotationRole"), "PolicyName": "rotation" });
+    let mut changed = policy.clone();
+    changed["PolicyDocument"] = anything.to_string().into();
+    at.by_hand("iam", "put_role_policy", changed);
+    let mut alarm = alarms()["MetricAlarms"][0].clone();
+    let kept = [
+        "AlarmName",
+        "AlarmDescription",
+        "Namespace",
+        "MetricName",
+        "Dimensions",
+        "Statistic",
+        "Period",
+        "EvaluationPeriods",
+        "ComparisonOperator",
+        "TreatMissingData",
+        "AlarmActions",
+    ];
+    alarm.as_object_mut().expect("an alarm").retain(|key, _| kept.contains(&key.as_str()));
+    alarm["Threshold"] = 99.into();
+    at.by_hand("cloudwatch", "put_metric_alarm", alarm);
+    at.by_hand("events", "delete_rule", json!({ "Name": id("RotationEvents"), "Force": true }));
+    let retention = json!({ "logGroupName": "/aws/lambda/pgpasslambda", "retentionInDays": 1 });
+    at.by_hand("logs", "put_retention_policy", retention);
+    at.by_hand("logs", "delete_log_group", json!({ "logGroupName": "/aws/lambda/pgpasslambda-provisioning" }));
+    let described = json!({ "FunctionName": "pgpasslambda-provisioning", "Description": "a-note-of-somebodys" });
+    at.by_hand("lambda", "update_function_configuration", described);
+    let found = account.drift(&at.config);
+    let whole = &found[STACK];
+    for told in [
+        "\"policy-changed\"",
+        "RotationRole changed in Policies/",
+        "\"alert-changed\"",
+        "RotationErrors changed in Threshold",
+        "RotationEvents deleted",
+        "\"log-group-changed\"",
+        "RotationLogs changed in RetentionInDays",
+        "ProvisioningLogs deleted",
+        "\"function-configuration\"",
+        "ProvisioningFunction changed in Description",
+    ] {
+        assert!(whole.contains(told), "`{told}`: {whole}");
+    }
+    assert!(!whole.contains("a-note-of-somebodys"), "{whole}");
+    at.mends(&[STACK], &["policy-changed"]);
+    let document = account.call("iam", "get_role_policy", policy)["PolicyDocument"].to_string();
+    assert!(!document.contains("\"*\",\"Effect\"") && document.contains("AllowRotationLambdaArn"), "{document}");
+    assert_eq!(alarms()["MetricAlarms"][0]["Threshold"], 1.0);
+
+    // Without its permission Secrets Manager can call nothing.
+    let asked = json!({ "FunctionName": "pgpasslambda" });
+    let told = account.call("lambda", "get_policy", asked)["Policy"].as_str().expect("a policy").to_owned();
+    let policy: Value = serde_json::from_str(&told).expect("JSON");
+    let sid = policy["Statement"][0]["Sid"].clone();
+    at.by_hand("lambda", "remove_permission", json!({ "FunctionName": "pgpasslambda", "StatementId": sid }));
+    at.mends(&[STACK], &["permission-changed", "RotationPermission deleted"]);
     account.rotate(&at.config, "test_user1").exits(0);
 }

@@ -1,5 +1,6 @@
 //! The live half of `stack`.
 
+use super::behind::{self, AT_REST, Behind};
 use super::{Change, Desired, Instance, Observed, Stack, Values};
 use crate::aws::{self, Aws, AwsError, Look, absent, call};
 use crate::execute::Applied;
@@ -86,6 +87,7 @@ impl Live for Stack {
                     }
                 }
             }
+            Change::RevertDrift => return behind::revert(aws, want).await,
             Change::Await => {}
             Change::Delete => {
                 let delete = call("cloudformation", "DeleteStack");
@@ -103,7 +105,7 @@ const TOKEN_USED: &str = "TokenAlreadyExistsException";
 
 /// CloudFormation refuses an update of a stack that is changing with the same code as any bad request; the
 /// stack's state tells which it was.
-async fn updated<T>(aws: &Aws, want: &Desired, answer: Result<T, AwsError>) -> Result<Applied, LiveError> {
+pub(super) async fn updated<T>(aws: &Aws, want: &Desired, answer: Result<T, AwsError>) -> Result<Applied, LiveError> {
     match answer {
         Ok(_) => Ok(Applied::Accepted),
         Err(error) if error.is(&[TOKEN_USED]) => Ok(Applied::Accepted),
@@ -117,8 +119,20 @@ async fn updated<T>(aws: &Aws, want: &Desired, answer: Result<T, AwsError>) -> R
     }
 }
 
-fn tags(mark: &Mark) -> Vec<Tag> {
+pub(super) fn tags(mark: &Mark) -> Vec<Tag> {
     mark.tags().iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
+}
+
+/// All that the template takes.
+pub(super) fn parameter_names() -> [&'static str; 6] {
+    [
+        template::FUNCTION_GROUP,
+        template::ADMIN_SECRET_ARN,
+        template::CODE_BUCKET,
+        template::CODE_KEY,
+        template::HOSTS,
+        template::MASTER_SECRET_ARN,
+    ]
 }
 
 fn parameter(name: &str, value: impl Into<String>) -> Parameter {
@@ -178,8 +192,14 @@ async fn observe(look: &Look<'_>, want: &Desired) -> Result<Seen<Observed>, Live
     let answer = aws.cloudformation.get_template().stack_name(name).send().await.map_err(|error| get.failed(error));
     let body = absent(answer, &["ValidationError"])?.and_then(|answer| answer.template_body).unwrap_or_default();
     let looks = want.inputs.names.all().map(|name| async move { Ok((name, functions::look(aws, name).await?)) });
-    let functions: Vec<_> = futures_util::future::try_join_all(looks).await.map_err(|error: LiveError| error)?;
+    let looks = async { futures_util::future::try_join_all(looks).await.map_err(|error: LiveError| error) };
+    // It reads the functions as well, and both take their time.
+    let detection = async {
+        if AT_REST.contains(&status.as_str()) { behind::detect(aws, name).await } else { Ok(Behind::default()) }
+    };
+    let (functions, behind) = futures_util::future::try_join(looks, detection).await?;
     Ok(Seen::Present(Observed {
+        behind,
         functions: functions.into_iter().filter_map(|(name, look)| Some((name.to_owned(), look?))).collect(),
         id: stack.stack_id().unwrap_or_default().to_owned(),
         status,
