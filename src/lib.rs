@@ -9,6 +9,7 @@ pub mod cli;
 pub mod code;
 pub mod config;
 pub mod desired;
+pub mod drift;
 pub mod execute;
 pub mod function_zip;
 pub mod graph;

@@ -2,6 +2,7 @@
 //! half talks to AWS. Both stand in the kind's one file.
 
 use crate::code::Code;
+use crate::drift::{Drift, DriftCode};
 use crate::model::{Address, Facts, Kind, Mark, Output, Owner, Ref, Seen, Shown, Sight, Tags, Val};
 use serde::Serialize;
 use std::any::Any;
@@ -50,6 +51,8 @@ pub struct Step<C> {
     /// observed again just before it runs.
     pub key: &'static str,
     pub verb: Verb,
+    /// What has become of what was declared, that this makes good: one thing at least.
+    pub drift: Vec<Drift>,
     pub risk: Risk,
     pub change: C,
     pub attributes: Vec<Attribute>,
@@ -62,6 +65,12 @@ pub struct Step<C> {
 }
 
 impl<C> Step<C> {
+    /// Makes good another thing as well.
+    pub fn and(mut self, drift: impl Into<Drift>) -> Self {
+        self.drift.push(drift.into());
+        self
+    }
+
     pub fn risk(mut self, risk: Risk) -> Self {
         self.risk = risk;
         self
@@ -92,8 +101,8 @@ impl<C> Step<C> {
     }
 
     pub fn map<D>(self, f: impl FnOnce(C) -> D) -> Step<D> {
-        let Self { key, verb, risk, change, attributes, because, leaves, after } = self;
-        Step { key, verb, risk, change: f(change), attributes, because, leaves, after }
+        let Self { key, verb, drift, risk, change, attributes, because, leaves, after } = self;
+        Step { key, verb, drift, risk, change: f(change), attributes, because, leaves, after }
     }
 }
 
@@ -172,9 +181,17 @@ pub struct Diff<'a> {
 pub struct Note {
     pub address: Address,
     pub text: String,
-    /// Where it is drift that no apply mends: what does.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub fix: Option<String>,
+    /// Where it is drift that no apply mends.
+    #[serde(flatten)]
+    pub remedy: Option<Remedy>,
+}
+
+/// Drift that no apply mends, and what does.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Remedy {
+    pub code: DriftCode,
+    /// The next command, or what else to do.
+    pub fix: String,
 }
 
 /// Wanted, not in this plan, and why.
@@ -217,10 +234,11 @@ impl<'a> Diff<'a> {
     }
 
     /// A step that waits for all that was asked for since the last one.
-    pub fn step<C>(&mut self, key: &'static str, verb: Verb, change: C) -> Step<C> {
+    pub fn step<C>(&mut self, key: &'static str, verb: Verb, drift: impl Into<Drift>, change: C) -> Step<C> {
         Step {
             key,
             verb,
+            drift: vec![drift.into()],
             risk: Risk::None,
             change,
             attributes: Vec::new(),
@@ -249,12 +267,14 @@ impl<'a> Diff<'a> {
     }
 
     pub fn note(&mut self, text: impl Into<String>) {
-        self.notes.push(Note { address: self.address.clone(), text: text.into(), fix: None });
+        self.notes.push(Note { address: self.address.clone(), text: text.into(), remedy: None });
     }
 
     /// Notes that something has moved which no step of ours mends, and what does.
-    pub fn drift(&mut self, text: impl Into<String>, fix: impl Into<String>) {
-        self.notes.push(Note { address: self.address.clone(), text: text.into(), fix: Some(fix.into()) });
+    pub fn drift(&mut self, drift: impl Into<Drift>, fix: impl Into<String>) {
+        let drift = drift.into();
+        let remedy = Some(Remedy { code: drift.code, fix: fix.into() });
+        self.notes.push(Note { address: self.address.clone(), text: drift.what().to_owned(), remedy });
     }
 
     pub fn defer(&mut self, what: impl Into<String>, why: impl Into<String>) {

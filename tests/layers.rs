@@ -7,21 +7,22 @@ use std::path::{Path, PathBuf};
 /// Module, and the modules of this crate it may name. A module may always name itself.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("code", &[]),
+    ("drift", &[]),
     ("model", &[]),
-    ("resource", &["code", "model"]),
+    ("resource", &["code", "drift", "model"]),
     ("graph", &[]),
     ("config", &["code"]),
-    ("plan", &["graph", "model", "resource"]),
+    ("plan", &["drift", "graph", "model", "resource"]),
     ("execute", &["code", "graph", "model", "plan", "resource"]),
     ("aws", &["code", "model"]),
     // `execute` for the trait whose live half the kinds are; `config` for the schedule's own type.
-    ("resources", &["aws", "code", "config", "execute", "model", "resource"]),
+    ("resources", &["aws", "code", "config", "drift", "execute", "model", "resource"]),
     ("function_zip", &["code", "resources"]),
     // `aws` for what is seen of proxies.
     ("lint", &["aws", "config", "model"]),
     ("desired", &["aws", "code", "config", "model", "resource", "resources"]),
     // The document is made from plan and report; the formats read the document.
-    ("render", &["code", "execute", "graph", "lint", "model", "plan", "resource"]),
+    ("render", &["code", "drift", "execute", "graph", "lint", "model", "plan", "resource"]),
     // A saved plan is a plan's document with what was seen for it.
     ("saved", &["code", "model", "plan", "render", "resource"]),
     (

@@ -69,10 +69,17 @@ def _slowly(task):
 def _slow_delete(task):
     async def run(stack_name, *args, **kwargs):
         stack = cloudformation._stacks.get(stack_name)
-        if stack:  # the status is the request's, the work comes later
-            stack["StackStatus"] = "DELETE_IN_PROGRESS"
-        await asyncio.sleep(_wait("stack_delete"))
-        return await task(stack_name, *args, **kwargs)
+        if stack is None:
+            return await task(stack_name, *args, **kwargs)
+        if stack.get("_deleting"):  # asked again: a second deletion would strike a stack that comes after it
+            return None
+        # The status is the request's, the work comes later.
+        stack["StackStatus"], stack["_deleting"] = "DELETE_IN_PROGRESS", True
+        try:
+            await asyncio.sleep(_wait("stack_delete"))
+            return await task(stack_name, *args, **kwargs)
+        finally:
+            stack.pop("_deleting", None)
     return run
 
 

@@ -60,6 +60,7 @@ def _clock(given: dict) -> dict:
     if move == "now":
         account.ahead = 0.0
     elif match := _MOVE.fullmatch(move):
+        # Moved back, what is made then is that old once the clock is right again.
         account.ahead += int(match[1]) * _SECONDS[match[2]]
     else:
         raise ValueError(f"{move!r} is no move of a clock: +10d, +3h, -5m or now")

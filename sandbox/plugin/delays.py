@@ -12,6 +12,7 @@ TABLE = {
     "stack_create": ("stack: CREATE_IN_PROGRESS →", 0.3, 1.5, 90.0),
     "stack_update": ("stack: UPDATE_IN_PROGRESS →", 0.3, 1.5, 60.0),
     "stack_delete": ("stack: DELETE_IN_PROGRESS →", 0.2, 1.0, 60.0),
+    "drift_detection": ("a stack's drift detection: DETECTION_IN_PROGRESS →, from the first look at it", 0.0, 0.2, 15.0),
     "endpoint_create": ("VPC endpoint: pending → available", 0.2, 1.0, 60.0),
     "endpoint_delete": ("VPC endpoint: deleting → gone", 0.2, 1.0, 60.0),
     "function_active": ("function: Pending → Active, and InProgress → Successful", 0.1, 0.5, 5.0),

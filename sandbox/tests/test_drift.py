@@ -43,6 +43,44 @@ class Drift(StackCase):
         document = self.aws("iam").get_role_policy(RoleName="stack-role", PolicyName="p")["PolicyDocument"]
         self.assertEqual(document["Statement"][0]["Action"], "secretsmanager:GetSecretValue")
 
+    def detected(self):
+        """What a detection finds: the properties that differ of each resource, None where it is gone."""
+        told = {"StackDriftDetectionId": self.cf.detect_stack_drift(StackName="stack")["StackDriftDetectionId"]}
+        done = until(lambda: (seen := self.cf.describe_stack_drift_detection_status(**told))["DetectionStatus"] !=
+                     "DETECTION_IN_PROGRESS" and seen, "detected")
+        self.assertEqual(done["DetectionStatus"], "DETECTION_COMPLETE")
+        drifts = self.cf.describe_stack_resource_drifts(StackName="stack", StackResourceDriftStatusFilters=["MODIFIED", "DELETED"])
+        self.assertEqual(done["StackDriftStatus"], "DRIFTED" if drifts["StackResourceDrifts"] else "IN_SYNC")
+        return {each["LogicalResourceId"]: None if each["StackResourceDriftStatus"] == "DELETED" else
+                sorted(different["PropertyPath"] for different in each["PropertyDifferences"])
+                for each in drifts["StackResourceDrifts"]}
+
+    def test_a_changed_alarm_permission_and_log_group(self):
+        self.assertEqual(self.detected(), {})
+        cloudwatch, functions = self.aws("cloudwatch"), self.aws("lambda")
+        alarm = cloudwatch.describe_alarms()["MetricAlarms"][0]
+        kept = ("AlarmName", "Namespace", "MetricName", "Dimensions", "Statistic", "Period", "EvaluationPeriods", "ComparisonOperator",
+                "TreatMissingData", "AlarmDescription", "AlarmActions")
+        cloudwatch.put_metric_alarm(**{key: alarm[key] for key in kept if key in alarm}, Threshold=99)
+        sid = json.loads(functions.get_policy(FunctionName="f")["Policy"])["Statement"][0]["Sid"]
+        functions.remove_permission(FunctionName="f", StatementId=sid)
+        functions.add_permission(FunctionName="f", StatementId=sid, Action="lambda:InvokeFunction", Principal="events.amazonaws.com")
+        self.aws("logs").put_retention_policy(logGroupName="/aws/lambda/f", retentionInDays=1)
+        self.assertEqual(set(self.detected()), {"FailureAlarm", "Permission", "LogGroup"})
+        self.assertEqual(self.detected()["FailureAlarm"], ["/Threshold"])
+        self.assertEqual(self.repair(), {("Modify", each) for each in ("FailureAlarm", "Permission", "LogGroup")})
+        self.assertEqual(self.detected(), {})
+
+    def test_a_detection_takes_its_time_and_is_alone(self):
+        self.delays("drift_detection=1")
+        told = {"StackDriftDetectionId": self.cf.detect_stack_drift(StackName="stack")["StackDriftDetectionId"]}
+        status = lambda: self.cf.describe_stack_drift_detection_status(**told)["DetectionStatus"]  # noqa: E731
+        self.assertEqual(status(), "DETECTION_IN_PROGRESS")
+        self.refused("ValidationError", self.cf.detect_stack_drift, StackName="stack")
+        until(lambda: status() == "DETECTION_COMPLETE", "detected")
+        self.delays("none")
+        self.assertEqual(self.detected(), {})
+
     def test_what_was_deleted_comes_back(self):
         sid = json.loads(self.aws("lambda").get_policy(FunctionName="f")["Policy"])["Statement"][0]["Sid"]
         self.aws("lambda").remove_permission(FunctionName="f", StatementId=sid)

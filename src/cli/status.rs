@@ -5,10 +5,10 @@ use super::session::Session;
 use super::{CliError, DeploymentArgs, Format};
 use crate::code::exit;
 use crate::model::{Address, Seen};
-use crate::render::{LoginStatus, StatusDocument, human, markdown};
-use crate::resource::{Resource, Settled};
+use crate::render::{LoginStatus, StatusDocument, Trouble, human, markdown};
+use crate::resource::{Diff, Family, Resource, Standing};
 use crate::resources::rotation::Rules;
-use crate::resources::{self, AnyLive, DbInstance, Login, Rotation, Want};
+use crate::resources::{self, AnyLive, DbInstance, Kinds, Login, Rotation, Want};
 use clap::Args;
 use function_contract::LoginAttempt;
 use std::collections::BTreeMap;
@@ -25,7 +25,16 @@ pub(super) struct StatusArgs {
 /// Exits with 2 where a login is not healthy.
 pub(super) async fn run(args: StatusArgs) -> Result<u8, CliError> {
     let session = Session::open(&args.deployment).await?;
-    let live = resources::observe(&session.aws, &session.wants).await?;
+    // Whatever else there is, a login does not tell.
+    let of_logins = |want: &&Want| matches!(want, Want::DbInstance(_) | Want::Login(_) | Want::Rotation(_));
+    let wants: Vec<_> = session.wants.iter().filter(of_logins).cloned().collect();
+    let live = resources::observe(&session.aws, &wants).await?;
+    let stands = |want: &Want| {
+        let at = Kinds::address(want);
+        let outputs = Kinds::outputs(want, live.get(&at)?.present()?)?;
+        Some((at, Standing::Settled(outputs)))
+    };
+    let standings = wants.iter().filter_map(stands).collect();
     let database = session.wants.iter().find_map(|want| match want {
         Want::DbInstance(want) => Some(match live.get(&DbInstance::address(want)) {
             Some(Seen::Present(AnyLive::DbInstance(live))) => format!(
@@ -40,7 +49,7 @@ pub(super) async fn run(args: StatusArgs) -> Result<u8, CliError> {
         _ => None,
     });
     let logins = session.wants.iter().filter_map(|want| match want {
-        Want::Login(want) => Some(login(want, &session.wants, &live)),
+        Want::Login(want) => Some(login(want, &session.wants, &live, &standings)),
         _ => None,
     });
     let document = StatusDocument::new(&session.config.deployment, &session.aws.place(), database, logins.collect());
@@ -52,52 +61,63 @@ pub(super) async fn run(args: StatusArgs) -> Result<u8, CliError> {
     Ok(if document.logins.iter().all(|login| login.healthy) { exit::CLEAN } else { exit::PENDING })
 }
 
-fn login(want: &<Login as Resource>::Desired, wants: &[Want], live: &BTreeMap<Address, Seen<AnyLive>>) -> LoginStatus {
-    let mut status = LoginStatus::new(&want.login, want.strategy.as_str());
-    match live.get(&Login::address(want)) {
-        Some(Seen::Present(AnyLive::Login(live))) => {
-            status.current_user = live.current_user.clone();
-            status.logs_in = Some(matches!(live.current, Some(LoginAttempt::Succeeded)));
-            if let Some(why) = &live.previous_refused {
-                status.trouble(format!(
-                    "AWSPREVIOUS does not log in any more: {why}; pgrotate recover FILE {} puts it right",
-                    want.login
-                ));
-            }
-            match Login::settled(want, live) {
-                Settled::Yes(()) => {}
-                Settled::NotYet { saying: why } | Settled::Never { because: why } => status.trouble(why),
-            }
-        }
-        Some(Seen::Unobservable(why)) => status.trouble(format!("it cannot be looked at: {why}")),
-        _ => status.trouble("it does not exist yet"),
+/// What was seen of one address; what was not looked at is not there.
+fn seen<T: Clone>(
+    live: &BTreeMap<Address, Seen<AnyLive>>,
+    at: &Address,
+    of: impl Fn(&AnyLive) -> Option<T>,
+) -> Seen<T> {
+    match live.get(at) {
+        Some(Seen::Present(found)) => of(found).map_or(Seen::Absent, Seen::Present),
+        Some(Seen::Unobservable(why)) => Seen::Unobservable(why.clone()),
+        Some(Seen::Absent) | None => Seen::Absent,
     }
+}
+
+/// What `drift` tells of one resource.
+fn troubles<R: Resource>(
+    want: &R::Desired,
+    live: &Seen<R::Observed>,
+    standings: &BTreeMap<Address, Standing>,
+) -> Vec<Trouble> {
+    let mut cx = Diff::new(R::address(want), standings);
+    match R::diff(&mut cx, want, live.as_ref()) {
+        Ok(steps) => Trouble::of(&steps, &cx.finish().0),
+        Err(refusal) => vec![refusal.into()],
+    }
+}
+
+fn login(
+    want: &<Login as Resource>::Desired,
+    wants: &[Want],
+    live: &BTreeMap<Address, Seen<AnyLive>>,
+    standings: &BTreeMap<Address, Standing>,
+) -> LoginStatus {
+    let mut status = LoginStatus::new(&want.login, want.strategy.as_str());
+    let found = seen(live, &want.mark.address, |live| match live {
+        AnyLive::Login(live) => Some(live.clone()),
+        _ => None,
+    });
+    if let Seen::Present(live) = &found {
+        status.current_user = live.current_user.clone();
+        status.logs_in = Some(matches!(live.current, Some(LoginAttempt::Succeeded)));
+    }
+    status.trouble(troubles::<Login>(want, &found, standings));
     let rotation = wants.iter().find_map(|other| match other {
         Want::Rotation(rotation) if rotation.login.address() == &want.mark.address => Some(rotation),
         _ => None,
     });
     let Some(rotation) = rotation else { return status };
     status.schedule = Rules::of(&rotation.schedule).to_string();
-    match live.get(&Rotation::address(rotation)) {
-        Some(Seen::Present(AnyLive::Rotation(live))) => {
-            status.last_rotated = live.last_rotated.and_then(day);
-            status.next_rotation = live.next_rotation.and_then(day);
-            if live.stuck {
-                status.trouble(format!("its rotation is stuck: pgrotate recover FILE {}", want.login));
-            }
-            if live.overdue {
-                status.trouble("the next rotation is overdue");
-            }
-            match Rotation::settled(rotation, live) {
-                // One of the schedule's, in good course.
-                _ if live.pending && live.rotated && !live.stuck && live.trouble.is_none() => {}
-                Settled::Yes(()) => {}
-                Settled::NotYet { saying: why } | Settled::Never { because: why } => status.trouble(why),
-            }
-        }
-        Some(Seen::Unobservable(why)) => status.trouble(why.clone()),
-        _ => status.trouble("it does not rotate"),
+    let found = seen(live, &rotation.mark.address, |live| match live {
+        AnyLive::Rotation(live) => Some(live.clone()),
+        _ => None,
+    });
+    if let Seen::Present(live) = &found {
+        status.last_rotated = live.last_rotated.and_then(day);
+        status.next_rotation = live.next_rotation.and_then(day);
     }
+    status.trouble(troubles::<Rotation>(rotation, &found, standings));
     status
 }
 

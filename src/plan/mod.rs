@@ -2,6 +2,7 @@
 
 pub mod limits;
 
+use crate::drift::Drift;
 use crate::graph::{Cycle, Order};
 use crate::model::{Address, Seen, Sight};
 use crate::resource::{
@@ -26,6 +27,8 @@ pub struct Action<F: Family> {
     pub place: usize,
     pub key: &'static str,
     pub verb: Verb,
+    /// What of it is not as declared.
+    pub drift: Vec<Drift>,
     pub risk: Risk,
     pub change: F::Change,
     pub attributes: Vec<Attribute>,
@@ -244,7 +247,7 @@ impl<F: Family> Planned<F> {
     ) {
         for (place, step) in steps.into_iter().enumerate() {
             let number = self.actions.len();
-            let Step { key, verb, risk, change, attributes, because, leaves, after } = step;
+            let Step { key, verb, drift, risk, change, attributes, because, leaves, after } = step;
             self.edges.extend(after.iter().filter_map(|first| self.last.get(first)).map(|&first| (first, number)));
             if let Some(&previous) = self.last.get(address) {
                 self.edges.push((previous, number));
@@ -255,6 +258,7 @@ impl<F: Family> Planned<F> {
                 place,
                 key,
                 verb,
+                drift,
                 risk,
                 change,
                 attributes,

@@ -1,6 +1,8 @@
 //! The document: all that a plan or a report says, as data. Serialised it is the JSON format.
 
+use super::drift::Trouble;
 use crate::code::{Code, Coded};
+use crate::drift::Drift;
 use crate::execute::{Outcome, Report};
 use crate::graph::Order;
 use crate::lint::Finding;
@@ -48,6 +50,9 @@ pub struct ActionDocument {
     /// Which of the address's changes it is.
     pub change: &'static str,
     pub verb: Verb,
+    /// What `drift` tells of it. A plan says what will be done, not what has been.
+    #[serde(skip)]
+    pub drift: Vec<Drift>,
     pub risk: Risk,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,
@@ -66,6 +71,7 @@ impl PlanDocument {
                 address: action.address.clone(),
                 change: action.key,
                 verb: action.verb,
+                drift: action.drift.clone(),
                 risk: action.risk,
                 because: action.because.clone(),
                 attributes: action.attributes.clone(),
@@ -259,7 +265,8 @@ pub struct LoginStatus {
     /// RFC 3339, UTC.
     pub next_rotation: Option<String>,
     pub healthy: bool,
-    pub troubles: Vec<String>,
+    /// Most severe first.
+    pub troubles: Vec<Trouble>,
 }
 
 impl LoginStatus {
@@ -277,9 +284,10 @@ impl LoginStatus {
         }
     }
 
-    pub fn trouble(&mut self, what: impl Into<String>) {
-        self.healthy = false;
-        self.troubles.push(what.into());
+    pub fn trouble(&mut self, troubles: impl IntoIterator<Item = Trouble>) {
+        self.troubles.extend(troubles);
+        self.troubles.sort_by_key(|trouble| trouble.severity);
+        self.healthy = self.troubles.is_empty();
     }
 }
 

@@ -2,8 +2,9 @@
 //! wants to know what has become of what was declared.
 
 use super::document::{ActionDocument, FORMAT, PlanDocument};
+use crate::drift::{Drift, DriftCode, Severity};
 use crate::model::{Address, Place, Shown};
-use crate::resource::{AWAIT, Note, Verb};
+use crate::resource::{Note, Refusal, Remedy, Step, Verb};
 use serde::Serialize;
 
 /// What has moved away from the config.
@@ -13,6 +14,7 @@ pub struct DriftDocument {
     pub deployment: String,
     #[serde(flatten)]
     pub place: Place,
+    /// Most severe first, then by address.
     pub findings: Vec<Finding>,
     /// How many resources are as declared.
     pub unchanged: usize,
@@ -22,6 +24,9 @@ pub struct DriftDocument {
 #[derive(Debug, Clone, Serialize)]
 pub struct Finding {
     pub address: Address,
+    /// Under which it is documented.
+    pub code: DriftCode,
+    pub severity: Severity,
     /// What is wrong, in a few words.
     pub what: String,
     /// Whether nothing of it is there: `moved` then tells all that was declared of it.
@@ -43,26 +48,34 @@ pub struct Moved {
 impl DriftDocument {
     /// `apply` is the command that carries the plan out.
     pub fn of(plan: &PlanDocument, apply: &str) -> Self {
-        let of_action = |action: &ActionDocument| Finding {
-            address: action.address.clone(),
-            what: what(action, has(plan, action, Verb::Create)),
-            missing: action.verb == Verb::Create,
-            moved: moved(action),
-            fix: apply.to_owned(),
+        let of_action = |action: &ActionDocument| {
+            let of_drift = |drift: &Drift| Finding {
+                address: action.address.clone(),
+                code: drift.code,
+                severity: drift.code.severity(),
+                what: drift.what().to_owned(),
+                missing: action.verb == Verb::Create,
+                moved: moved(action, drift),
+                fix: apply.to_owned(),
+            };
+            action.drift.iter().map(of_drift).collect::<Vec<_>>()
         };
         let of_note = |note: &Note| {
-            let fix = note.fix.clone()?;
+            let Remedy { code, fix } = note.remedy.clone()?;
             Some(Finding {
                 address: note.address.clone(),
+                code,
+                severity: code.severity(),
                 what: note.text.clone(),
                 missing: false,
                 moved: Vec::new(),
                 fix,
             })
         };
-        let mut findings: Vec<_> = plan.actions.iter().filter(|action| !is_told(plan, action)).map(of_action).collect();
+        let untold = plan.actions.iter().filter(|action| !is_told(plan, action));
+        let mut findings: Vec<_> = untold.flat_map(of_action).collect();
         findings.extend(plan.notes.iter().filter_map(of_note));
-        findings.sort_by(|a, b| a.address.cmp(&b.address));
+        findings.sort_by(|a, b| (a.severity, &a.address).cmp(&(b.severity, &b.address)));
         Self {
             format: FORMAT,
             deployment: plan.deployment.clone(),
@@ -88,39 +101,50 @@ fn has(plan: &PlanDocument, action: &ActionDocument, verb: Verb) -> bool {
     plan.actions.iter().any(|other| other.address == action.address && other.verb == verb)
 }
 
-/// What was found; `anew` is what goes only to be made again. A plan's `because` is that only in part: it may as well say why it does a thing.
-fn what(action: &ActionDocument, anew: bool) -> String {
-    let because = action.because.as_deref().unwrap_or("for no reason that was told");
-    let words = match (action.address.kind.0, action.change, action.verb) {
-        ("rotation", _, Verb::Create) => "it does not rotate",
-        (_, _, Verb::Create) => "it is missing",
-        ("security_group", "revoke-default-egress", _) => "it lets everything out: AWS's own rule is back",
-        ("security_group", "revoke-unmanaged", _) => "it has rules that pgrotate did not make",
-        ("secret", "restore", _) => "it was deleted, and can still be restored",
-        ("stack", "set-hosts", _) => "its functions talk to other servers than the database's",
-        ("stack", "repair", _) => {
-            let what: Vec<_> = action.attributes.iter().filter_map(|attribute| attribute.before.as_text()).collect();
-            return format!("it was changed behind CloudFormation: {}", what.join(", "));
-        }
-        (_, "set-tags", _) => "it lacks tags by which it is known as this deployment's",
-        ("login", _, Verb::Delete) => "it is no longer declared, and may log in",
-        ("rotation", _, Verb::Delete) => "it is no longer declared, and rotates",
-        (_, AWAIT, _) | ("login", _, Verb::Update) | (_, _, Verb::Rotate) => because,
-        (_, _, Verb::Ensure) => return format!("it cannot be looked at: {because}"),
-        (_, _, Verb::Delete) if anew => because,
-        (_, _, Verb::Delete) => "it is no longer declared",
-        (_, _, Verb::Update) => "it is not as declared",
-    };
-    words.to_owned()
+/// A finding in one sentence with its code, for who asks how one thing stands and not what the whole plan is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Trouble {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<DriftCode>,
+    pub severity: Severity,
+    pub what: String,
+    /// What mends it, where `apply` does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fix: Option<String>,
 }
 
-fn moved(action: &ActionDocument) -> Vec<Moved> {
-    match (action.address.kind.0, action.change, action.verb) {
-        // A login's attributes are all that is declared of it, whatever of them has moved: `what` says which. It says
-        // all of these too.
-        ("login", _, _) | ("stack", "repair", _) | ("security_group", "revoke-default-egress", _) => return Vec::new(),
-        (_, _, Verb::Create | Verb::Update) => {}
-        (_, _, Verb::Ensure | Verb::Rotate | Verb::Delete) => return Vec::new(),
+impl Trouble {
+    /// Of one resource's diff: what `drift` would tell of it.
+    pub fn of<C>(steps: &[Step<C>], notes: &[Note]) -> Vec<Self> {
+        let of = |drift: &Drift, fix| Self {
+            code: Some(drift.code),
+            severity: drift.code.severity(),
+            what: drift.what().to_owned(),
+            fix,
+        };
+        let of_note = |note: &Note| {
+            let Remedy { code, fix } = note.remedy.clone()?;
+            Some(of(&code.found(&note.text), Some(fix)))
+        };
+        let mut all: Vec<_> = steps.iter().flat_map(|step| &step.drift).map(|drift| of(drift, None)).collect();
+        all.extend(notes.iter().filter_map(of_note));
+        all
+    }
+}
+
+impl From<Refusal> for Trouble {
+    /// No drift, and nothing that `apply` would touch.
+    fn from(refusal: Refusal) -> Self {
+        Self { code: None, severity: Severity::Critical, what: refusal.cause, fix: Some(refusal.hint) }
+    }
+}
+
+fn moved(action: &ActionDocument, drift: &Drift) -> Vec<Moved> {
+    match action.verb {
+        Verb::Create => {}
+        // In its own words it says all.
+        Verb::Update if drift.found.is_none() => {}
+        Verb::Update | Verb::Ensure | Verb::Rotate | Verb::Delete => return Vec::new(),
     }
     // What is known only once something else is made tells nothing of what was there.
     let told = |shown: &Shown| !matches!(shown, Shown::AfterApply(_) | Shown::Withheld);

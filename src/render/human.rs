@@ -1,7 +1,7 @@
 //! Plans and reports for people, as plain lines.
 
 use super::document::{ActionDocument, Exceeds, PlanDocument, ReportDocument, StatusDocument};
-use super::drift::{DriftDocument, Moved};
+use super::drift::{DriftDocument, Finding, Moved, Trouble};
 use crate::model::Shown;
 use crate::resource::{Attribute, Risk, Verb};
 use std::fmt::Write;
@@ -31,7 +31,7 @@ pub fn plan(plan: &PlanDocument) -> String {
         &mut out,
         "Notes",
         notes.iter().map(|note| {
-            let fix = note.fix.as_ref().map(|fix| format!("\n    fix: {fix}")).unwrap_or_default();
+            let fix = note.remedy.as_ref().map(|remedy| format!("\n    fix: {}", remedy.fix)).unwrap_or_default();
             format!("{}: {}{fix}", note.address, note.text)
         }),
     );
@@ -71,7 +71,7 @@ pub fn one(action: &ActionDocument) -> String {
 }
 
 fn action(out: &mut String, action: &ActionDocument) {
-    let ActionDocument { address, change: _, verb, risk: _, because, attributes, after, leaves } = action;
+    let ActionDocument { address, change: _, verb, drift: _, risk: _, because, attributes, after, leaves } = action;
     line(out, format_args!("{} {} {address}", sign(*verb), self::verb(*verb)));
     if let Some(why) = because {
         line(out, format_args!("      # {why}"));
@@ -145,19 +145,25 @@ pub fn drift(drift: &DriftDocument) -> String {
     let mut out = String::new();
     let DriftDocument { deployment, place, findings, unchanged, .. } = drift;
     line(&mut out, format_args!("Drift of deployment {deployment} in account {}, {}", place.account, place.region));
-    for finding in findings {
-        line(&mut out, format_args!("\n! {}: {}", finding.address, finding.what));
-        if finding.missing {
-            declared(&mut out, &finding.moved)
+    for Finding { address, code, severity, what, missing, moved: all, fix } in findings {
+        line(&mut out, format_args!("\n{severity}[{code}]: {address}: {what}"));
+        if *missing {
+            declared(&mut out, all)
         } else {
-            moved(&mut out, &finding.moved)
+            moved(&mut out, all)
         }
-        line(&mut out, format_args!("      fix: {}", finding.fix));
+        line(&mut out, format_args!("      fix: {fix}"));
     }
     if findings.is_empty() {
         line(&mut out, format_args!("\nNone: all {unchanged} resources are as declared."));
     } else {
-        line(&mut out, format_args!("\n{} found, {unchanged} resources as declared.", findings.len()));
+        // Sorted by it, so that equal ones stand together.
+        let counts: Vec<_> = findings
+            .chunk_by(|a, b| a.severity == b.severity)
+            .map(|each| format!("{} {}", each.len(), each[0].severity))
+            .collect();
+        let counts = counts.join(", ");
+        line(&mut out, format_args!("\n{} found ({counts}), {unchanged} resources as declared.", findings.len()));
     }
     out
 }
@@ -218,8 +224,12 @@ pub fn status(status: &StatusDocument) -> String {
         for (name, value) in rows {
             line(&mut out, format_args!("  {name:13}  {value}"));
         }
-        for trouble in &login.troubles {
-            line(&mut out, format_args!("  ! {trouble}"));
+        for Trouble { code, severity, what, fix } in &login.troubles {
+            let code = code.map(|code| format!("[{code}]")).unwrap_or_default();
+            line(&mut out, format_args!("  {severity}{code}: {what}"));
+            if let Some(fix) = fix {
+                line(&mut out, format_args!("      fix: {fix}"));
+            }
         }
     }
     out

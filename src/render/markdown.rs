@@ -5,7 +5,7 @@
 use super::document::{
     ActionDocument, Exceeds, GraphDocument, LoginStatus, PlanDocument, ReportDocument, StatusDocument,
 };
-use super::drift::{DriftDocument, Finding};
+use super::drift::{DriftDocument, Finding, Trouble};
 use super::{graph, human};
 use crate::model::{Address, Place};
 use crate::resource::Risk;
@@ -86,7 +86,7 @@ pub fn plan(plan: &PlanDocument, command: &str, apply: &str) -> String {
     let waits = deferred.iter().map(|d| format!("- {}: {} ({})\n", address(&d.address), prose(&d.what), prose(&d.why)));
     section(&mut out, &mut space, "#### Not in this plan", waits.collect());
     let said = notes.iter().map(|note| {
-        let fix = note.fix.as_ref().map(|fix| format!("; fix: {}", code(fix))).unwrap_or_default();
+        let fix = note.remedy.as_ref().map(|remedy| format!("; fix: {}", code(&remedy.fix))).unwrap_or_default();
         format!("- {}: {}{fix}\n", address(&note.address), prose(&note.text))
     });
     section(&mut out, &mut space, "#### Notes", said.collect());
@@ -177,7 +177,12 @@ pub fn status(status: &StatusDocument) -> String {
         let _ = writeln!(out, "\n… and {left_out} more, for which there is no room here");
     }
     let troubles = logins.iter().flat_map(|login| login.troubles.iter().map(move |trouble| (&login.login, trouble)));
-    let troubles = troubles.map(|(login, trouble)| format!("- {}: {}\n", code(login), prose(trouble)));
+    let troubles = troubles.map(|(login, trouble)| {
+        let Trouble { code: which, severity, what, fix } = trouble;
+        let which = which.map(|which| format!(" {}", code(which.text()))).unwrap_or_default();
+        let fix = fix.as_ref().map(|fix| format!("; fix: {}", code(fix))).unwrap_or_default();
+        format!("- **{severity}**{which} {}: {}{fix}\n", code(login), prose(what))
+    });
     section(&mut out, &mut space, "#### Troubles", troubles.collect());
     out
 }
@@ -260,7 +265,8 @@ fn lint(lint: &crate::lint::Finding) -> String {
 }
 
 fn finding(finding: &Finding) -> String {
-    format!("- {}: {}; fix: {}\n", address(&finding.address), prose(&finding.what), code(&finding.fix))
+    let Finding { address: at, code: which, severity, what, missing: _, moved: _, fix } = finding;
+    format!("- **{severity}** {} {}: {}; fix: {}\n", code(which.text()), address(at), prose(what), code(fix))
 }
 
 /// What waits for what, where it is small enough to be looked at.

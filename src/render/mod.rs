@@ -9,4 +9,4 @@ pub mod live;
 pub mod markdown;
 
 pub use document::{GraphDocument, LoginStatus, PlanDocument, ReportDocument, StatusDocument};
-pub use drift::{DriftDocument, Finding, Moved};
+pub use drift::{DriftDocument, Finding, Moved, Trouble};

@@ -4,6 +4,7 @@
 use super::bucket::{Bucket, PREFIX};
 use super::{Live, LiveError};
 use crate::aws::{Aws, Look, absent, call};
+use crate::drift::DriftCode;
 use crate::execute::Applied;
 use crate::model::{Address, Facts, Kind, Mark, Ref, Seen, Shown};
 use crate::resource::{Diff, Known, NotProduced, OutputOf, Refusal, Resource, Settled, Step, Verb, unobservable};
@@ -131,7 +132,7 @@ impl Resource for Artifact {
         }
         match live {
             Seen::Absent => Ok(vec![
-                cx.step("upload", Verb::Create, Change::Upload)
+                cx.step("upload", Verb::Create, DriftCode::Missing, Change::Upload)
                     .set("place", Shown::text(Artifact::place(want)))
                     .set("size", Shown::text(format!("{} KiB", want.zip.bytes.len().div_ceil(1024)))),
             ]),
@@ -147,7 +148,7 @@ impl Resource for Artifact {
             Seen::Unobservable(why) => Err(unobservable(why)),
             // Our own bucket goes whole, with the zips of earlier versions too.
             Seen::Present(_) if want.bucket_at.is_some() => Ok(Vec::new()),
-            Seen::Present(_) => Ok(vec![cx.step("delete", Verb::Delete, Change::Delete)]),
+            Seen::Present(_) => Ok(vec![cx.step("delete", Verb::Delete, DriftCode::NoLongerDeclared, Change::Delete)]),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::{Live, LiveError, missing_tags};
 use crate::aws::{Aws, Look, absent, call};
+use crate::drift::DriftCode;
 use crate::execute::Applied;
 use crate::model::{Address, Facts, Kind, Mark, Owner, Ref, Seen, Shown, Tags};
 use crate::resource::{Diff, Known, NotProduced, Refusal, Resource, Settled, Step, Verb, require_ours, unobservable};
@@ -64,7 +65,7 @@ impl Resource for Bucket {
         let live = match live {
             Seen::Absent => {
                 return Ok(vec![
-                    cx.step("create", Verb::Create, Change::Create)
+                    cx.step("create", Verb::Create, DriftCode::Missing, Change::Create)
                         .set("name", Shown::text(&want.name))
                         .set("public_access", Shown::text("blocked")),
                 ]);
@@ -84,9 +85,10 @@ impl Resource for Bucket {
         }
         let mut tags = live.tags.clone();
         tags.extend(want.mark.tags());
+        let drift = if live.public_access_blocked { DriftCode::TagsMissing } else { DriftCode::Exposed };
         let blocked = |yes: bool| Shown::text(if yes { "blocked" } else { "not blocked" });
         Ok(vec![
-            cx.step("protect", Verb::Update, Change::Protect { tags })
+            cx.step("protect", Verb::Update, drift, Change::Protect { tags })
                 .attribute("public_access", blocked(live.public_access_blocked), blocked(true))
                 .set("tags", Shown::list(missing.keys())),
         ])
@@ -95,7 +97,7 @@ impl Resource for Bucket {
     fn remove(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<Vec<Step<Change>>, Refusal> {
         let Some(_) = cx.to_remove(&want.mark, live, |live| &live.tags)? else { return Ok(Vec::new()) };
         let why = format!("with all objects under {PREFIX}; others make AWS refuse");
-        Ok(vec![cx.step("delete", Verb::Delete, Change::Delete).because(why)])
+        Ok(vec![cx.step("delete", Verb::Delete, DriftCode::NoLongerDeclared, Change::Delete).because(why)])
     }
 
     fn settled(_want: &Desired, _live: &Observed) -> Settled<()> {

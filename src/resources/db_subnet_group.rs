@@ -3,6 +3,7 @@
 use super::{Live, LiveError, missing_tags};
 use crate::aws::{self, Aws, Look, absent, call};
 use crate::code::Code;
+use crate::drift::DriftCode;
 use crate::execute::Applied;
 use crate::model::{Address, Facts, Kind, Mark, Ref, Seen, Shown, Tags};
 use crate::resource::{Diff, Known, NotProduced, Refusal, Resource, Settled, Step, Verb, require_ours, unobservable};
@@ -70,7 +71,7 @@ impl Resource for DbSubnetGroup {
             Seen::Present(_) if want.existing => return Ok(Vec::new()),
             Seen::Absent => {
                 return Ok(vec![
-                    cx.step("create", Verb::Create, Change::Create)
+                    cx.step("create", Verb::Create, DriftCode::Missing, Change::Create)
                         .set("name", Shown::text(&want.name))
                         .set("subnets", Shown::list(&want.subnets)),
                 ]);
@@ -81,7 +82,7 @@ impl Resource for DbSubnetGroup {
         require_ours(&want.mark, &live.tags, &format!("the DB subnet group `{}`", want.name))?;
         let mut steps = Vec::new();
         if live.subnets != want.subnets {
-            steps.push(cx.step("set-subnets", Verb::Update, Change::SetSubnets).attribute(
+            steps.push(cx.step("set-subnets", Verb::Update, DriftCode::Changed, Change::SetSubnets).attribute(
                 "subnets",
                 Shown::list(&live.subnets),
                 Shown::list(&want.subnets),
@@ -90,7 +91,8 @@ impl Resource for DbSubnetGroup {
         let missing = missing_tags(&want.mark.tags(), &live.tags);
         if !missing.is_empty() {
             let change = Change::SetTags { arn: live.arn.clone() };
-            steps.push(cx.step("set-tags", Verb::Update, change).set("tags", Shown::list(missing.keys())));
+            let step = cx.step("set-tags", Verb::Update, DriftCode::TagsMissing, change);
+            steps.push(step.set("tags", Shown::list(missing.keys())));
         }
         Ok(steps)
     }
@@ -100,7 +102,7 @@ impl Resource for DbSubnetGroup {
             return Ok(Vec::new());
         }
         let Some(_) = cx.to_remove(&want.mark, live, |live| &live.tags)? else { return Ok(Vec::new()) };
-        Ok(vec![cx.step("delete", Verb::Delete, Change::Delete)])
+        Ok(vec![cx.step("delete", Verb::Delete, DriftCode::NoLongerDeclared, Change::Delete)])
     }
 
     fn settled(_want: &Desired, _live: &Observed) -> Settled<()> {

@@ -7,20 +7,25 @@ use function_contract::metric;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use std::fmt;
 
-/// The function's lines of the last ten minutes that tell of an error, the latest last.
+/// For how long back errors are looked for: a rotation that has not ended by then is stuck, whatever it said.
+const ERRORS_OF_MILLISECONDS: i64 = 60 * 60 * 1000;
+
+/// The function's lines of the last hour that tell of an error, the latest last.
 pub(super) async fn errors(aws: &Aws, function: &str) -> Result<Vec<String>, LiveError> {
     let filter = call("logs", "FilterLogEvents");
-    let since = jiff::Timestamp::now().as_millisecond() - 10 * 60 * 1000;
+    let since = jiff::Timestamp::now().as_millisecond() - ERRORS_OF_MILLISECONDS;
     let request = aws
         .logs
         .filter_log_events()
         .log_group_name(FunctionNames::log_group(function))
         .filter_pattern("\"error\"")
         .start_time(since);
-    let answer = absent(request.send().await.map_err(|error| filter.failed(error)), &["ResourceNotFoundException"])?;
-    let mut events: Vec<_> = answer
+    let pages = request.into_paginator().send().collect::<Result<Vec<_>, _>>().await;
+    let pages = absent(pages.map_err(|error| filter.failed(error)), &["ResourceNotFoundException"])?;
+    let mut events: Vec<_> = pages
         .iter()
-        .flat_map(|answer| answer.events())
+        .flatten()
+        .flat_map(|page| page.events())
         .filter_map(|event| Some((event.timestamp(), for_people(event.message()?.trim()))))
         .collect();
     events.sort_by_key(|(at, _)| *at);

@@ -2,24 +2,27 @@
 //! provisioning function and seen by the inspection function, both inside the VPC; the CLI has no way to
 //! the database and never sees a password.
 
-use super::db_instance::{DbInstance, Server};
+use super::db_instance::{DbInstance, Server, Servers};
 use super::functions::{FunctionNames, invoke};
 use super::secret::{Secret, SecretArn};
 use super::stack::{self, Stack};
 use super::{Live, LiveError};
 use crate::aws::{Aws, Look, SecretLook};
-use crate::code::Code;
 use crate::config::OnRemove;
+use crate::drift::DriftCode;
 use crate::execute::{Applied, Pressed};
 use crate::model::{Address, Facts, Kind, Mark, Owner, Ref, Seen, Shown, Val};
 use crate::resource::{Diff, Known, NotProduced, Refusal, Resource, Risk, Settled, Step, Verb};
 use function_contract::{
     Duty, EnsureLogin, Fact, InspectLogin, InspectionReport, InspectionRequest, LoginAttempt, LoginFacts, Owned, Provisioned,
     ProvisioningRequest, RoleAttributes, RoleComment, RoleFacts, Server as ContractServer, Strategy,
-    Obstacle, clone_of, same_setting, setting, told,
+    Obstacle, clone_of, told,
 };
 use futures_util::StreamExt;
 use std::time::Duration;
+
+mod lacks;
+use lacks::lacks;
 
 #[derive(Debug, Clone)]
 pub struct Login;
@@ -83,9 +86,11 @@ pub struct Observed {
     pub says: Option<Says>,
 }
 
-/// What a secret's value says beside user name, password and host.
+/// What a secret's value says beside user name and password.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Says {
+    /// `host:port`
+    pub host: Option<String>,
     pub database: Option<String>,
     pub instance: Option<String>,
     pub strategy: Strategy,
@@ -137,21 +142,31 @@ impl Resource for Login {
         {
             cx.note(owned_by_clone(&want.login, &live.clone_owns));
         }
-        let (verb, why) = match live {
-            Seen::Absent => (Verb::Create, None),
-            Seen::Unobservable(why) => (Verb::Ensure, Some(why)),
-            Seen::Present(live) => match lacks(want, live)? {
-                None => {
-                    if let Some(why) = &live.previous_refused {
-                        cx.drift(
-                            format!("AWSPREVIOUS does not log in any more: {why}"),
-                            format!("pgrotate recover FILE {}", want.login),
-                        );
+        let (verb, why, drift) = match live {
+            Seen::Absent => (Verb::Create, None, DriftCode::Missing.into()),
+            Seen::Unobservable(why) => {
+                let drift = DriftCode::Unobservable.found(format!("it cannot be looked at: {why}"));
+                (Verb::Ensure, Some(why), drift)
+            }
+            Seen::Present(live) => {
+                let servers = match cx.output::<Servers>(&want.instance) {
+                    Val::Known(servers) => Some(servers),
+                    Val::After(_) => None,
+                };
+                match lacks(want, live, servers.as_ref())? {
+                    None => {
+                        if let Some(why) = &live.previous_refused {
+                            cx.drift(
+                                DriftCode::PreviousRefused
+                                    .found(format!("AWSPREVIOUS does not log in any more: {why}")),
+                                format!("pgrotate recover FILE {}", want.login),
+                            );
+                        }
+                        return Ok(Vec::new());
                     }
-                    return Ok(Vec::new());
+                    Some(drift) => (Verb::Update, Some(drift.what().to_owned()), drift),
                 }
-                Some(why) => (Verb::Update, Some(why)),
-            },
+            }
         };
         cx.after(want.stack.address());
         if let Some((admin, _)) = &want.admin {
@@ -164,7 +179,7 @@ impl Resource for Login {
         let server_shown = server.shown();
         let change = Change::Ensure { server, secret: cx.output(&want.secret) };
         let step = cx
-            .step("ensure", verb, change)
+            .step("ensure", verb, drift, change)
             .set("role", Shown::text(&want.login))
             .set("strategy", Shown::text(want.strategy.as_str()))
             .set("database", Shown::text(&want.database))
@@ -201,9 +216,10 @@ impl Resource for Login {
             Seen::Present(_) | Seen::Unobservable(_) => {}
         }
         cx.after(want.stack.address());
+        let drift = DriftCode::NoLongerDeclared.found("it is no longer declared, and may log in");
         Ok(vec![match want.on_remove {
             OnRemove::Keep => cx
-                .step("disable", Verb::Delete, Change::Disable)
+                .step("disable", Verb::Delete, drift, Change::Disable)
                 .risk(Risk::Interrupts)
                 .because("no longer declared")
                 .attribute("log_in", Shown::text("allowed"), Shown::text("NOLOGIN, its clone too"))
@@ -212,7 +228,7 @@ impl Resource for Login {
                     want.login
                 )),
             OnRemove::Drop => cx
-                .step("drop", Verb::Delete, Change::Drop)
+                .step("drop", Verb::Delete, drift, Change::Drop)
                 .risk(Risk::Irreversible)
                 .because("no longer declared, and on_remove = \"drop\"; refused while anything depends on its roles")
                 .attribute("roles", Shown::text(format!("{}, and its clone", want.login)), Shown::text("dropped")),
@@ -220,9 +236,9 @@ impl Resource for Login {
     }
 
     fn settled(want: &Desired, live: &Observed) -> Settled<()> {
-        match lacks(want, live) {
+        match lacks(want, live, None) {
             Ok(None) => Settled::Yes(()),
-            Ok(Some(why)) => Settled::NotYet { saying: why },
+            Ok(Some(drift)) => Settled::NotYet { saying: drift.what().to_owned() },
             Err(refusal) => Settled::Never { because: refusal.cause },
         }
     }
@@ -273,14 +289,15 @@ impl Resource for Login {
             .maybe("AWSCURRENT", attempt)
             .maybe("kept out by", told(current_kept_out))
             .list("keys missing in AWSCURRENT", missing_keys);
-        let Some(Says { database, instance, strategy }) = says else { return facts };
+        let Some(Says { host, database, instance, strategy }) = says else { return facts };
         facts
+            .maybe("host in AWSCURRENT", host.as_ref())
             .maybe("database in AWSCURRENT", database.as_ref())
             .maybe("instance in AWSCURRENT", instance.as_ref())
             .with("strategy in AWSCURRENT", strategy.as_str())
     }
 
-    fn realised(want: &Desired, _known: &Known) -> Result<Observed, NotProduced> {
+    fn realised(want: &Desired, known: &Known) -> Result<Observed, NotProduced> {
         Ok(Observed {
             role: RoleFacts {
                 comment: Some(want.comment().text()),
@@ -303,6 +320,7 @@ impl Resource for Login {
             current_user: Some(want.login.clone()),
             missing_keys: Vec::new(),
             says: Some(Says {
+                host: Some(known.output::<Server>(&want.instance)?.to_string()),
                 database: Some(want.database.clone()),
                 instance: Some(want.instance_identifier.clone()),
                 strategy: want.strategy,
@@ -325,104 +343,6 @@ fn owned_by_clone(login: &str, owned: &[Owned]) -> String {
          OWNED BY {clone} TO {base}",
         places.collect::<Vec<_>>().join(", ")
     )
-}
-
-/// What is wrong with a login that was seen; None where it is as it should be.
-fn lacks(want: &Desired, live: &Observed) -> Result<Option<String>, Refusal> {
-    let (login, role) = (&want.login, &live.role);
-    if !want.comment().marks(role.comment.as_deref()) {
-        let marked = role.comment.as_deref().is_some_and(|comment| comment.starts_with("pgrotate:"));
-        if want.adopt && !marked {
-            return Ok(Some("the role exists, was not made by this deployment, and is taken over (adopt)".to_owned()));
-        }
-        return Err(Refusal::new(
-            Code::NotOurs,
-            format!("the role `{login}` exists and was not made by this deployment"),
-            format!(
-                "to hand it over: {}COMMENT ON ROLE \"{}\" IS '{}'; or declare another login",
-                // Neither the admin login nor another deployment's is ever taken over.
-                if marked || want.duty == Duty::Admin { "" } else { "adopt = true in its [[user]]; or " },
-                login.replace('"', "\"\""),
-                want.comment().text().replace('\'', "''"),
-            ),
-        ));
-    }
-    if !role.can_login {
-        return Ok(Some(format!("the role may not log in (NOLOGIN); pgrotate recover FILE {login} puts it right")));
-    }
-    if live.clone_kept_out && want.strategy == Strategy::AlternatingUsers {
-        return Ok(Some(format!("its clone may not log in (NOLOGIN); pgrotate recover FILE {login} puts it right")));
-    }
-    match want.duty {
-        Duty::Admin if !role.create_role => return Ok(Some("the role lacks CREATEROLE".to_owned())),
-        Duty::User => {
-            if let Some((_, admin)) = &want.admin
-                && want.strategy == Strategy::AlternatingUsers
-                && !role.administered_by.contains(admin)
-            {
-                return Ok(Some(format!("`{admin}` has no ADMIN OPTION on the role")));
-            }
-        }
-        Duty::Admin => {}
-    }
-    if let Some(why) = lacks_attributes(&want.attributes, role) {
-        return Ok(Some(why));
-    }
-    if let Some(Says { database, instance, strategy }) = &live.says {
-        for (what, is, should) in [
-            ("dbname", database.as_deref(), want.database.as_str()),
-            ("dbInstanceIdentifier", instance.as_deref(), want.instance_identifier.as_str()),
-            ("strategy", Some(strategy.as_str()), want.strategy.as_str()),
-        ] {
-            if is != Some(should) {
-                let is = is.unwrap_or("nothing");
-                return Ok(Some(format!("its secret says {what} {is}, and {should} is declared")));
-            }
-        }
-    }
-    if !live.missing_keys.is_empty() {
-        return Ok(Some(format!("AWSCURRENT lacks {}", live.missing_keys.join(", "))));
-    }
-    Ok(match &live.current {
-        None => Some("its secret holds no value yet".to_owned()),
-        Some(LoginAttempt::Succeeded) => None,
-        Some(LoginAttempt::Refused { sqlstate, message }) => {
-            let found = &live.current_kept_out;
-            let why = told(found).unwrap_or_else(|| message.clone());
-            // What else is in the way, a person takes away: `recover` says how.
-            let way = if !found.is_empty() && found.iter().all(Obstacle::is_removable) {
-                "puts it right"
-            } else {
-                "tells more"
-            };
-            Some(format!("AWSCURRENT does not log in: {why} ({sqlstate}); pgrotate recover FILE {login} {way}"))
-        }
-        Some(LoginAttempt::Unreachable { message }) => Some(format!("the database cannot be reached: {message}")),
-        Some(LoginAttempt::NoValue) => Some("AWSCURRENT holds no usable value".to_owned()),
-    })
-}
-
-/// What is declared of a role and not so; None where all is.
-fn lacks_attributes(want: &RoleAttributes, role: &RoleFacts) -> Option<String> {
-    let RoleAttributes { member_of, settings, connection_limit, valid_until } = want;
-    if let Some(group) = member_of.iter().find(|group| !role.member_of.contains(group)) {
-        return Some(format!("the role is not a member of `{group}`"));
-    }
-    for (name, value) in settings {
-        match setting(&role.settings, name) {
-            Some(is) if same_setting(name, is, value) => {}
-            Some(is) => return Some(format!("the role's setting {name} is {is}, and {value} is declared")),
-            None => return Some(format!("the role lacks the setting {name} = {value}")),
-        }
-    }
-    if let Some(limit) = connection_limit.filter(|limit| *limit != role.connection_limit) {
-        return Some(format!("the role's connection limit is {}, and {limit} is declared", role.connection_limit));
-    }
-    // PostgreSQL writes a moment its own way: compared as moments, not as texts.
-    let moment = |text: &str| text.parse::<jiff::Timestamp>().ok();
-    let until = valid_until.as_deref()?;
-    let is = role.valid_until.as_deref().unwrap_or("infinity");
-    (moment(is) != moment(until)).then(|| format!("the role is valid until {is}, and {until} is declared"))
 }
 
 impl Live for Login {
@@ -590,6 +510,7 @@ fn observed(want: &Desired, facts: &LoginFacts) -> Seen<Observed> {
         current_user: current.and_then(|version| version.username.clone()),
         missing_keys: current.map(|version| version.missing_keys.clone()).unwrap_or_default(),
         says: current.filter(|version| version.username.is_some()).map(|version| Says {
+            host: version.host.clone(),
             database: version.database.clone(),
             instance: version.instance.clone(),
             strategy: if version.alternating { Strategy::AlternatingUsers } else { Strategy::SingleUser },

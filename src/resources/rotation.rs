@@ -9,6 +9,7 @@ use super::stack::Stack;
 use super::{Live, LiveError};
 use crate::aws::{Aws, Look, Rate, SecretLook, absent, call};
 use crate::config::{Rule, Schedule};
+use crate::drift::DriftCode;
 use crate::execute::Applied;
 use crate::model::{Address, Facts, Kind, Mark, Owner, Ref, Seen, Shown};
 use crate::resource::{AWAIT, Diff, Known, NotProduced, Refusal, Resource, Settled, Step, Verb, unobservable};
@@ -170,7 +171,7 @@ impl Resource for Rotation {
             Seen::Present(live) => live,
             Seen::Absent => {
                 return Ok(vec![
-                    shown(cx.step("enable", Verb::Create, Change::Enable))
+                    shown(cx.step("enable", Verb::Create, DriftCode::RotationCancelled, Change::Enable))
                         .because("rotates once at once, which proves that it works"),
                 ]);
             }
@@ -180,26 +181,30 @@ impl Resource for Rotation {
         if live.pending && !live.rotated {
             // One that is stuck is no proof: to wait for it is to fail at once, and nothing else waits for it.
             let why = if live.stuck { "the first rotation has not finished" } else { "a rotation is under way" };
-            steps.push(cx.step(AWAIT, Verb::Ensure, Change::Await).because(why));
+            let drift = DriftCode::UnderWay.found(why);
+            steps.push(cx.step(AWAIT, Verb::Ensure, drift, Change::Await).because(why));
         }
-        if live.stuck {
-            let said = live.trouble.as_ref().map(|said| format!("; the function said: {said}")).unwrap_or_default();
-            cx.drift(
-                format!("a rotation was begun over an hour ago and has not finished{said}"),
-                format!("pgrotate recover FILE {}", want.mark.address.name),
-            );
+        // A failed one is begun again by Secrets Manager, several times over some minutes; after that by its schedule.
+        let said = live.trouble.as_ref().map(|said| format!("; the function said: {said}"));
+        let code = if live.stuck { Some(DriftCode::RotationStuck) } else { said.as_ref().map(|_| DriftCode::RotationFailed) };
+        if let Some(code) = code {
+            let found = format!("{}{}", code.words(), said.unwrap_or_default());
+            cx.drift(code.found(found), format!("pgrotate recover FILE {}", want.mark.address.name));
         }
         if live.rules != rules || live.function.as_ref() != Some(&want.function_arn) {
-            steps.push(shown(cx.step("reschedule", Verb::Update, Change::Reschedule)));
+            let by_another = live.function.as_ref() != Some(&want.function_arn);
+            let drift = if by_another { DriftCode::RotationByAnother } else { DriftCode::RotationRescheduled };
+            steps.push(shown(cx.step("reschedule", Verb::Update, drift, Change::Reschedule)));
         }
         if live.overdue {
             cx.drift(
-                "the next rotation is overdue",
+                DriftCode::RotationOverdue,
                 format!("pgrotate rotate FILE {} --wait, and read what it says", want.mark.address.name),
             );
         }
         if !live.rotated && !live.pending {
-            steps.push(cx.step("rotate", Verb::Rotate, Change::Rotate).because("no rotation has ever finished"));
+            let drift = DriftCode::NeverRotated;
+            steps.push(cx.step("rotate", Verb::Rotate, drift, Change::Rotate).because(drift.words()));
         }
         Ok(steps)
     }
@@ -210,7 +215,10 @@ impl Resource for Rotation {
             Seen::Unobservable(why) => Err(unobservable(why)),
             // Another function rotates it: not by our doing.
             Seen::Present(live) if live.function.as_ref() != Some(&want.function_arn) => Ok(Vec::new()),
-            Seen::Present(_) => Ok(vec![cx.step("cancel", Verb::Delete, Change::Cancel)]),
+            Seen::Present(_) => {
+                let drift = DriftCode::NoLongerDeclared.found("it is no longer declared, and rotates");
+                Ok(vec![cx.step("cancel", Verb::Delete, drift, Change::Cancel)])
+            }
         }
     }
 

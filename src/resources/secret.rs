@@ -2,6 +2,7 @@
 
 use super::{Live, LiveError, missing_tags};
 use crate::aws::{Aws, Look, Rate, SecretLook, absent, call};
+use crate::drift::DriftCode;
 use crate::execute::Applied;
 use crate::model::{Address, Facts, Kind, Mark, Ref, Seen, Shown, Tags};
 use crate::resource::{
@@ -104,7 +105,7 @@ impl Resource for Secret {
         let live = match live {
             Seen::Absent => {
                 return Ok(vec![
-                    cx.step("create", Verb::Create, Change::Create)
+                    cx.step("create", Verb::Create, DriftCode::Missing, Change::Create)
                         .set("name", Shown::text(&want.name))
                         .set("login", Shown::text(&want.login))
                         .set("passwords", self::shown(&want.passwords))
@@ -119,13 +120,13 @@ impl Resource for Secret {
         let mut steps = Vec::new();
         if live.deleted {
             steps.push(
-                cx.step("restore", Verb::Update, Change::Restore)
+                cx.step("restore", Verb::Update, DriftCode::SecretDeleted, Change::Restore)
                     .attribute("state", Shown::text("pending deletion"), Shown::text("active"))
                     .because("its name cannot be used again within its recovery window"),
             );
         }
         if live.description != want.description() {
-            steps.push(cx.step("describe", Verb::Update, Change::Describe).attribute(
+            steps.push(cx.step("describe", Verb::Update, DriftCode::Changed, Change::Describe).attribute(
                 "description",
                 Shown::text(&live.description),
                 Shown::text(want.description()),
@@ -138,8 +139,10 @@ impl Resource for Secret {
         }
         if !missing.is_empty() {
             let passwords = missing.remove(tag::PASSWORDS).is_some();
+            // Alone it is an attribute like others, kept in a tag.
+            let drift = if missing.is_empty() { DriftCode::Changed } else { DriftCode::TagsMissing };
             let mut step =
-                cx.step("set-tags", Verb::Update, Change::SetTags).set("tags", Shown::list(missing.keys()));
+                cx.step("set-tags", Verb::Update, drift, Change::SetTags).set("tags", Shown::list(missing.keys()));
             if passwords {
                 let before = live.tags.get(tag::PASSWORDS).map(|text| match PasswordPolicy::read_tag(text) {
                     Ok(policy) => policy.to_string(),
@@ -169,7 +172,7 @@ impl Resource for Secret {
             return Ok(Vec::new());
         }
         Ok(vec![
-            cx.step("delete", Verb::Delete, Change::Delete)
+            cx.step("delete", Verb::Delete, DriftCode::NoLongerDeclared, Change::Delete)
                 .risk(Risk::Interrupts)
                 .set("recovery", Shown::text(format!("{} days", want.recovery)))
                 .leaves(format!(

@@ -4,6 +4,7 @@
 use super::{Live, LiveError, missing_tags};
 use crate::aws::{Aws, GroupLook, Look, absent, call, ec2_tags};
 use crate::code::Code;
+use crate::drift::DriftCode;
 use crate::execute::Applied;
 use crate::model::{Address, Facts, Kind, Mark, Owner, Ref, Seen, Shown, Tags};
 use crate::resource::{Diff, Known, NotProduced, made_up_id, OutputOf, Refusal, Resource, Risk, Settled, Step, Verb, require_ours, unobservable};
@@ -103,7 +104,7 @@ impl Resource for SecurityGroup {
             Seen::Present(_) if want.existing => return Ok(Vec::new()),
             Seen::Absent => {
                 return Ok(vec![
-                    cx.step("create", Verb::Create, Change::Create)
+                    cx.step("create", Verb::Create, DriftCode::Missing, Change::Create)
                         .set("name", Shown::text(&want.name))
                         .set("vpc", Shown::text(&want.vpc))
                         .set("description", Shown::text(&want.description)),
@@ -117,8 +118,10 @@ impl Resource for SecurityGroup {
         if !live.default_egress.is_empty() {
             let change =
                 Change::RevokeDefaultEgress { id: live.id.clone(), rules: live.default_egress.clone() };
+            // In its own words, which say what the attribute does.
+            let drift = DriftCode::EgressOpen.found(DriftCode::EgressOpen.words());
             steps.push(
-                cx.step("revoke-default-egress", Verb::Update, change)
+                cx.step("revoke-default-egress", Verb::Update, drift, change)
                     .attribute("egress", Shown::text("everything, everywhere"), Shown::text("as declared"))
                     .because("AWS adds this rule to every new group"),
             );
@@ -126,12 +129,14 @@ impl Resource for SecurityGroup {
         let missing = missing_tags(&want.mark.tags(), &live.tags);
         if !missing.is_empty() {
             let change = Change::SetTags { id: live.id.clone() };
-            steps.push(cx.step("set-tags", Verb::Update, change).set("tags", Shown::list(missing.keys())));
+            let step = cx.step("set-tags", Verb::Update, DriftCode::TagsMissing, change);
+            steps.push(step.set("tags", Shown::list(missing.keys())));
         }
         if want.revoke_unmanaged && !live.unmanaged.is_empty() {
             let rules = live.unmanaged.keys().cloned().collect();
+            let change = Change::RevokeRules { id: live.id.clone(), rules };
             steps.push(
-                cx.step("revoke-unmanaged", Verb::Update, Change::RevokeRules { id: live.id.clone(), rules })
+                cx.step("revoke-unmanaged", Verb::Update, DriftCode::UnmanagedRule, change)
                     .risk(Risk::Interrupts)
                     .attribute("unmanaged_rules", Shown::list(live.unmanaged.values()), Shown::Unset)
                     .because("pgrotate did not make them, and unmanaged_rules = \"revoke\""),
@@ -139,7 +144,9 @@ impl Resource for SecurityGroup {
         } else {
             for (rule, description) in &live.unmanaged {
                 cx.drift(
-                    format!("unmanaged rule {rule} ({description}): pgrotate did not make it, and leaves it alone"),
+                    DriftCode::UnmanagedRule.found(format!(
+                        "unmanaged rule {rule} ({description}): pgrotate did not make it, and leaves it alone"
+                    )),
                     "declare it under `allow` in [network], or set unmanaged_rules = \"revoke\" there and apply",
                 );
             }
@@ -152,7 +159,7 @@ impl Resource for SecurityGroup {
             return Ok(Vec::new());
         }
         let Some(live) = cx.to_remove(&want.mark, live, |live| &live.tags)? else { return Ok(Vec::new()) };
-        Ok(vec![cx.step("delete", Verb::Delete, Change::Delete { id: live.id.clone() })])
+        Ok(vec![cx.step("delete", Verb::Delete, DriftCode::NoLongerDeclared, Change::Delete { id: live.id.clone() })])
     }
 
     fn settled(_want: &Desired, live: &Observed) -> Settled<Outputs> {

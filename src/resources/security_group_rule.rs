@@ -4,6 +4,7 @@
 use super::security_group::{self, GroupId, SecurityGroup, create_tags, revoke_egress, revoke_ingress};
 use super::{Live, LiveError, missing_tags};
 use crate::aws::{Aws, GroupLook, Look, Rate, absent, call, ec2_tags};
+use crate::drift::DriftCode;
 use crate::execute::Applied;
 use crate::model::{Address, Facts, Kind, Mark, Owner, Ref, Seen, Shown, Tags, Val, address_of};
 use crate::resource::{Diff, Known, NotProduced, made_up_id, Refusal, Resource, Settled, Step, Verb, unobservable};
@@ -137,7 +138,7 @@ impl Resource for SecurityGroupRule {
         if !live.former.is_empty() {
             // After the one that takes their place: clients that both let in are not cut off.
             let change = Change::RevokeFormer { rules: live.former.keys().cloned().collect(), group: live.group.clone() };
-            steps.push(cx.step("revoke-former", Verb::Update, change).attribute(
+            steps.push(cx.step("revoke-former", Verb::Update, DriftCode::Changed, change).attribute(
                 "former",
                 Shown::list(live.former.values()),
                 Shown::Unset,
@@ -166,7 +167,7 @@ impl Resource for SecurityGroupRule {
         }
         let change = Change::Revoke { rules: ours.keys().cloned().collect(), group: live.group.clone() };
         let shown = Shown::list(ours.values());
-        Ok(vec![cx.step("revoke", Verb::Delete, change).attribute("rule", shown, Shown::Unset)])
+        Ok(vec![cx.step("revoke", Verb::Delete, DriftCode::NoLongerDeclared, change).attribute("rule", shown, Shown::Unset)])
     }
 
     fn settled(_want: &Desired, live: &Observed) -> Settled<()> {
@@ -207,7 +208,7 @@ fn authorize_step(cx: &mut Diff<'_>, want: &Desired) -> Step<Change> {
     };
     let peer_name = if want.direction == Direction::Ingress { "from" } else { "to" };
     let (group_shown, peer_shown) = (group.shown(), peer.shown());
-    cx.step("authorize", Verb::Create, Change::Authorize { group, peer })
+    cx.step("authorize", Verb::Create, DriftCode::Missing, Change::Authorize { group, peer })
         .set("group", group_shown)
         .set("port", Shown::text(format!("tcp {}", want.port)))
         .set(peer_name, peer_shown)
@@ -219,11 +220,12 @@ fn adjust(cx: &mut Diff<'_>, want: &Desired, group: &str, rule: &Present) -> Vec
     let missing = missing_tags(&want.mark.tags(), &rule.tags);
     if !missing.is_empty() {
         let change = Change::SetTags { id: rule.id.clone() };
-        steps.push(cx.step("set-tags", Verb::Update, change).set("tags", Shown::list(missing.keys())));
+        let step = cx.step("set-tags", Verb::Update, DriftCode::TagsMissing, change);
+        steps.push(step.set("tags", Shown::list(missing.keys())));
     }
     if rule.description != want.description {
         let change = Change::Describe { id: rule.id.clone(), group: group.to_owned() };
-        steps.push(cx.step("describe", Verb::Update, change).attribute(
+        steps.push(cx.step("describe", Verb::Update, DriftCode::Changed, change).attribute(
             "description",
             Shown::text(&rule.description),
             Shown::text(&want.description),

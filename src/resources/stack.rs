@@ -2,25 +2,25 @@
 //! It is made beside the instance; the instance's address follows in an update of its own, so that the
 //! slow instance does not hold up the stack.
 
-mod parameters;
-
-use parameters::{all_parameters, as_before, instance_parameters};
 use super::artifact::{Artifact, CodePlace};
-use super::functions::{self, FunctionLook, put_code};
+use super::functions::FunctionLook;
 use super::db_instance::{DbInstance, MasterSecretArn, Servers};
 use super::secret::{Secret, SecretArn};
 use super::security_group::{GroupId, SecurityGroup};
 use super::template::{self, Inputs};
-use super::{Live, LiveError, missing_tags};
-use crate::aws::{self, Aws, AwsError, Look, absent, call};
+use super::missing_tags;
 use crate::code::Code;
-use crate::execute::Applied;
-use crate::model::{Address, Facts, Kind, Mark, Owner, Ref, Seen, Shown, Tags, Val, address_of};
+use crate::drift::DriftCode;
+use crate::model::{Address, Facts, Kind, Mark, Ref, Seen, Shown, Tags, Val};
 use crate::resource::{AWAIT, Diff, Known, NotProduced, Refusal, Resource, Risk, Settled, Step, Verb, require_ours, unobservable};
-use aws_sdk_cloudformation::types::{Capability, OnFailure, Tag};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+
+pub mod behind;
+mod live;
+mod parameters;
+use behind::{Behind, Part};
+pub(super) use live::{ownership, tagged};
 
 #[derive(Debug, Clone)]
 pub struct Stack;
@@ -48,6 +48,8 @@ pub struct Observed {
     pub tags: Tags,
     /// By name, of those that exist.
     pub functions: BTreeMap<String, FunctionLook>,
+    /// What else was changed behind it.
+    pub behind: Behind,
 }
 
 #[derive(Debug, Clone)]
@@ -56,8 +58,12 @@ pub enum Change {
     Update(Values),
     /// Only the parameters that come from the instance.
     SetHosts(Instance),
-    /// What was changed behind the stack: an update with an unchanged template would mend nothing.
-    Repair { configure: BTreeMap<String, FunctionLook>, code: BTreeMap<String, CodePlace> },
+    /// Other code was put behind the stack: an update with an unchanged template would mend nothing.
+    PutCode(BTreeMap<String, CodePlace>),
+    /// A function's environment or limits were changed behind the stack.
+    Configure(BTreeMap<String, FunctionLook>),
+    /// Something else was changed or deleted behind the stack.
+    RevertDrift,
     Await,
     Delete,
 }
@@ -134,10 +140,9 @@ impl Resource for Stack {
             // one. To delete it again changes nothing and waits for its end.
             "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED" | "DELETE_FAILED" | "DELETE_IN_PROGRESS" => {
                 let why = if live.status == "DELETE_IN_PROGRESS" { "is being" } else { "can only be" };
-                let delete = cx
-                    .step("delete", Verb::Delete, Change::Delete)
-                    .because(format!("it is {}: it {why} deleted", live.status));
-                let mut steps = vec![delete];
+                let why = format!("it is {}: it {why} deleted", live.status);
+                let drift = DriftCode::StackUnusable.found(&why);
+                let mut steps = vec![cx.step("delete", Verb::Delete, drift, Change::Delete).because(why)];
                 steps.extend(create(cx, want));
                 return Ok(steps);
             }
@@ -151,14 +156,17 @@ impl Resource for Stack {
         }
         let mut steps = Vec::new();
         if live.status.ends_with("_IN_PROGRESS") {
-            steps.push(cx.step(AWAIT, Verb::Ensure, Change::Await).because(format!("it is {}", live.status)));
+            let why = format!("it is {}", live.status);
+            let drift = DriftCode::UnderWay.found(&why);
+            steps.push(cx.step(AWAIT, Verb::Ensure, drift, Change::Await).because(why));
         }
         let missing: Vec<_> =
             want.inputs.names.all().into_iter().filter(|name| !live.functions.contains_key(*name)).collect();
         if steps.is_empty() && !missing.is_empty() {
             // The template still says that they exist, so no update would make them again.
             let why = format!("{} was deleted behind the stack", missing.join(", "));
-            steps.push(cx.step("delete", Verb::Delete, Change::Delete).risk(Risk::Interrupts).because(why));
+            let drift = DriftCode::FunctionDeleted.found(&why);
+            steps.push(cx.step("delete", Verb::Delete, drift, Change::Delete).risk(Risk::Interrupts).because(why));
             steps.extend(create(cx, want));
             return Ok(steps);
         }
@@ -167,12 +175,17 @@ impl Resource for Stack {
             steps.extend(repair(cx, want, live));
         }
         steps.extend(updates);
+        steps.extend(revert(cx, live));
+        if let Some(why) = &live.behind.unseen {
+            let what = format!("what was changed behind the stack cannot be told: {why}");
+            cx.drift(DriftCode::Unobservable.found(what), READ_THE_STACK);
+        }
         Ok(steps)
     }
 
     fn remove(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<Vec<Step<Change>>, Refusal> {
         let Some(_) = cx.to_remove(&want.mark, live, |live| &live.tags)? else { return Ok(Vec::new()) };
-        Ok(vec![cx.step("delete", Verb::Delete, Change::Delete)])
+        Ok(vec![cx.step("delete", Verb::Delete, DriftCode::NoLongerDeclared, Change::Delete)])
     }
 
     fn settled(_want: &Desired, live: &Observed) -> Settled<()> {
@@ -209,7 +222,7 @@ impl Resource for Stack {
 
     fn facts(live: &Observed) -> Facts {
         // A finished state is as good as another: another apply may have updated it to the same.
-        let Observed { id, status, reason: _, template, parameters, tags, functions } = live;
+        let Observed { id, status, reason: _, template, parameters, tags, functions, behind } = live;
         // Its objects come in any order.
         let mut sorted = template.clone();
         sorted.sort_all_objects();
@@ -223,6 +236,9 @@ impl Resource for Stack {
             return facts;
         }
         // Somebody may have put into their environment what nobody should read.
+        // Whether all of it could be told is no fact about the stack.
+        let Behind { moved, unseen: _ } = behind;
+        let facts = facts.list("changed behind it", moved.iter().map(|(id, moved)| format!("{id} {moved}")));
         facts.list("functions", functions.iter().map(|(name, look)| format!("{name} {}", look.digest())))
     }
 
@@ -244,6 +260,7 @@ impl Resource for Stack {
             parameters: parameters.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
             tags: want.mark.tags(),
             functions: BTreeMap::new(),
+            behind: Behind::default(),
         }
         .with_functions(&want.code))
     }
@@ -292,7 +309,7 @@ fn create(cx: &mut Diff<'_>, want: &Desired) -> Vec<Step<Change>> {
     let hosts = values.instance.as_ref().map_or(Shown::Unset, |instance| instance.servers.shown());
     let topic = want.inputs.topic.as_deref();
     let create = cx
-        .step("create", Verb::Create, Change::Create(values))
+        .step("create", Verb::Create, DriftCode::Missing, Change::Create(values))
             .set("functions", Shown::list([
                 &want.inputs.names.rotation,
                 &want.inputs.names.provisioning,
@@ -319,7 +336,7 @@ fn set_hosts(cx: &mut Diff<'_>, want: &Desired, before: &str) -> Step<Change> {
     let instance = instance(cx, want);
     let shown = instance.servers.shown();
     let before = if before.is_empty() { Shown::Unset } else { Shown::text(before) };
-    cx.step("set-hosts", Verb::Update, Change::SetHosts(instance))
+    cx.step("set-hosts", Verb::Update, DriftCode::HostsChanged, Change::SetHosts(instance))
         .attribute("hosts", before, shown)
         .because("the functions talk to no other server than these")
 }
@@ -346,8 +363,10 @@ fn update(cx: &mut Diff<'_>, want: &Desired, live: &Observed) -> Vec<Step<Change
         }
         let (group, secret, code) = (values.group.shown(), values.admin_secret.shown(), values.code.shown());
         let done = values.instance.is_some();
+        let otherwise = group_changes || secret_changes || code_changes || template_changes;
+        let drift = if otherwise { DriftCode::TemplateChanged } else { DriftCode::TagsMissing };
         let mut step = cx
-            .step("update", Verb::Update, Change::Update(values))
+            .step("update", Verb::Update, drift, Change::Update(values))
             .attribute("group", Shown::text(parameter(template::FUNCTION_GROUP)), group)
             .attribute("admin_secret", Shown::text(parameter(template::ADMIN_SECRET_ARN)), secret)
             .attribute("code", Shown::text(before), code)
@@ -378,8 +397,9 @@ fn update(cx: &mut Diff<'_>, want: &Desired, live: &Observed) -> Vec<Step<Change
 
 /// What differs from what the stack made, where the stack itself is as it should be. Values are not shown:
 /// what somebody has put there may be a secret.
-fn repair(cx: &mut Diff<'_>, want: &Desired, live: &Observed) -> Option<Step<Change>> {
-    let (mut configure, mut code, mut names) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+fn repair(cx: &mut Diff<'_>, want: &Desired, live: &Observed) -> Vec<Step<Change>> {
+    let (mut code, mut other_code) = (BTreeMap::new(), BTreeSet::new());
+    let (mut configure, mut otherwise) = (BTreeMap::new(), BTreeSet::new());
     let place = CodePlace {
         bucket: live.parameters.get(template::CODE_BUCKET).cloned().unwrap_or_default(),
         key: live.parameters.get(template::CODE_KEY).cloned().unwrap_or_default(),
@@ -387,26 +407,62 @@ fn repair(cx: &mut Diff<'_>, want: &Desired, live: &Observed) -> Option<Step<Cha
     for (function, made) in template::functions(&live.template, &live.parameters, &want.code) {
         let Some(is) = live.functions.get(&function) else { continue };
         if is.code != made.code {
-            names.insert(format!("{function}: code"));
+            other_code.insert(format!("{function}: code"));
             code.insert(function.clone(), place.clone());
         }
         let all: BTreeSet<_> = is.environment.keys().chain(made.environment.keys()).collect();
         let differing: Vec<_> =
             all.into_iter().filter(|name| is.environment.get(*name) != made.environment.get(*name)).collect();
-        names.extend(differing.iter().map(|name| format!("{function}: environment {name}")));
+        otherwise.extend(differing.iter().map(|name| format!("{function}: environment {name}")));
         for (what, is, made) in [("timeout", is.timeout, made.timeout), ("memory", is.memory, made.memory)] {
             if is != made {
-                names.insert(format!("{function}: {what} {is} instead of {made}"));
+                otherwise.insert(format!("{function}: {what} {is} instead of {made}"));
             }
         }
         if !is.same_settings(&made) {
             configure.insert(function, made);
         }
     }
-    (!names.is_empty()).then(|| {
-        cx.step("repair", Verb::Update, Change::Repair { configure, code })
-            .attribute("changed_behind_the_stack", Shown::list(names), Shown::text("as the stack made it"))
-    })
+    let mut repair = |key, code: DriftCode, names: BTreeSet<String>, change| {
+        let shown = Shown::list(&names);
+        let names: Vec<_> = names.into_iter().collect();
+        let drift = code.found(format!("it was changed behind CloudFormation: {}", names.join(", ")));
+        let step = cx.step(key, Verb::Update, drift, change);
+        step.attribute("changed_behind_the_stack", shown, Shown::text("as the stack made it"))
+    };
+    let mut steps = Vec::new();
+    if !code.is_empty() {
+        steps.push(repair("put-code", DriftCode::FunctionCode, other_code, Change::PutCode(code)));
+    }
+    if !configure.is_empty() {
+        steps.push(repair("configure", DriftCode::FunctionConfiguration, otherwise, Change::Configure(configure)));
+    }
+    steps
+}
+
+/// What lets CloudFormation look: it reads with the caller's own leave.
+const READ_THE_STACK: &str = "allow these credentials to read what the stack holds (lambda:Get*, iam:Get*, iam:List*, \
+                              logs:Describe*, logs:ListTags*, cloudwatch:Describe*, events:Describe*, events:List*), \
+                              and run the same command again";
+
+/// One change set for all of it: CloudFormation itself knows what to put back.
+fn revert(cx: &mut Diff<'_>, live: &Observed) -> Option<Step<Change>> {
+    let moved = &live.behind.moved;
+    let told = |part: Part| {
+        let what: Vec<_> = moved
+            .iter()
+            .filter(|(_, moved)| moved.part == part)
+            .map(|(id, moved)| format!("{id} {moved}"))
+            .collect();
+        (!what.is_empty()).then(|| {
+            part.code().found(format!("it was changed behind CloudFormation: {}", what.join("; ")))
+        })
+    };
+    let mut drifts = Part::ALL.into_iter().filter_map(told);
+    let step = cx.step("revert-drift", Verb::Update, drifts.next()?, Change::RevertDrift);
+    let shown = Shown::list(moved.iter().map(|(id, moved)| format!("{id} {moved}")));
+    let step = step.attribute("changed_behind_the_stack", shown, Shown::text("as the stack made it"));
+    Some(drifts.fold(step, Step::and))
 }
 
 /// A value that is yet to come counts as different: only the apply can tell.
@@ -419,165 +475,4 @@ fn differs<T: std::fmt::Display>(value: &Val<T>, live: &str) -> bool {
 
 fn pretty(template: &Value) -> Shown {
     Shown::text(serde_json::to_string_pretty(template).unwrap_or_else(|_| template.to_string()))
-}
-
-impl Live for Stack {
-    /// Making it takes two minutes; a function in a VPC that is deleted waits up to 40 minutes for its
-    /// network interfaces.
-    const PATIENCE: Duration = Duration::from_secs(60 * 60);
-
-    async fn observe(look: &Look<'_>, wants: &[&Desired]) -> Result<Vec<Seen<Observed>>, LiveError> {
-        let mut seen = Vec::with_capacity(wants.len());
-        for want in wants {
-            seen.push(observe(look, want).await?);
-        }
-        Ok(seen)
-    }
-
-    async fn apply(aws: &Aws, want: &Desired, change: &Change, known: &Known) -> Result<Applied, LiveError> {
-        match change {
-            Change::Create(values) => {
-                let create = call("cloudformation", "CreateStack");
-                let request = aws
-                    .cloudformation
-                    .create_stack()
-                    .stack_name(&want.name)
-                    .template_body(want.template().to_string())
-                    .set_parameters(Some(all_parameters(values, known)?))
-                    .capabilities(Capability::CapabilityIam)
-                    .set_tags(Some(tags(&want.mark)))
-                    // A rolled-back stack keeps its events, which say what failed.
-                    .on_failure(OnFailure::Rollback)
-                    .client_request_token(uuid::Uuid::new_v4().to_string());
-                let answer = request.send().await.map_err(|error| create.failed(error));
-                absent(answer, &["AlreadyExistsException", TOKEN_USED])?;
-            }
-            Change::Update(values) => {
-                let update = call("cloudformation", "UpdateStack");
-                let request = aws
-                    .cloudformation
-                    .update_stack()
-                    .stack_name(&want.name)
-                    .template_body(want.template().to_string())
-                    .set_parameters(Some(all_parameters(values, known)?))
-                    .capabilities(Capability::CapabilityIam)
-                    .set_tags(Some(tags(&want.mark)))
-                    .client_request_token(uuid::Uuid::new_v4().to_string());
-                return updated(aws, want, request.send().await.map_err(|error| update.failed(error))).await;
-            }
-            Change::SetHosts(instance) => {
-                let update = call("cloudformation", "UpdateStack");
-                let mut parameters = instance_parameters(instance, known)?;
-                for name in
-                    [template::FUNCTION_GROUP, template::ADMIN_SECRET_ARN, template::CODE_BUCKET, template::CODE_KEY]
-                {
-                    parameters.push(as_before(name));
-                }
-                let request = aws
-                    .cloudformation
-                    .update_stack()
-                    .stack_name(&want.name)
-                    .use_previous_template(true)
-                    .set_parameters(Some(parameters))
-                    .capabilities(Capability::CapabilityIam)
-                    .client_request_token(uuid::Uuid::new_v4().to_string());
-                return updated(aws, want, request.send().await.map_err(|error| update.failed(error))).await;
-            }
-            Change::Repair { configure, code } => {
-                for (function, place) in code {
-                    if let Applied::NotYet { saying } = put_code(aws, function, place).await? {
-                        return Ok(Applied::NotYet { saying });
-                    }
-                }
-                for (function, look) in configure {
-                    if let Applied::NotYet { saying } = functions::configure(aws, function, look).await? {
-                        return Ok(Applied::NotYet { saying });
-                    }
-                }
-            }
-            Change::Await => {}
-            Change::Delete => {
-                let delete = call("cloudformation", "DeleteStack");
-                let request = aws.cloudformation.delete_stack().stack_name(&want.name);
-                // One that somebody else is updating is not deleted yet.
-                return updated(aws, want, request.send().await.map_err(|error| delete.failed(error))).await;
-            }
-        }
-        Ok(Applied::Accepted)
-    }
-}
-
-/// The token is each call's own: where it was used already, the answer was lost and the SDK has asked again.
-const TOKEN_USED: &str = "TokenAlreadyExistsException";
-
-/// CloudFormation refuses an update of a stack that is changing with the same code as any bad request; the
-/// stack's state tells which it was.
-async fn updated<T>(aws: &Aws, want: &Desired, answer: Result<T, AwsError>) -> Result<Applied, LiveError> {
-    match answer {
-        Ok(_) => Ok(Applied::Accepted),
-        Err(error) if error.is(&[TOKEN_USED]) => Ok(Applied::Accepted),
-        Err(error) if error.is(&["ValidationError"]) => match observe(&Look::new(aws), want).await? {
-            Seen::Present(live) if live.status.ends_with("_IN_PROGRESS") => {
-                Ok(Applied::NotYet { saying: format!("the stack is {}", live.status) })
-            }
-            _ => Err(error.into()),
-        },
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn tags(mark: &Mark) -> Vec<Tag> {
-    mark.tags().iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
-}
-
-/// Names of all stacks that are this deployment's by their tags, and whose address gives their name.
-pub(super) async fn tagged(aws: &Aws, deployment: &str) -> Result<Vec<String>, LiveError> {
-    let describe = call("cloudformation", "DescribeStacks");
-    let stacks = aws.cloudformation.describe_stacks().into_paginator().items().send();
-    let stacks = stacks.try_collect().await.map_err(|error| describe.failed(error))?;
-    Ok(stacks
-        .iter()
-        .filter_map(|stack| {
-            let name = stack.stack_name()?;
-            let address = address_of(deployment, &read_tags(stack.tags()))?;
-            (address == Stack::at(name).address().to_string()).then(|| name.to_owned())
-        })
-        .collect())
-}
-
-fn read_tags(tags: &[Tag]) -> Tags {
-    aws::tags(tags.iter().map(|tag| (tag.key(), tag.value())))
-}
-
-/// Whether the functions of `name` are `mark`'s: they belong to its stack. None where there is no stack.
-pub(super) async fn ownership(look: &Look<'_>, name: &str, mark: &Mark) -> Result<Option<Owner>, LiveError> {
-    Ok(look.stack(name).await?.map(|stack| mark.owner(&read_tags(stack.tags()))))
-}
-
-async fn observe(look: &Look<'_>, want: &Desired) -> Result<Seen<Observed>, LiveError> {
-    let (aws, name) = (look.aws, want.name.as_str());
-    let Some(stack) = look.stack(name).await? else { return Ok(Seen::Absent) };
-    let status = stack.stack_status().map(|status| status.as_str().to_owned()).unwrap_or_default();
-    let get = call("cloudformation", "GetTemplate");
-    let answer = aws.cloudformation.get_template().stack_name(name).send().await.map_err(|error| get.failed(error));
-    let body = absent(answer, &["ValidationError"])?.and_then(|answer| answer.template_body).unwrap_or_default();
-    let looks = want.inputs.names.all().map(|name| async move { Ok((name, functions::look(aws, name).await?)) });
-    let functions: Vec<_> = futures_util::future::try_join_all(looks).await.map_err(|error: LiveError| error)?;
-    Ok(Seen::Present(Observed {
-        functions: functions.into_iter().filter_map(|(name, look)| Some((name.to_owned(), look?))).collect(),
-        id: stack.stack_id().unwrap_or_default().to_owned(),
-        status,
-        reason: stack.stack_status_reason().map(str::to_owned),
-        // Somebody may have put YAML there: that is a difference, not an error.
-        template: serde_json::from_str(&body).unwrap_or(Value::String(body)),
-        parameters: stack
-            .parameters()
-            .iter()
-            .filter_map(|parameter| {
-                let value = parameter.resolved_value().or(parameter.parameter_value()).unwrap_or_default();
-                Some((parameter.parameter_key()?.to_owned(), value.to_owned()))
-            })
-            .collect(),
-        tags: read_tags(stack.tags()),
-    }))
 }

@@ -5,6 +5,7 @@ use super::security_group::{GroupId, SecurityGroup, create_tags, named, tagged};
 use super::{Live, LiveError, missing_tags};
 use crate::aws::{Aws, Look, absent, call, ec2_tags};
 use crate::code::Code;
+use crate::drift::{Drift, DriftCode};
 use crate::execute::Applied;
 use crate::model::{Address, Facts, Kind, Mark, Owner, Ref, Seen, Shown, Tags, Val};
 use crate::resource::{AWAIT, Diff, Known, NotProduced, made_up_id, Refusal, Resource, Risk, Settled, Step, Verb, unobservable};
@@ -101,13 +102,15 @@ impl Resource for VpcEndpoint {
             ));
         }
         if is_lost(&live.state) {
-            let deleted = delete(cx, live).because(format!("its state is {}, and it does not come back", live.state));
+            let why = format!("its state is {}, and it does not come back", live.state);
+            let deleted = delete(cx, live, DriftCode::Missing.found(&why)).because(why);
             return Ok(vec![deleted, create(cx, want, group)]);
         }
         let mut steps = Vec::new();
         if live.state != AVAILABLE {
             // It takes no change before it is available.
-            steps.push(cx.step(AWAIT, Verb::Ensure, Change::Await).because(format!("it is {}", live.state)));
+            let drift = DriftCode::UnderWay.found(format!("it is {}", live.state));
+            steps.push(cx.step(AWAIT, Verb::Ensure, drift, Change::Await).because(format!("it is {}", live.state)));
         }
         let group_is_right = match &group {
             Val::Known(group) => live.groups == BTreeSet::from([group.clone()]),
@@ -132,7 +135,7 @@ impl Resource for VpcEndpoint {
                 private_dns: !live.private_dns,
             };
             steps.push(
-                cx.step("modify", Verb::Update, change)
+                cx.step("modify", Verb::Update, DriftCode::Changed, change)
                     .risk(Risk::Interrupts)
                     .because(INTERRUPTS)
                     .attribute("subnets", Shown::list(&live.subnets), Shown::list(&want.subnets))
@@ -143,14 +146,15 @@ impl Resource for VpcEndpoint {
         let missing = missing_tags(&want.mark.tags(), &live.tags);
         if !missing.is_empty() {
             let change = Change::SetTags { id: live.id.clone() };
-            steps.push(cx.step("set-tags", Verb::Update, change).set("tags", Shown::list(missing.keys())));
+            let step = cx.step("set-tags", Verb::Update, DriftCode::TagsMissing, change);
+            steps.push(step.set("tags", Shown::list(missing.keys())));
         }
         Ok(steps)
     }
 
     fn remove(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<Vec<Step<Change>>, Refusal> {
         let Some(live) = cx.to_remove(&want.mark, live, |live| &live.tags)? else { return Ok(Vec::new()) };
-        Ok(vec![delete(cx, live).because(INTERRUPTS)])
+        Ok(vec![delete(cx, live, DriftCode::NoLongerDeclared).because(INTERRUPTS)])
     }
 
     fn settled(_want: &Desired, live: &Observed) -> Settled<()> {
@@ -198,7 +202,7 @@ fn is_lost(state: &str) -> bool {
 fn create(cx: &mut Diff<'_>, want: &Desired, group: Val<GroupId>) -> Step<Change> {
     let shown = group.shown();
     tell_left_out(cx, want);
-    cx.step("create", Verb::Create, Change::Create { group })
+    cx.step("create", Verb::Create, DriftCode::Missing, Change::Create { group })
         .risk(Risk::Interrupts)
         .because(INTERRUPTS)
         .set("service", Shown::text(&want.service))
@@ -215,9 +219,9 @@ fn tell_left_out(cx: &mut Diff<'_>, want: &Desired) {
 }
 
 /// One that somebody deletes is only waited for.
-fn delete(cx: &mut Diff<'_>, live: &Observed) -> Step<Change> {
+fn delete(cx: &mut Diff<'_>, live: &Observed, drift: impl Into<Drift>) -> Step<Change> {
     let change = if live.state == DELETING { Change::Await } else { Change::Delete { id: live.id.clone() } };
-    cx.step("delete", Verb::Delete, change).risk(Risk::Interrupts)
+    cx.step("delete", Verb::Delete, drift, change).risk(Risk::Interrupts)
 }
 
 impl Live for VpcEndpoint {

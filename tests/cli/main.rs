@@ -11,6 +11,7 @@ mod arguments;
 mod codes;
 mod config;
 mod credentials;
+mod drift_codes;
 mod lints;
 mod network;
 mod not_ours;
@@ -21,7 +22,7 @@ mod surroundings;
 impl support::Account {
     /// Those of the requests since the one of number `before` that change something.
     fn changes_since(&self, before: usize) -> Vec<String> {
-        let reads = ["Describe", "Get", "List", "Head", "Filter"];
+        let reads = ["Describe", "Get", "List", "Head", "Filter", "Detect"];
         self.requests()
             .split_off(before)
             .into_iter()

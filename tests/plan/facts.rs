@@ -1,7 +1,7 @@
 //! Whatever moves of what is seen is drift, or it is named here with why it is none.
 
 use crate::scenario::{SECOND_USER, Scenario, State};
-use function_contract::{LoginAttempt, Obstacle, Owned, RoleFacts, Strategy};
+use function_contract::{LoginAttempt, Obstacle, Owned, RoleFacts, Strategy, clone_of};
 use pgrotate::model::{Seen, Tags};
 use pgrotate::plan::{Goal, PlanError};
 use pgrotate::resources::db_instance::{MasterSecretArn, Server, Version};
@@ -10,6 +10,7 @@ use pgrotate::resources::rotation::Rules;
 use pgrotate::resources::secret::SecretArn;
 use pgrotate::resources::security_group::GroupId;
 use pgrotate::resources::security_group_rule::Present;
+use pgrotate::resources::stack::behind::{Behind, Moved, Part};
 use pgrotate::resources::{AnyLive, FunctionLook};
 use pgrotate::resources::{artifact, bucket, db_instance, db_subnet_group, login, rotation, secret};
 use pgrotate::resources::{security_group, security_group_rule, stack, vpc_endpoint};
@@ -47,7 +48,6 @@ const IGNORED: &[(&str, &str, &str)] = &[
     ("rotation", "last_rotated", "a rotation changes it"),
     ("rotation", "next_rotation", "a rotation changes it; a moment that has passed is told as overdue"),
     ("rotation", "pending", "a rotation is under way; one that does not end is told as stuck"),
-    ("rotation", "trouble", "Secrets Manager repeats the rotation by itself; one that does not end is told as stuck"),
     ("secret.reporting", "arn", "one made anew under the same name holds no value, and its login tells that"),
     ("secret.test_user1", "arn", "one made anew under the same name holds no value, and its login tells that"),
     ("security_group_rule", "group", "it is looked for in the group that it belongs to"),
@@ -154,7 +154,7 @@ fn of_login() -> Vec<Mutation<login::Observed>> {
         clone_owns: |live| live.clone_owns.push(Owned { database: None, objects: 1 }),
         current_kept_out: |live| live.current_kept_out.push(Obstacle::WrongPassword),
         previous_refused: |live| live.previous_refused = Some(other()),
-        current_user: |live| live.current_user = Some(other()),
+        current_user: |live| live.current_user = live.current_user.as_deref().map(clone_of),
         missing_keys: |live| live.missing_keys.push(other()),
         says: |live| live.says = None,
     });
@@ -183,6 +183,7 @@ fn of_login() -> Vec<Mutation<login::Observed>> {
         "says",
         |live: &mut login::Observed| live.says.as_mut().expect("a good apply leaves a value"),
         mutations!(Says {
+            host: |says| says.host = Some(other()),
             database: |says| says.database = Some(other()),
             instance: |says| says.instance = Some(other()),
             strategy: |says| says.strategy = match says.strategy {
@@ -248,7 +249,18 @@ fn of_stack() -> Vec<Mutation<stack::Observed>> {
         parameters: |live| live.parameters.values_mut().for_each(|value| *value = other()),
         tags: |live| untag(&mut live.tags),
         functions: |live| live.functions.clear(),
+        behind: |live| live.behind.unseen = Some(other()),
     });
+    all.extend(within(
+        "behind",
+        |live: &mut stack::Observed| &mut live.behind,
+        mutations!(Behind {
+            moved: |behind| {
+                behind.moved.insert("RotationRole".to_owned(), Moved { part: Part::Role, properties: None });
+            },
+            unseen: |behind| behind.unseen = Some(other()),
+        }),
+    ));
     all.extend(within(
         "functions",
         |live: &mut stack::Observed| live.functions.values_mut().next().expect("a function"),
@@ -333,7 +345,7 @@ fn moved(live: &AnyLive) -> Vec<(String, AnyLive)> {
 /// Whether a plan says anything of it: steps, something that it cannot mend itself, or a refusal.
 fn is_told(scenario: &Scenario, live: &State) -> bool {
     match scenario.plan(Goal::Converge, live) {
-        Ok(plan) => !plan.actions.is_empty() || plan.notes.iter().any(|note| note.fix.is_some()),
+        Ok(plan) => !plan.actions.is_empty() || plan.notes.iter().any(|note| note.remedy.is_some()),
         Err(PlanError::Refused(_)) => true,
         Err(error) => panic!("{error}"),
     }

@@ -5,12 +5,13 @@ use crate::lives::Life;
 use crate::scenario::{Scenario, document, set};
 use crate::telling::{drift_of, status, tampered};
 use expect_test::expect_file;
+use pgrotate::drift::DriftCode;
 use pgrotate::execute::{ActionError, Outcome, Report};
 use pgrotate::model::Seen;
 use pgrotate::plan::Goal;
 use pgrotate::render::markdown::{self, LONGEST};
 use pgrotate::render::{PlanDocument, ReportDocument};
-use pgrotate::resource::{Known, Note};
+use pgrotate::resource::{Known, Note, Remedy};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -174,7 +175,7 @@ fn nothing_is_injected() {
     plan.notes.push(Note {
         address: plan.actions[0].address.clone(),
         text: evil.to_owned(),
-        fix: Some(evil.to_owned()),
+        remedy: Some(Remedy { code: DriftCode::Changed, fix: evil.to_owned() }),
     });
     plan.deployment = evil.to_owned();
     let text = of(&plan);

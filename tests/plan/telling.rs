@@ -3,11 +3,13 @@
 use crate::lives::Life;
 use crate::scenario::{SECOND_USER, Scenario, State, change, document, golden, place, set};
 use function_contract::{LoginAttempt, Obstacle};
+use pgrotate::drift::DriftCode;
 use pgrotate::model::Seen;
 use pgrotate::plan::Goal;
-use pgrotate::render::{DriftDocument, GraphDocument, LoginStatus, StatusDocument, graph, human};
+use pgrotate::render::{DriftDocument, GraphDocument, LoginStatus, StatusDocument, Trouble, graph, human};
 use pgrotate::resource::Family;
 use pgrotate::resources::Kinds;
+use pgrotate::resources::stack::behind::{Moved, Part};
 
 pub fn drift_of(scenario: &Scenario, live: &State) -> DriftDocument {
     let plan = scenario.plan(Goal::Converge, live).unwrap_or_else(|error| panic!("{error}"));
@@ -137,6 +139,29 @@ fn drift_of_the_template() {
     drift("drift-template", &article, &live);
 }
 
+/// One change set mends all of it, and each thing is told under its own code; CloudFormation could not see all.
+#[test]
+fn drift_behind_the_stack() {
+    let article = Scenario::article();
+    let mut live = article.realised();
+    change!(live, Stack, "stack.pgpasslambda-stack", |live| {
+        let properties = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect());
+        live.behind.moved.extend([
+            (
+                "RotationRole".to_owned(),
+                Moved { part: Part::Role, properties: properties(&["AssumeRolePolicyDocument", "Policies/0"]) },
+            ),
+            ("RotationErrors".to_owned(), Moved { part: Part::Alert, properties: properties(&["Threshold"]) }),
+            ("RotationFailed".to_owned(), Moved { part: Part::Alert, properties: None }),
+        ]);
+        live.behind.unseen = Some("User is not authorized to perform: logs:DescribeLogGroups".to_owned());
+        live.functions.get_mut("pgpasslambda").unwrap().code = "another".to_owned();
+    });
+    drift("drift-behind-the-stack", &article, &live);
+    let plan = article.plan(Goal::Converge, &live).unwrap_or_else(|error| panic!("{error}"));
+    golden("plan-behind-the-stack", &human::plan(&document(&plan)));
+}
+
 pub fn status() -> StatusDocument {
     let mut well = LoginStatus::new("rotator_admin", "single-user");
     well.schedule = "every 30 days".to_owned();
@@ -149,11 +174,24 @@ pub fn status() -> StatusDocument {
     ill.current_user = Some("test_user1_clone".to_owned());
     ill.logs_in = Some(false);
     ill.last_rotated = Some("2026-02-22T04:00:41Z".to_owned());
-    ill.trouble("AWSCURRENT does not log in: password authentication failed for user \"test_user1_clone\" (28P01)");
-    ill.trouble("the next rotation is overdue");
+    let trouble = |code: DriftCode, what: &str, fix: Option<&str>| Trouble {
+        code: Some(code),
+        severity: code.severity(),
+        what: what.to_owned(),
+        fix: fix.map(str::to_owned),
+    };
+    let refused = "AWSCURRENT does not log in: password authentication failed for user \"test_user1_clone\" (28P01)";
+    let rescheduled = DriftCode::RotationRescheduled;
+    ill.trouble([trouble(rescheduled, rescheduled.words(), None), trouble(DriftCode::CredentialDrift, refused, None)]);
+    let overdue = DriftCode::RotationOverdue;
+    ill.trouble([trouble(
+        overdue,
+        overdue.words(),
+        Some("pgrotate rotate FILE test_user1 --wait, and read what it says"),
+    )]);
     let mut new = LoginStatus::new("reporting", "alternating-users");
     new.schedule = "every 30 days".to_owned();
-    new.trouble("it does not exist yet");
+    new.trouble([trouble(DriftCode::Missing, DriftCode::Missing.words(), None)]);
     let database = "my-postgres-instance: PostgreSQL 16.8, available, my-postgres-instance.example:5432".to_owned();
     StatusDocument::new("article", &place(), Some(database), vec![well, ill, new])
 }

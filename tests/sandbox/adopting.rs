@@ -74,6 +74,8 @@ fn a_login_and_its_clone_are_taken_over() {
     let plan = account.plan(&config);
     plan.exits(2);
     assert!(plan.stdout.contains("is taken over (adopt)"), "{}", plan.stdout);
+    let found = account.drift(&config);
+    assert!(found["login.old"].contains("\"not-adopted\""), "{found:#?}");
     let mut planned = plan.planned();
     planned.sort();
     assert_eq!(planned, ["create rotation.old", "update login.old"]);

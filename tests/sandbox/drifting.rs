@@ -10,33 +10,35 @@ const LOGINS: [&str; 2] = ["login.rotator_admin", "login.test_user1"];
 
 impl Deployment {
     /// A change by the AWS API, which must take it.
-    fn by_hand(&self, service: &str, operation: &str, parameters: Value) {
+    pub fn by_hand(&self, service: &str, operation: &str, parameters: Value) {
         let answer = self.account.call(service, operation, parameters);
         assert!(answer["error"].is_null(), "{operation}: {answer}");
     }
 
-    /// `drift` finds exactly these addresses, and says this of the first.
-    fn finds(&self, config: &Path, addresses: &[&str], facts: &[&str]) {
+    /// `drift` finds exactly these addresses, and says this of the first: the code first of all.
+    pub fn finds(&self, config: &Path, addresses: &[&str], facts: &[&str]) {
         let found = self.account.drift(config);
         assert_eq!(
             found.keys().collect::<Vec<_>>(),
             addresses.iter().collect::<std::collections::BTreeSet<_>>().into_iter().collect::<Vec<_>>(),
             "{found:#?}"
         );
-        for fact in facts {
+        let Some((code, facts)) = facts.split_first() else { return };
+        let told = format!(r#""code":"{code}""#);
+        for fact in [told.as_str()].iter().chain(facts) {
             assert!(found[addresses[0]].contains(fact), "`{fact}` of {}: {}", addresses[0], found[addresses[0]]);
         }
     }
 
     /// It is found, and an apply of `config` mends it.
-    fn mends_with(&self, config: &Path, addresses: &[&str], facts: &[&str]) {
+    pub fn mends_with(&self, config: &Path, addresses: &[&str], facts: &[&str]) {
         self.finds(config, addresses, facts);
         self.account.apply(config).exits(0);
         self.account.is_empty(config);
         self.finds(config, &[], &[]);
     }
 
-    fn mends(&self, addresses: &[&str], facts: &[&str]) {
+    pub fn mends(&self, addresses: &[&str], facts: &[&str]) {
         self.mends_with(&self.config, addresses, facts);
     }
 
@@ -62,7 +64,7 @@ fn below_the_functions() {
         "UserIdGroupPairs": [{ "GroupId": group_id(account, "pgrotate-article-function") }],
     }]);
     at.by_hand("ec2", "revoke_security_group_ingress", json!({ "GroupId": database, "IpPermissions": from_functions }));
-    at.mends(&Deployment::and_logins("security_group_rule.database-from-function"), &["5432", "missing"]);
+    at.mends(&Deployment::and_logins("security_group_rule.database-from-function"), &["missing", "5432"]);
 
     // The endpoint deleted.
     let endpoints = account.call("ec2", "describe_vpc_endpoints", json!({}));
@@ -72,14 +74,17 @@ fn below_the_functions() {
         let left = account.call("ec2", "describe_vpc_endpoints", json!({}));
         left["VpcEndpoints"].as_array()?.iter().all(|endpoint| endpoint["State"] == "deleted").then_some(())
     });
-    at.mends(&Deployment::and_logins("vpc_endpoint.secretsmanager"), &["com.amazonaws.eu-north-1.secretsmanager"]);
+    at.mends(
+        &Deployment::and_logins("vpc_endpoint.secretsmanager"),
+        &["missing", "com.amazonaws.eu-north-1.secretsmanager"],
+    );
 
     // The private DNS of its successor turned off.
     let endpoints = account.call("ec2", "describe_vpc_endpoints", json!({}));
     let made_again = endpoints["VpcEndpoints"].as_array().into_iter().flatten().find(|one| one["State"] == "available");
     let endpoint = made_again.expect("an endpoint")["VpcEndpointId"].clone();
     at.by_hand("ec2", "modify_vpc_endpoint", json!({ "VpcEndpointId": endpoint, "PrivateDnsEnabled": false }));
-    at.mends(&Deployment::and_logins("vpc_endpoint.secretsmanager"), &["private_dns"]);
+    at.mends(&Deployment::and_logins("vpc_endpoint.secretsmanager"), &["changed", "private_dns"]);
 
     // Backups shortened.
     at.by_hand(
@@ -95,19 +100,19 @@ fn below_the_functions() {
         let instance = &found["DBInstances"][0];
         (instance["BackupRetentionPeriod"] == 1 && instance["DBInstanceStatus"] == "available").then_some(())
     });
-    at.mends(&["db_instance.my-postgres-instance"], &["backup_days", r#""1""#, r#""7""#]);
+    at.mends(&["db_instance.my-postgres-instance"], &["changed", "backup_days", r#""1""#, r#""7""#]);
 
     // A rule added. It stays as long as the file does not say otherwise, and is told all the while.
     let theirs = json!([{
         "IpProtocol": "tcp", "FromPort": 5432, "ToPort": 5432, "IpRanges": [{ "CidrIp": "192.0.2.0/24" }],
     }]);
     at.by_hand("ec2", "authorize_security_group_ingress", json!({ "GroupId": database, "IpPermissions": theirs }));
-    at.finds(&at.config, &["security_group.database"], &["192.0.2.0/24", "unmanaged_rules"]);
+    at.finds(&at.config, &["security_group.database"], &["unmanaged-rule", "192.0.2.0/24", "unmanaged_rules"]);
     account.is_empty(&at.config);
     account.apply(&at.config).exits(0);
-    at.finds(&at.config, &["security_group.database"], &["192.0.2.0/24"]);
+    at.finds(&at.config, &["security_group.database"], &["unmanaged-rule", "192.0.2.0/24"]);
     let revoking = account.config(&ARTICLE.replace("# unmanaged_rules = \"report\"", "unmanaged_rules = \"revoke\""));
-    at.mends_with(&revoking, &["security_group.database"], &["192.0.2.0/24"]);
+    at.mends_with(&revoking, &["security_group.database"], &["unmanaged-rule", "192.0.2.0/24"]);
     assert_eq!(crate::support::cidrs(account, "pgrotate-article-database"), ["203.0.113.7/32"]);
 }
 
@@ -131,12 +136,12 @@ fn functions_and_secrets() {
     until("the schedule is tested", || {
         at.secret()["VersionIdsToStages"].to_string().contains("AWSPENDING").eq(&false).then_some(())
     });
-    at.mends(&["rotation.test_user1"], &["every 3 days", "every 10 days"]);
+    at.mends(&["rotation.test_user1"], &["rotation-rescheduled", "every 3 days", "every 10 days"]);
     assert_eq!(at.secret()["LastRotatedDate"], rotated, "it has not rotated");
 
     // Rotation cancelled.
     at.by_hand("secretsmanager", "cancel_rotate_secret", user.clone());
-    at.mends(&["rotation.test_user1"], &["every 10 days"]);
+    at.mends(&["rotation.test_user1"], &["rotation-cancelled", "every 10 days"]);
     assert_ne!(at.secret()["LastRotatedDate"], rotated, "it is proven by a rotation");
 
     // A tag removed: one that only tells something, then the one that tells whose it is.
@@ -144,7 +149,7 @@ fn functions_and_secrets() {
         at.by_hand("secretsmanager", "untag_resource", json!({ "SecretId": "test_user1_secret", "TagKeys": [key] }));
     };
     untag("pgrotate:address");
-    at.mends(&["secret.test_user1"], &["tags", "pgrotate:address"]);
+    at.mends(&["secret.test_user1"], &["tags-missing", "pgrotate:address"]);
     untag("pgrotate:deployment");
     let refused = account.pgrotate(&["drift", crate::support::path(&at.config)]);
     refused.exits(4);
@@ -155,7 +160,11 @@ fn functions_and_secrets() {
 
     // The secret deleted: what it held is restored with it.
     at.by_hand("secretsmanager", "delete_secret", user);
-    at.finds(&at.config, &["secret.test_user1", "login.test_user1", "rotation.test_user1"], &["pending deletion"]);
+    at.finds(
+        &at.config,
+        &["secret.test_user1", "login.test_user1", "rotation.test_user1"],
+        &["secret-deleted", "pending deletion"],
+    );
     account.apply(&at.config).exits(0);
     account.is_empty(&at.config);
     at.finds(&at.config, &[], &[]);
@@ -175,7 +184,9 @@ fn functions_and_secrets() {
     let stack = "stack.pgpasslambda-stack";
     let found = account.drift(&at.config);
     assert!(!found[stack].contains("evil.example") && !found[stack].contains("a-value-of-somebodys"), "{found:?}");
-    at.mends(&[stack], &["pgpasslambda: environment PGROTATE_HOSTS", "pgpasslambda: environment ADDED"]);
+    let facts =
+        ["function-configuration", "pgpasslambda: environment PGROTATE_HOSTS", "pgpasslambda: environment ADDED"];
+    at.mends(&[stack], &facts);
     assert_eq!(account.call("lambda", "get_function_configuration", function.clone())["Environment"], before);
 
     // Its code changed, and its time limit.
@@ -186,7 +197,7 @@ fn functions_and_secrets() {
          aws lambda update-function-code --function-name pgpasslambda --zip-file fileb://other.zip && \
          aws lambda update-function-configuration --function-name pgpasslambda --timeout 3",
     );
-    at.mends(&[stack], &["pgpasslambda: code", "timeout 3"]);
+    at.mends(&[stack], &["function-code", "pgpasslambda: code", "timeout 3"]);
     assert_eq!(account.call("lambda", "get_function_configuration", function.clone())["CodeSha256"], code);
     account.rotate(&at.config, "test_user1").exits(0);
 
@@ -211,7 +222,7 @@ fn functions_and_secrets() {
 
     // A function deleted behind its stack, which is made anew: no update would bring it back.
     at.by_hand("lambda", "delete_function", function);
-    at.mends(&[stack], &["pgpasslambda was deleted behind the stack"]);
+    at.mends(&[stack], &["function-deleted", "pgpasslambda was deleted behind the stack"]);
     account.rotate(&at.config, "test_user1").exits(0);
     assert!(account.login("test_user1_secret", "AWSCURRENT").starts_with("test_user1"));
 }
@@ -250,7 +261,7 @@ fn a_read_replica() {
     until("the master's secret", || (look(instance)["MasterUserSecret"]["SecretStatus"] == "active").then_some(()));
     let host = |look: &Value| look["Endpoint"]["Address"].as_str().expect("an address").to_owned();
     let (writer, reader) = (host(&look(instance)), host(&reader));
-    deployment.mends(&[stack], &["hosts", &format!("{writer}:5432,{reader}:5432")]);
+    deployment.mends(&[stack], &["hosts-changed", &format!("{writer}:5432,{reader}:5432")]);
 
     let value = |change: Option<&str>| {
         let named = json!({ "SecretId": "test_user1_secret" });
@@ -285,7 +296,7 @@ fn a_read_replica() {
         }),
     );
     until("the replica is gone", || look("reader").is_null().then_some(()));
-    deployment.mends(&[stack], &["hosts", &format!("\"{writer}:5432\"")]);
+    deployment.mends(&[stack], &["hosts-changed", &format!("\"{writer}:5432\"")]);
     account.rotate(&deployment.config, "test_user1").exits(0);
     account.login("test_user1_secret", "AWSCURRENT");
 }

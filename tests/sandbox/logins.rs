@@ -32,10 +32,12 @@ fn unchanged(account: &Account, config: &Path) -> Vec<String> {
     plan["unchanged"].as_array().expect("addresses").iter().map(|at| at.as_str().expect("text").to_owned()).collect()
 }
 
-fn finds(account: &Account, config: &Path, address: &str, fact: &str) {
+fn finds(account: &Account, config: &Path, address: &str, code: &str, fact: &str) {
     let found = account.drift(config);
     assert_eq!(found.keys().collect::<Vec<_>>(), [address], "{found:#?}");
-    assert!(found[address].contains(fact), "`{fact}`: {}", found[address]);
+    for fact in [&format!(r#""code":"{code}""#), fact] {
+        assert!(found[address].contains(fact), "`{fact}`: {}", found[address]);
+    }
 }
 
 #[test]
@@ -83,7 +85,7 @@ fn told_as_it_is() {
     assert_eq!(of(&told, "test_user1")["logs_in"], false);
     assert!(of(&told, "test_user1")["troubles"].to_string().contains("28P01"), "{told}");
     assert_eq!(of(&told, "rotator_admin")["healthy"], true);
-    finds(&account, &config, "login.test_user1", "28P01");
+    finds(&account, &config, "login.test_user1", "credential-drift", "28P01");
     account.apply(&config).exits(0);
     account.is_empty(&config);
     assert_eq!(account.login("test_user1_secret", "AWSCURRENT"), "test_user1", "with the password that was stored");
@@ -119,19 +121,19 @@ fn changed_in_the_file_and_by_hand() {
     assert_eq!(account.login("test_user1_secret", "AWSCURRENT"), "test_user1");
     assert_eq!(role("test_user1_clone"), declared);
 
-    for (sql, fact) in [
-        ("alter role test_user1 nologin", "NOLOGIN"),
-        ("alter role test_user1_clone nologin", "its clone"),
-        ("revoke app_rw from test_user1", "app_rw"),
-        ("alter role test_user1 set statement_timeout = '5s'", "statement_timeout"),
-        ("alter role test_user1 reset search_path", "search_path"),
-        ("alter role test_user1 connection limit 3", "connection limit is 3"),
-        ("alter role test_user1 valid until '2039-01-01'", "2039"),
-        ("alter role rotator_admin nocreaterole", "CREATEROLE"),
+    for (sql, code, fact) in [
+        ("alter role test_user1 nologin", "role-locked", "NOLOGIN"),
+        ("alter role test_user1_clone nologin", "role-locked", "its clone"),
+        ("revoke app_rw from test_user1", "role-memberships", "app_rw"),
+        ("alter role test_user1 set statement_timeout = '5s'", "role-settings", "statement_timeout"),
+        ("alter role test_user1 reset search_path", "role-settings", "search_path"),
+        ("alter role test_user1 connection limit 3", "role-attributes", "connection limit is 3"),
+        ("alter role test_user1 valid until '2039-01-01'", "role-attributes", "2039"),
+        ("alter role rotator_admin nocreaterole", "role-attributes", "CREATEROLE"),
     ] {
         account.sql(sql);
         let login = if sql.contains("rotator_admin") { "login.rotator_admin" } else { "login.test_user1" };
-        finds(&account, &config, login, fact);
+        finds(&account, &config, login, code, fact);
         account.apply(&config).exits(0);
         assert!(account.drift(&config).is_empty(), "after: {sql}");
     }
@@ -154,6 +156,8 @@ fn removed_and_back_again() {
     let mut planned = plan.planned();
     planned.sort();
     assert_eq!(planned, ["delete login.reporting", "delete rotation.reporting", "delete secret.reporting"]);
+    let found = account.drift(&config);
+    assert!(found.len() == 3 && found.values().all(|each| each.contains("\"no-longer-declared\"")), "{found:#?}");
     let applied: Run = account.apply(&config);
     applied.exits(0);
     let secret = account.call("secretsmanager", "describe_secret", json!({ "SecretId": "reporting_secret" }));

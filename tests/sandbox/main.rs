@@ -12,6 +12,7 @@ mod faltering;
 mod faults;
 mod halfway;
 mod journal;
+mod kinds;
 mod limiting;
 mod linting;
 mod lives;

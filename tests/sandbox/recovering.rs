@@ -152,6 +152,7 @@ fn of_a_role_that_was_dropped() {
     account.rotate(&at.config, USER).exits(0);
     account.sql("drop role test_user1_clone");
     at.is_told(USER, "AWSPREVIOUS does not log in any more: the role does not exist");
+    at.finds(&at.config, &["login.test_user1"], &["previous-refused"]);
     account.is_empty(&at.config);
     at.recovers(USER, &["made role \"test_user1_clone\""]);
     assert!(account.logs_in(SECRET, "AWSPREVIOUS"));
@@ -179,6 +180,7 @@ fn of_a_single_user_and_of_the_admin() {
             "SecretId": "reporting_secret", "SecretString": "typed by hand",
         }),
     );
+    at.finds(&at.config, &["login.reporting"], &["secret-unusable", "pgrotate recover FILE reporting"]);
     at.recovers("reporting", &["holds no usable value", "AWSCURRENT again"]);
     assert_eq!(at.labelled("reporting_secret", "AWSCURRENT"), good);
 

@@ -1,5 +1,6 @@
 //! One sandbox for this process, an account for each test, and what the tests ask of both.
 
+use pgrotate::drift::DriftCode;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -238,6 +239,8 @@ impl Account {
         for finding in document["findings"].as_array().expect("findings") {
             let address = finding["address"].as_str().expect("an address").to_owned();
             assert!(finding["fix"].as_str().is_some_and(|fix| !fix.is_empty()), "how to mend it: {finding}");
+            let code = DriftCode::ALL.iter().find(|code| finding["code"] == code.text()).expect("a code");
+            assert_eq!(finding["severity"], code.severity().to_string(), "{finding}");
             found.entry(address).or_default().push_str(&finding.to_string());
         }
         run.exits(if found.is_empty() { 0 } else { 2 });

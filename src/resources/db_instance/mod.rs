@@ -11,6 +11,7 @@ use super::db_subnet_group::DbSubnetGroup;
 use super::missing_tags;
 use super::security_group::{GroupId, SecurityGroup};
 use crate::code::Code;
+use crate::drift::DriftCode;
 use crate::model::{Address, Facts, Kind, Mark, Ref, Seen, Shown, Tags, Val};
 use crate::resource::{AWAIT, 
     Diff, Known, NotProduced, made_up_id, OutputOf, Refusal, Resource, Risk, Settled, Step, Verb, require_ours, unobservable,
@@ -130,6 +131,13 @@ impl fmt::Display for Server {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Servers(Vec<Server>);
 
+impl Servers {
+    /// Whether `address` (`host:port`) is one of them; names are told apart by no case.
+    pub fn has(&self, address: &str) -> bool {
+        self.0.iter().any(|server| server.to_string().eq_ignore_ascii_case(address))
+    }
+}
+
 impl fmt::Display for Servers {
     /// As the functions read them: `host:port,…`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -209,15 +217,14 @@ impl Resource for DbInstance {
             // What ends these is the change below.
             _ if is_outgrown(spec, live) || (is_ready(live) && is_unmanaged(live)) => {}
             // Also with a change to make: RDS takes none until the instance is available.
-            Settled::NotYet { saying: why } | Settled::Never { because: why } => {
-                steps.push(cx.step(AWAIT, Verb::Ensure, Change::Await).because(why));
-            }
+            Settled::NotYet { saying: why } | Settled::Never { because: why } => steps.push(wait(cx, why)),
         }
         steps.extend(modify(cx, want, spec, live)?);
         let missing = missing_tags(&want.mark.tags(), &live.tags);
         if !missing.is_empty() {
             let change = Change::SetTags { arn: live.arn.clone() };
-            steps.push(cx.step("set-tags", Verb::Update, change).set("tags", Shown::list(missing.keys())));
+            let step = cx.step("set-tags", Verb::Update, DriftCode::TagsMissing, change);
+            steps.push(step.set("tags", Shown::list(missing.keys())));
         }
         Ok(steps)
     }
@@ -238,7 +245,7 @@ impl Resource for DbInstance {
             spec.final_snapshot.then(|| format!("{}-final-{}", want.identifier, live.resource_id.to_lowercase()));
         let mut steps = Vec::new();
         if live.deletion_protection {
-            steps.push(cx.step("unprotect", Verb::Update, Change::Unprotect).attribute(
+            steps.push(cx.step("unprotect", Verb::Update, DriftCode::NoLongerDeclared, Change::Unprotect).attribute(
                 "deletion_protection",
                 Shown::text(true),
                 Shown::text(false),
@@ -249,7 +256,7 @@ impl Resource for DbInstance {
             format!("the snapshot `{name}`, billed until deleted: aws rds delete-db-snapshot --db-snapshot-identifier {name}")
         });
         let mut step = cx
-            .step("delete", Verb::Delete, Change::Delete { snapshot })
+            .step("delete", Verb::Delete, DriftCode::NoLongerDeclared, Change::Delete { snapshot })
             .risk(Risk::Irreversible)
             .set("final_snapshot", shown);
         step.leaves = leaves;
@@ -415,9 +422,14 @@ fn referred(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<
     }
     match standing(live) {
         Settled::Yes(_) => Ok(Vec::new()),
-        Settled::NotYet { saying } => Ok(vec![cx.step(AWAIT, Verb::Ensure, Change::Await).because(saying)]),
+        Settled::NotYet { saying } => Ok(vec![wait(cx, saying)]),
         Settled::Never { because } => Err(Refusal::new(Code::UnfitInstance, because, "mend the instance, and plan again")),
     }
+}
+
+/// Waits for what somebody has begun.
+fn wait(cx: &mut Diff<'_>, saying: String) -> Step<Change> {
+    cx.step(AWAIT, Verb::Ensure, DriftCode::UnderWay.found(&saying), Change::Await).because(saying)
 }
 
 /// The version to make or to take up: the least that is offered and wanted. A bare major is left to RDS, which
@@ -442,7 +454,7 @@ fn create(cx: &mut Diff<'_>, want: &Desired, spec: &Spec) -> Result<Step<Change>
     let shown = group.shown();
     let version = target(spec)?;
     Ok(cx
-        .step("create", Verb::Create, Change::Create { group, version })
+        .step("create", Verb::Create, DriftCode::Missing, Change::Create { group, version })
         .set("identifier", Shown::text(&want.identifier))
         .set("engine", Shown::text(format!("postgres {version}")))
         .set("class", Shown::text(&spec.class))
@@ -545,7 +557,8 @@ fn modify(
         let what = format!("{} GiB {} → {} GiB {}", live.storage, live.storage_type, spec.storage, spec.storage_type);
         let why = "an earlier change of the storage is not finished, and RDS takes no other until it is, which takes hours";
         cx.defer(format!("storage {what}"), why);
-        cx.drift(format!("the storage is not as declared: {what}"), "pgrotate apply FILE, once RDS has finished the earlier change");
+        let found = DriftCode::Changed.found(format!("the storage is not as declared: {what}"));
+        cx.drift(found, "pgrotate apply FILE, once RDS has finished the earlier change");
     }
     let keep_password = is_unmanaged(live);
     // A new master password shuts out who logs in with the old one.
@@ -554,7 +567,7 @@ fn modify(
     let (group, version_to) = ((!group_is_right).then_some(group), behind.then_some(version));
     let change = Change::Modify { group, version: version_to, keep_password };
     let step = cx
-        .step("modify", Verb::Update, change)
+        .step("modify", Verb::Update, DriftCode::Changed, change)
         .risk(if interrupts { Risk::Interrupts } else { Risk::None })
         .attribute("engine", Shown::text(live.version), Shown::text(version))
         .attribute("class", Shown::text(&live.class), Shown::text(&spec.class))

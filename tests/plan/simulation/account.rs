@@ -382,6 +382,7 @@ impl Account {
             parameters,
             tags: want.mark.tags(),
             functions: Default::default(),
+            behind: Default::default(),
         };
         Ok(made.with_functions(&want.code))
     }
