@@ -5,8 +5,10 @@ use crate::lives::Life;
 use crate::scenario::{Scenario, document, set};
 use crate::telling::{drift_of, status, tampered};
 use expect_test::expect_file;
+use pgrotate::config::LintCode;
 use pgrotate::drift::DriftCode;
 use pgrotate::execute::{ActionError, Outcome, Report};
+use pgrotate::lint::Finding;
 use pgrotate::model::Seen;
 use pgrotate::plan::Goal;
 use pgrotate::render::markdown::{self, LONGEST};
@@ -81,7 +83,7 @@ fn outside_code(line: &str) -> String {
             continue;
         }
         let inside = &rest[at + ticks..];
-        let runs = inside.match_indices(|c: char| c == '`').map(|(at, _)| at);
+        let runs = inside.match_indices('`').map(|(at, _)| at);
         let close = runs
             .filter(|&at| at == 0 || inside.as_bytes()[at - 1] != b'`')
             .find(|&at| inside[at..].chars().take_while(|c| *c == '`').count() == ticks);
@@ -176,6 +178,15 @@ fn nothing_is_injected() {
         address: plan.actions[0].address.clone(),
         text: evil.to_owned(),
         remedy: Some(Remedy { code: DriftCode::Changed, fix: evil.to_owned() }),
+    });
+    plan.lints.push(Finding {
+        code: LintCode::ProxiesUnseen,
+        of: Vec::new(),
+        line: None,
+        span: None,
+        what: evil.to_owned(),
+        why: "",
+        hint: evil.to_owned(),
     });
     plan.deployment = evil.to_owned();
     let text = of(&plan);
