@@ -41,6 +41,10 @@ pub enum CliError {
     NotConfirmed { because: &'static str, hint: String },
     #[error("the deployment has no login `{login}`; it has {}", known.join(", "))]
     NoSuchLogin { login: String, known: Vec<String> },
+    #[error("the deployment has no `{address}`; it has:\n{}", listed(known))]
+    NoSuchAddress { address: String, known: Vec<Address> },
+    #[error("{address} cannot be taken over by its address")]
+    NeverAdopted { address: Address, instead: &'static str },
     #[error("the rotation of `{login}` has not finished: {why}")]
     RotationFailed { login: String, why: String, function: String },
     /// What stands in the way of a login is not for pgrotate to change.
@@ -76,6 +80,8 @@ impl Coded for CliError {
             Self::Prevented { .. } => Code::Protected,
             Self::NotConfirmed { .. } => Code::NotConfirmed,
             Self::NoSuchLogin { .. } => Code::NoSuchLogin,
+            Self::NoSuchAddress { .. } => Code::NoSuchAddress,
+            Self::NeverAdopted { .. } => Code::NeverAdopted,
             Self::RotationFailed { .. } => Code::RotationFailed,
             Self::NotRecoverable { .. } => Code::NotRecoverable,
             Self::JournalUnwritable { .. } => Code::JournalUnwritable,
@@ -99,6 +105,8 @@ impl Coded for CliError {
             }
             Self::NotConfirmed { hint, .. } | Self::NotRecoverable { hint, .. } => hint.clone(),
             Self::NoSuchLogin { .. } => "declare it as a [[user]] in the config, and apply".to_owned(),
+            Self::NoSuchAddress { .. } => "name one of these, as plan names it".to_owned(),
+            Self::NeverAdopted { instead, .. } => format!("{instead}; nothing was changed"),
             Self::RotationFailed { login, function, .. } => format!(
                 "Secrets Manager repeats it by itself; for the cause: pgrotate logs FILE {login}, or \
                  aws logs tail /aws/lambda/{function} --since 15m. If it stays so: pgrotate recover FILE {login}"
@@ -204,6 +212,8 @@ mod tests {
             },
             CliError::Prevented { lost: vec![at()] },
             CliError::Prevented { lost: Vec::new() },
+            CliError::NoSuchAddress { address: "login.ap".to_owned(), known: vec![at()] },
+            CliError::NeverAdopted { address: at(), instead: "take over the secret" },
             CliError::Plan(PlanError::Stranded(at())),
             CliError::Plan(PlanError::OutOfOrder { from: at(), to: at() }),
             CliError::Live(NotProduced(at()).into()),
@@ -227,6 +237,11 @@ mod tests {
             hint: where it is meant, take `prevent_destroy` out of [limits]; nothing was changed
             refused[protected]: the config has `prevent_destroy`, and the plan would take away all of it
             hint: where it is meant, take `prevent_destroy` out of [limits]; nothing was changed
+            error[no-such-address]: the deployment has no `login.ap`; it has:
+              login.app
+            hint: name one of these, as plan names it
+            refused[never-adopted]: login.app cannot be taken over by its address
+            hint: take over the secret; nothing was changed
             error[internal]: login.app is not done, and there is nothing to do about it (please report this)
             hint: a mistake of pgrotate's own: please report it, with the command and what it printed
             error[internal]: login.app refers to login.app, which the model does not list before it (please report this)

@@ -6,9 +6,12 @@ use crate::aws::{Aws, AwsError, NetworkQuestion};
 use crate::config::{self, Client, Config, Errors, SecretsManagerPath, Source};
 use crate::desired::{self, Around};
 use crate::function_zip;
+use crate::model::Address;
+use crate::plan::adopting;
 use crate::plan::limits::{self, Removals};
 use crate::plan::{self, Goal, Plan, PlanError};
 use crate::render::PlanDocument;
+use crate::resource::Family;
 use crate::resources::artifact::Zip;
 use crate::resources::db_instance::Version;
 use crate::resources::{self, Kinds, Want, login, tagged};
@@ -102,6 +105,26 @@ impl Session {
             login: name.to_owned(),
             known: logins.iter().map(|login| login.login.clone()).collect(),
         })
+    }
+
+    /// Looks at some addresses, and plans to take over what others have made there.
+    pub async fn adoption(&self, addresses: &[String]) -> Result<Plan<Kinds>, CliError> {
+        let mut chosen = Vec::new();
+        for want in &self.wants {
+            let address = Kinds::address(want);
+            if addresses.iter().any(|named| *named == address.to_string()) {
+                let mut want = want.clone();
+                resources::adopting::declare(&mut want)
+                    .map_err(|instead| CliError::NeverAdopted { address, instead })?;
+                chosen.push(want);
+            }
+        }
+        let known: Vec<Address> = self.wants.iter().map(Kinds::address).collect();
+        if let Some(unknown) = addresses.iter().find(|named| !known.iter().any(|known| **named == known.to_string())) {
+            return Err(CliError::NoSuchAddress { address: unknown.clone(), known });
+        }
+        let live = resources::observe(&self.aws, &chosen).await?;
+        Ok(adopting::adopt(&chosen, &live)?)
     }
 
     /// Observes everything and plans.

@@ -143,6 +143,7 @@ fn network(problems: &Problems<'_>, mut table: Table<'_, '_>) -> Option<Network>
         Some(what) => check::choice(problems, "unmanaged_rules", &what, &[("report", false), ("revoke", true)]),
         None => Some(false),
     };
+    let adopt = table.optional_bool("adopt", false);
     table.finish();
     Some(Network {
         vpc: vpc?,
@@ -151,6 +152,7 @@ fn network(problems: &Problems<'_>, mut table: Table<'_, '_>) -> Option<Network>
         allow: allow.into_iter().map(|(rule, _)| rule).collect(),
         endpoint_clients,
         revoke_unmanaged_rules: revoke_unmanaged_rules?,
+        adopt,
     })
 }
 
@@ -202,7 +204,8 @@ fn endpoint_clients(
 }
 
 /// Keys of an instance that is only referred to: they describe one that is made.
-const OF_MANAGED: [&str; 10] = [
+const OF_MANAGED: [&str; 11] = [
+    "adopt",
     "subnet_group",
     "engine_version",
     "class",
@@ -287,6 +290,7 @@ fn instance(problems: &Problems<'_>, table: &mut Table<'_, '_>) -> (Option<Insta
     let deletion_protection = table.optional_bool("deletion_protection", true);
     let final_snapshot = table.optional_bool("final_snapshot", true);
     let encrypted = table.optional_bool("encrypted", true);
+    let adopt = table.optional_bool("adopt", false);
     let name = master.clone();
     let instance = || {
         Some(Instance {
@@ -300,6 +304,7 @@ fn instance(problems: &Problems<'_>, table: &mut Table<'_, '_>) -> (Option<Insta
             deletion_protection,
             final_snapshot,
             encrypted,
+            adopt,
         })
     };
     (instance(), master)
@@ -455,13 +460,8 @@ fn login(problems: &Problems<'_>, mut table: Table<'_, '_>, defaults: &Defaults,
     };
     let recovery_days = recovery_days(&mut table, defaults.recovery_days);
     let passwords = passwords::read(problems, &mut table, defaults.passwords.as_ref());
+    let adopt = table.optional_bool("adopt", false);
     // The admin login has what rotating takes and nothing else.
-    let adopt = if is_admin {
-        table.refuse("adopt", "the admin login is always pgrotate's own: it may change every other login's password");
-        false
-    } else {
-        table.optional_bool("adopt", false)
-    };
     let attributes = if is_admin { RoleAttributes::default() } else { attributes::read(problems, &mut table) };
     table.finish();
     Read { login, secret, database, strategy, schedule, recovery_days, passwords, adopt, attributes, is_admin }

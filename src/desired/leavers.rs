@@ -118,6 +118,7 @@ impl Leaving<'_> {
                 vpc: look.vpc.clone(),
                 description: String::new(),
                 existing,
+                adopt: false,
                 revoke_unmanaged: false,
             };
             self.groups.insert(look.id.clone(), Group { name: look.name.clone(), at, existing });
@@ -206,6 +207,7 @@ impl Leaving<'_> {
                 service: look.service.clone(),
                 subnets: BTreeSet::new(),
                 group,
+                adopt: false,
                 entrances: Vec::new(),
             };
             self.add(want, after);
@@ -292,12 +294,15 @@ impl Leaving<'_> {
                 mark: self.mark(secret_at.address()),
                 name: name.clone(),
                 login: login.clone(),
+                adopt: false,
+                adopted_in: "[[user]]",
                 passwords: PasswordPolicy::default(),
                 recovery: self.config.admin.recovery_days,
             });
             logins.push(login::Desired {
                 mark: self.mark(at.address()),
                 login: login.clone(),
+                adopt: false,
                 attributes: RoleAttributes::default(),
                 secret: secret_at.clone(),
                 secret_name: name.clone(),
@@ -310,6 +315,7 @@ impl Leaving<'_> {
                 secret: secret_at.clone(),
                 secret_name: name,
                 secret_mark: self.mark(secret_at.address()),
+                adopt: false,
                 login: at,
                 ..rotation.clone()
             });

@@ -1,5 +1,6 @@
 //! Planning: desired and live state in, actions out. Pure: no AWS, no clock, no randomness.
 
+pub mod adopting;
 pub mod limits;
 
 use crate::graph::{Cycle, Order};

@@ -80,7 +80,7 @@ fn is_told(plan: &PlanDocument, action: &ActionDocument) -> bool {
     match action.verb {
         Verb::Create => has(Verb::Delete),
         Verb::Update => has(Verb::Create),
-        Verb::Ensure | Verb::Rotate | Verb::Delete => false,
+        Verb::Adopt | Verb::Ensure | Verb::Rotate | Verb::Delete => false,
     }
 }
 
@@ -90,6 +90,7 @@ fn what(action: &ActionDocument) -> String {
     let words = match (action.address.kind.0, action.change, action.verb) {
         ("rotation", _, Verb::Create) => "it does not rotate",
         (_, _, Verb::Create) => "it is missing",
+        (_, _, Verb::Adopt) => "it is there, and is not yet this deployment's",
         ("security_group", "revoke-default-egress", _) => "it lets everything out: AWS's own rule is back",
         ("security_group", "revoke-unmanaged", _) => "it has rules that pgrotate did not make",
         ("secret", "restore", _) => "it was deleted, and can still be restored",
@@ -117,7 +118,7 @@ fn moved(action: &ActionDocument) -> Vec<Moved> {
         // all of these too.
         ("login", _, _) | ("stack", "repair", _) | ("security_group", "revoke-default-egress", _) => return Vec::new(),
         (_, _, Verb::Create | Verb::Update) => {}
-        (_, _, Verb::Ensure | Verb::Rotate | Verb::Delete) => return Vec::new(),
+        (_, _, Verb::Adopt | Verb::Ensure | Verb::Rotate | Verb::Delete) => return Vec::new(),
     }
     // What is known only once something else is made tells nothing of what was there.
     let told = |shown: &Shown| !matches!(shown, Shown::AfterApply(_) | Shown::Withheld);

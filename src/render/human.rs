@@ -245,6 +245,7 @@ fn shown(value: &Shown) -> String {
 
 pub fn verb(verb: Verb) -> &'static str {
     match verb {
+        Verb::Adopt => "adopt",
         Verb::Create => "create",
         Verb::Update => "update",
         Verb::Ensure => "ensure",
@@ -256,7 +257,7 @@ pub fn verb(verb: Verb) -> &'static str {
 pub fn sign(verb: Verb) -> char {
     match verb {
         Verb::Create => '+',
-        Verb::Update | Verb::Ensure => '~',
+        Verb::Adopt | Verb::Update | Verb::Ensure => '~',
         Verb::Rotate => '↻',
         Verb::Delete => '-',
     }

@@ -2,17 +2,19 @@
 //! provisioning function and seen by the inspection function, both inside the VPC; the CLI has no way to
 //! the database and never sees a password.
 
+mod adoption;
+
 use super::db_instance::{DbInstance, Server};
 use super::functions::{FunctionNames, invoke};
 use super::secret::{Secret, SecretArn};
 use super::stack::{self, Stack};
 use super::{Live, LiveError};
 use crate::aws::{Aws, Look, SecretLook};
-use crate::code::Code;
 use crate::config::OnRemove;
 use crate::execute::{Applied, Pressed};
 use crate::model::{Address, Facts, Kind, Mark, Owner, Ref, Seen, Shown, Val};
 use crate::resource::{Diff, Known, NotProduced, Refusal, Resource, Risk, Settled, Step, Verb};
+use adoption::{adopts, not_ours};
 use function_contract::{
     Duty, EnsureLogin, Fact, InspectLogin, InspectionReport, InspectionRequest, LoginAttempt, LoginFacts, Owned, Provisioned,
     ProvisioningRequest, RoleAttributes, RoleComment, RoleFacts, Server as ContractServer, Strategy,
@@ -150,7 +152,7 @@ impl Resource for Login {
                     }
                     return Ok(Vec::new());
                 }
-                Some(why) => (Verb::Update, Some(why)),
+                Some(why) => (if adopts(want, live) { Verb::Adopt } else { Verb::Update }, Some(why)),
             },
         };
         cx.after(want.stack.address());
@@ -331,21 +333,10 @@ fn owned_by_clone(login: &str, owned: &[Owned]) -> String {
 fn lacks(want: &Desired, live: &Observed) -> Result<Option<String>, Refusal> {
     let (login, role) = (&want.login, &live.role);
     if !want.comment().marks(role.comment.as_deref()) {
-        let marked = role.comment.as_deref().is_some_and(|comment| comment.starts_with("pgrotate:"));
-        if want.adopt && !marked {
+        if adopts(want, live) {
             return Ok(Some("the role exists, was not made by this deployment, and is taken over (adopt)".to_owned()));
         }
-        return Err(Refusal::new(
-            Code::NotOurs,
-            format!("the role `{login}` exists and was not made by this deployment"),
-            format!(
-                "to hand it over: {}COMMENT ON ROLE \"{}\" IS '{}'; or declare another login",
-                // Neither the admin login nor another deployment's is ever taken over.
-                if marked || want.duty == Duty::Admin { "" } else { "adopt = true in its [[user]]; or " },
-                login.replace('"', "\"\""),
-                want.comment().text().replace('\'', "''"),
-            ),
-        ));
+        return Err(not_ours(want, role));
     }
     if !role.can_login {
         return Ok(Some(format!("the role may not log in (NOLOGIN); pgrotate recover FILE {login} puts it right")));

@@ -13,7 +13,9 @@ use crate::aws::{self, Aws, AwsError, Look, absent, call};
 use crate::code::Code;
 use crate::execute::Applied;
 use crate::model::{Address, Facts, Kind, Mark, Owner, Ref, Seen, Shown, Tags, Val, address_of};
-use crate::resource::{AWAIT, Diff, Known, NotProduced, Refusal, Resource, Risk, Settled, Step, Verb, require_ours, unobservable};
+use crate::resource::{
+    AWAIT, Adoption, Diff, Known, NotProduced, Refusal, Resource, Risk, Settled, Step, Verb, claim, unobservable,
+};
 use aws_sdk_cloudformation::types::{Capability, OnFailure, Parameter, Tag};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -122,7 +124,7 @@ impl Resource for Stack {
             Seen::Unobservable(why) => return Err(unobservable(why)),
             Seen::Present(live) => live,
         };
-        require_ours(&want.mark, &live.tags, &format!("the stack `{}`", want.name))?;
+        claim(&want.mark, &live.tags, Adoption::Never(NEVER_ADOPTED), &format!("the stack `{}`", want.name))?;
         match live.status.as_str() {
             // Such a stack holds nothing and can only be deleted; or somebody is at it, an apply that was stopped for
             // one. To delete it again changes nothing and waits for its end.
@@ -299,6 +301,9 @@ fn create(cx: &mut Diff<'_>, want: &Desired) -> Vec<Step<Change>> {
     }
     steps
 }
+
+const NEVER_ADOPTED: &str =
+    "a stack is never taken over, for apply would replace all that is in it: set another `name` in [function]";
 
 /// Said where a topic is named anew. Whether its policy lets them is the topic's owner's affair, and to look would
 /// take more leave than all the rest.

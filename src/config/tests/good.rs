@@ -46,6 +46,7 @@ fn the_article() {
                 ],
                 endpoint_clients: None,
                 revoke_unmanaged_rules: false,
+                adopt: false,
             },
             database: Database {
                 identifier: Located {
@@ -75,6 +76,7 @@ fn the_article() {
                         deletion_protection: false,
                         final_snapshot: false,
                         encrypted: true,
+                        adopt: false,
                     },
                 ),
             },

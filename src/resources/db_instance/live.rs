@@ -64,7 +64,7 @@ impl Live for DbInstance {
                 absent(answer, &["DBInstanceAlreadyExists", "DBInstanceAlreadyExistsFault"])?;
             }
             Change::Await => {}
-            Change::Modify { group, version } => {
+            Change::Modify { group, version, manage_master } => {
                 let Some(live) = Look::new(aws).instance(&want.identifier).await? else {
                     return Err(modify.unexpected("the instance is gone").into());
                 };
@@ -90,6 +90,7 @@ impl Live for DbInstance {
                     .auto_minor_version_upgrade(true)
                     .deletion_protection(spec.deletion_protection)
                     .set_vpc_security_group_ids(groups)
+                    .set_manage_master_user_password(manage_master.then_some(true))
                     // Otherwise class and version wait for the maintenance window, and the next plan would
                     // show the same change again.
                     .apply_immediately(true)

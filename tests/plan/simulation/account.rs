@@ -221,7 +221,9 @@ impl Account {
                         port: None,
                         ..live.clone()
                     };
-                    let available = db_instance::Observed { master_secret: None, ..live };
+                    // RDS tells of the master's secret at once.
+                    let master_secret = live.master_secret.clone().map(|(arn, _)| (arn, "creating".to_owned()));
+                    let available = db_instance::Observed { master_secret, ..live };
                     stages.push((self.after(ready), Seen::Present(AnyLive::DbInstance(creating))));
                     let then = ready + self.latencies.master_secret;
                     stages.push((self.after(then), Seen::Present(AnyLive::DbInstance(available))));
