@@ -131,11 +131,12 @@ impl Session {
     pub async fn plan(&self, goal: Goal) -> Result<Plan<Kinds>, CliError> {
         let found = tagged::tagged(&self.aws, &self.config.deployment).await?;
         let mut wants = self.wants.clone();
+        let notes = desired::look_alikes(&self.config, &wants, &found);
         let leavers = desired::leavers(&self.config, &self.aws.place(), &mut wants, found, goal == Goal::Converge)
             .map_err(PlanError::Refused)?;
         let all: Vec<_> = wants.iter().chain(leavers.iter().map(|leaver| &leaver.want)).cloned().collect();
         let live = resources::observe(&self.aws, &all).await?;
-        Ok(plan::plan(goal, &wants, &leavers, &live)?)
+        Ok(plan::plan(goal, &wants, &leavers, &live)?.noting(notes))
     }
 }
 

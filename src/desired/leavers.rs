@@ -31,7 +31,8 @@ pub fn leavers(
     found: Found,
     instance_stays: bool,
 ) -> Result<Vec<Leaver<Want>>, Vec<(Address, Refusal)>> {
-    let Found { secrets, groups, other_groups, rules, endpoints, stacks } = found;
+    // An instance never leaves.
+    let Found { secrets, instances: _, groups, other_groups, rules, endpoints, stacks } = found;
     let mut leaving = Leaving {
         config,
         wants,
@@ -254,9 +255,13 @@ impl Leaving<'_> {
             })
             .collect();
         let (mut refusals, mut leaving) = (Vec::new(), Vec::new());
-        for found in secrets {
+        let named: BTreeMap<_, _> = declared.iter().map(|(login, name)| (name.clone(), login)).collect();
+        let has = |login: &str, name: &str| secrets.iter().any(|found| found.login == login && found.name == name);
+        for found in &secrets {
             match declared.get(&found.login) {
                 Some(name) if *name == found.name => {}
+                // A copy of the one that is there: told of, and left alone.
+                Some(name) if has(&found.login, name) => {}
                 Some(name) => refusals.push((
                     Secret::at(&found.login).address().clone(),
                     Refusal::new(
@@ -271,7 +276,23 @@ impl Leaving<'_> {
                         ),
                     ),
                 )),
-                None => leaving.push(found),
+                None if let Some(new) = named.get(&found.name) => refusals.push((
+                    Secret::at(new).address().clone(),
+                    Refusal::new(
+                        Code::SecretRenamed,
+                        format!(
+                            "the secret `{}` is that of login `{}`, which looks like renamed to `{new}`",
+                            found.name, found.login
+                        ),
+                        format!(
+                            "no role is renamed: keep `{}`; or give `{new}` a secret of another name, and `{}` leaves with its own",
+                            found.login, found.login
+                        ),
+                    ),
+                )),
+                // One of several is a copy, and which of them only a person can say.
+                None if secrets.iter().filter(|other| other.login == found.login).count() > 1 => {}
+                None => leaving.push(found.clone()),
             }
         }
         if !refusals.is_empty() {

@@ -22,8 +22,10 @@ use std::collections::BTreeSet;
 
 mod check;
 mod leavers;
+mod look_alikes;
 
 pub use leavers::leavers;
+pub use look_alikes::look_alikes;
 
 /// What stands around a deployment and is not its own.
 #[derive(Debug, Clone)]

@@ -66,6 +66,15 @@ pub struct Plan<F: Family> {
     pub standings: BTreeMap<Address, Standing>,
 }
 
+impl<F: Family> Plan<F> {
+    /// With what else its reader should know.
+    pub fn noting(mut self, notes: Vec<Note>) -> Self {
+        self.notes.extend(notes);
+        self.notes.sort();
+        self
+    }
+}
+
 /// Why there is no plan.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {

@@ -8,7 +8,8 @@ use pgrotate::desired;
 use pgrotate::model::{Address, Seen, Tags};
 use pgrotate::plan::{Goal, Plan, plan};
 use pgrotate::render::human;
-use pgrotate::resource::{Family, Leaver, made_up_id};
+use pgrotate::resource::{Family, Leaver, Note, made_up_id};
+use pgrotate::resources::db_instance;
 use pgrotate::resources::secret::Tagged;
 use pgrotate::resources::security_group::GroupId;
 use pgrotate::resources::security_group_rule::{self as rule, Peer, Standing};
@@ -21,6 +22,8 @@ pub struct Life {
     pub wants: Vec<Want>,
     pub leavers: Vec<Leaver<Want>>,
     pub live: State,
+    /// Of what carries tags of ours and is not what they say.
+    pub notes: Vec<Note>,
 }
 
 impl Life {
@@ -40,7 +43,9 @@ impl Life {
     fn from(before: &[Want], after: &Scenario) -> Self {
         let state = realise(before);
         let mut wants = after.wants();
-        let leavers = desired::leavers(&after.config(), &place(), &mut wants, found(before, &state), true);
+        let found = found(before, &state);
+        let notes = desired::look_alikes(&after.config(), &wants, &found);
+        let leavers = desired::leavers(&after.config(), &place(), &mut wants, found, true);
         let leavers = leavers.unwrap_or_else(|refusals| panic!("{refusals:?}"));
         let all: Vec<_> = wants.iter().chain(leavers.iter().map(|leaver| &leaver.want)).collect();
         let theirs = not_ours(&all);
@@ -55,11 +60,12 @@ impl Life {
             live.insert(address, seen);
         }
         see_logins(&all, &mut live);
-        Self { wants, leavers, live }
+        Self { wants, leavers, live, notes }
     }
 
     pub fn plan(&self) -> Plan<Kinds> {
-        plan(Goal::Converge, &self.wants, &self.leavers, &self.live).unwrap_or_else(|error| panic!("{error}"))
+        let plan = plan(Goal::Converge, &self.wants, &self.leavers, &self.live);
+        plan.unwrap_or_else(|error| panic!("{error}")).noting(self.notes.clone())
     }
 }
 
@@ -205,7 +211,13 @@ pub fn found(wants: &[Want], state: &State) -> Found {
                 };
                 found.rules.push(rule::Tagged { tags: want.mark.tags(), standing });
             }
+            Want::DbInstance(want) if want.spec.is_some() => found.instances.push(db_instance::Tagged {
+                identifier: want.identifier.clone(),
+                arn: place().arn("rds", &format!("db:{}", want.identifier)),
+                address: want.mark.address.to_string(),
+            }),
             Want::VpcEndpoint(want) => found.endpoints.push(EndpointLook {
+                id: made_up_id("vpce", &want.mark.address),
                 vpc: want.vpc.clone(),
                 service: want.service.clone(),
                 tags: want.mark.tags(),

@@ -9,6 +9,7 @@ mod golden;
 mod laws;
 mod limiting;
 mod lives;
+mod look_alikes;
 mod makespan;
 mod mutations;
 mod refusing;

@@ -6,6 +6,7 @@ mod again;
 mod alerts;
 mod article;
 mod changes;
+mod copies;
 mod drifting;
 mod faltering;
 mod faults;

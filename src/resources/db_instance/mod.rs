@@ -4,6 +4,8 @@
 mod fit;
 mod live;
 
+pub use live::{Tagged, tagged};
+
 pub use super::postgres_version::Version;
 
 use super::db_subnet_group::DbSubnetGroup;
