@@ -175,6 +175,8 @@ codes! {
     CannotChange = "cannot-change", REFUSED;
     /// A plan removes more than it may without being told so.
     TooManyDeletes = "too-many-deletes", REFUSED;
+    /// A plan takes away an instance that nobody has named.
+    MustBeNamed = "must-be-named", REFUSED;
     /// It is declared with deletion protection.
     Protected = "protected", REFUSED;
     /// The VPC has an endpoint of the same private name.

@@ -33,6 +33,9 @@ pub enum CliError {
     /// A login with its secret and its rotation is one thing.
     #[error("the plan removes {} things, and may remove {allowed} unsaid:\n{}", things.len(), things.iter().map(listed).collect::<Vec<_>>().join("\n"))]
     TooManyDeletes { things: Vec<BTreeSet<Address>>, allowed: usize, file: PathBuf },
+    /// A number is not enough to say that it is meant.
+    #[error("the plan deletes, or puts another in the place of, what has to be named:\n{}", listed(unnamed))]
+    MustBeNamed { unnamed: Vec<Address>, file: PathBuf },
     /// What would be lost by a plan to converge; one to destroy loses all.
     #[error("the config has `prevent_destroy`, and the plan would take away {}", if lost.is_empty() { "all of it".to_owned() } else { listed(lost).trim_start().to_owned() })]
     Prevented { lost: Vec<Address> },
@@ -77,6 +80,7 @@ impl Coded for CliError {
             Self::Saved(error) => error.code(),
             Self::WrongAccount { .. } => Code::WrongAccount,
             Self::TooManyDeletes { .. } => Code::TooManyDeletes,
+            Self::MustBeNamed { .. } => Code::MustBeNamed,
             Self::Prevented { .. } => Code::Protected,
             Self::NotConfirmed { .. } => Code::NotConfirmed,
             Self::NoSuchLogin { .. } => Code::NoSuchLogin,
@@ -100,6 +104,10 @@ impl Coded for CliError {
                 file.display(),
                 things.len()
             ),
+            Self::MustBeNamed { unnamed, file } => {
+                let flags: Vec<_> = unnamed.iter().map(|address| format!("--allow-delete {address}")).collect();
+                format!("where it is meant: pgrotate apply {} {}; nothing was changed", file.display(), flags.join(" "))
+            }
             Self::Prevented { .. } => {
                 "where it is meant, take `prevent_destroy` out of [limits]; nothing was changed".to_owned()
             }
@@ -210,6 +218,10 @@ mod tests {
                 allowed: 1,
                 file: PathBuf::from("shop.toml"),
             },
+            CliError::MustBeNamed {
+                unnamed: vec![Address { kind: Kind("db_instance"), ..at() }],
+                file: PathBuf::from("shop.toml"),
+            },
             CliError::Prevented { lost: vec![at()] },
             CliError::Prevented { lost: Vec::new() },
             CliError::NoSuchAddress { address: "login.ap".to_owned(), known: vec![at()] },
@@ -233,6 +245,9 @@ mod tests {
               login.app
               login.app, secret.app
             hint: where all of them are meant: pgrotate apply shop.toml --allow-deletes 2; nothing was changed
+            refused[must-be-named]: the plan deletes, or puts another in the place of, what has to be named:
+              db_instance.app
+            hint: where it is meant: pgrotate apply shop.toml --allow-delete db_instance.app; nothing was changed
             refused[protected]: the config has `prevent_destroy`, and the plan would take away login.app
             hint: where it is meant, take `prevent_destroy` out of [limits]; nothing was changed
             refused[protected]: the config has `prevent_destroy`, and the plan would take away all of it

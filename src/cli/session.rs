@@ -60,7 +60,8 @@ impl Session {
     /// The plan as people and programs read it.
     pub fn document(&self, plan: &Plan<Kinds>) -> PlanDocument {
         let removals = Removals::of(plan, self.config.limits.deletes);
-        PlanDocument::of(plan, &self.config.deployment, &self.aws.place()).limited(&removals)
+        let named = limits::to_be_named(plan);
+        PlanDocument::of(plan, &self.config.deployment, &self.aws.place()).limited(&removals, &named)
     }
 
     /// Refused is what the config never lets happen.
@@ -73,9 +74,22 @@ impl Session {
         Ok(())
     }
 
-    /// Refused is what takes away more than it may; `told` is how many somebody has said are meant.
-    pub fn within_limits(&self, plan: &Plan<Kinds>, told: Option<usize>, file: &Path) -> Result<(), CliError> {
+    /// Refused is what takes away more than it may; `told` is how many somebody has said are meant, and `named` what of
+    /// them has to be said by its address.
+    pub fn within_limits(
+        &self,
+        plan: &Plan<Kinds>,
+        (told, named): (Option<usize>, &[String]),
+        file: &Path,
+    ) -> Result<(), CliError> {
         self.not_prevented(plan)?;
+        let unnamed: Vec<_> = limits::to_be_named(plan)
+            .into_iter()
+            .filter(|address| !named.iter().any(|named| *named == address.to_string()))
+            .collect();
+        if !unnamed.is_empty() {
+            return Err(CliError::MustBeNamed { unnamed, file: file.to_owned() });
+        }
         let removals = Removals::of(plan, self.config.limits.deletes);
         let allowed = told.unwrap_or(removals.allowed);
         if removals.things.len() > allowed {

@@ -15,25 +15,27 @@ use crate::resources::{Kinds, Want};
 use function_contract::tag;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a reader of the plan should know of it, in any order.
-pub fn look_alikes(config: &Config, wants: &[Want], found: &Found) -> Vec<Note> {
+/// What a reader of the plan should know of it, in any order; and instances whose place another one takes.
+pub fn look_alikes(config: &Config, wants: &[Want], found: &Found) -> (Vec<Note>, Vec<Address>) {
     let mut told = Told {
         config,
         declared: wants.iter().map(|want| Kinds::address(want).to_string()).collect(),
         notes: Vec::new(),
+        left_behind: Vec::new(),
     };
     let Found { secrets, instances, groups, endpoints, other_groups: _, rules: _, stacks: _ } = found;
     told.secrets(wants, secrets);
     told.instances(instances);
     told.groups(groups);
     told.endpoints(endpoints);
-    told.notes
+    (told.notes, told.left_behind)
 }
 
 struct Told<'a> {
     config: &'a Config,
     declared: BTreeSet<String>,
     notes: Vec<Note>,
+    left_behind: Vec<Address>,
 }
 
 impl Told<'_> {
@@ -139,6 +141,7 @@ impl Told<'_> {
                      modify-db-instance --db-instance-identifier {identifier} --new-db-instance-identifier {declared} \
                      --apply-immediately, and then pgrotate adopt FILE db_instance.{declared}. To give it up: {untag}"
                 );
+                self.left_behind.push(at.clone());
                 self.note(at, text);
             } else {
                 let text = format!(

@@ -64,13 +64,16 @@ pub struct Plan<F: Family> {
     pub sights: BTreeMap<Address, Sight>,
     /// How every address stood when the plan was made.
     pub standings: BTreeMap<Address, Standing>,
+    /// What of the deployment stays, no longer declared, beside what takes its place.
+    pub left_behind: Vec<Address>,
 }
 
 impl<F: Family> Plan<F> {
-    /// With what else its reader should know.
-    pub fn noting(mut self, notes: Vec<Note>) -> Self {
+    /// With what else its reader should know, and what it leaves behind.
+    pub fn noting(mut self, (notes, left_behind): (Vec<Note>, Vec<Address>)) -> Self {
         self.notes.extend(notes);
         self.notes.sort();
+        self.left_behind = left_behind;
         self
     }
 }
@@ -298,6 +301,7 @@ impl<F: Family> Planned<F> {
             deferred: self.deferred,
             sights: self.sights,
             standings: self.standings,
+            left_behind: Vec::new(),
         })
     }
 }

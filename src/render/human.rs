@@ -44,6 +44,14 @@ pub fn plan(plan: &PlanDocument) -> String {
     } else {
         line(&mut out, format_args!("{}, {} unchanged.", counts.join(", "), unchanged.len()));
     }
+    for address in &plan.to_be_named {
+        line(
+            &mut out,
+            format_args!(
+                "It deletes {address}, or puts another in its place: apply refuses it without --allow-delete {address}."
+            ),
+        );
+    }
     if let Some(Exceeds { deletes, allowed }) = &plan.exceeds {
         line(
             &mut out,

@@ -23,7 +23,7 @@ pub struct Life {
     pub leavers: Vec<Leaver<Want>>,
     pub live: State,
     /// Of what carries tags of ours and is not what they say.
-    pub notes: Vec<Note>,
+    pub notes: (Vec<Note>, Vec<Address>),
 }
 
 impl Life {

@@ -5,6 +5,7 @@ use crate::scenario::{SECOND_USER, Scenario, document, golden, place, refused};
 use pgrotate::aws::{EndpointLook, GroupLook};
 use pgrotate::desired;
 use pgrotate::model::{Mark, Tags};
+use pgrotate::plan::limits::{Removals, to_be_named};
 use pgrotate::plan::{Goal, plan};
 use pgrotate::render::human;
 use pgrotate::resources::db_instance;
@@ -19,7 +20,10 @@ fn an_instance_of_another_name() {
     let article = Scenario::article();
     let renamed = article.with("identifier = \"my-postgres-instance\"", "identifier = \"my-new-instance\"");
     let plan = Life::between(&article, &renamed).plan();
-    golden("instance-renamed", &human::plan(&document(&plan)));
+    let named = to_be_named(&plan);
+    assert_eq!(named.iter().map(ToString::to_string).collect::<Vec<_>>(), ["db_instance.my-postgres-instance"]);
+    let document = document(&plan).limited(&Removals::of(&plan, None), &named);
+    golden("instance-renamed", &human::plan(&document));
     assert!(!plan.actions.iter().any(|action| action.address.to_string() == "db_instance.my-postgres-instance"));
 }
 
@@ -106,7 +110,8 @@ fn an_instance_that_is_only_referred_to_now() {
     let refers = Scenario::of(&scenario.after);
     let article = Scenario::article();
     let (wants, live) = (article.wants(), article.realised());
-    let notes = desired::look_alikes(&refers.config(), &refers.wants(), &found(&wants, &live));
+    let (notes, left) = desired::look_alikes(&refers.config(), &refers.wants(), &found(&wants, &live));
+    assert!(left.is_empty(), "nothing is made in its place");
     let is_instance = |note: &&pgrotate::resource::Note| note.address.kind.0 == "db_instance";
     let told: Vec<_> = notes.iter().filter(is_instance).map(|note| note.text.as_str()).collect();
     assert_eq!(told.len(), 1, "{notes:?}");
