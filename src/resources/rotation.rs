@@ -178,6 +178,13 @@ impl Resource for Rotation {
             }
         };
         if want.adopt && live.function.as_ref() != Some(&want.function_arn) {
+            if live.pending {
+                cx.note(format!(
+                    "the function that rotates it now has begun a rotation and not ended it, and AWS begins no other until \
+                     then: if it never ends, apply what can be applied, and then pgrotate recover FILE {}",
+                    want.mark.address.name
+                ));
+            }
             // What others have begun with it is theirs; what proves that ours works is that it has run.
             return Ok(vec![
                 shown(cx.step("enable", Verb::Update, Change::Enable))

@@ -1,12 +1,16 @@
 //! What others have made is taken over where the config says so, or by its address; and what never is.
 
+use crate::lives::Life;
 use crate::refusing::give_away;
-use crate::scenario::{Scenario, State, at, change, check_edges, document, golden, refused};
+use crate::scenario::{Scenario, State, at, change, check_edges, document, golden, refused, set};
+use crate::simulation::Simulation;
+use pgrotate::code::{Code, Coded};
+use pgrotate::execute::Outcome;
 use pgrotate::model::{Mark, Seen, Tags};
 use pgrotate::plan::adopting::adopt;
 use pgrotate::plan::{Goal, PlanError};
 use pgrotate::render::human;
-use pgrotate::resource::Family;
+use pgrotate::resource::{Family, Verb};
 use pgrotate::resources::adopting::declare;
 use pgrotate::resources::{Kinds, Want};
 
@@ -124,4 +128,68 @@ fn tags_of_others_are_told() {
     });
     let refusal = Scenario::article().plan(Goal::Converge, &live).unwrap_err().to_string();
     assert!(refusal.contains("its 5 tags begin with key1=value, key2=value, key3=value, key4=value\n"), "{refusal}");
+}
+
+/// The function that has rotated it until now is not ours, and what it has begun may never end.
+#[test]
+fn a_secret_that_another_function_rotates() {
+    let user =
+        Scenario::article().with("secret = \"test_user1_secret\"", "secret = \"test_user1_secret\"\nadopt = true");
+    let mut live = Scenario::article().realised();
+    change!(live, Secret, "secret.test_user1", |live| live.tags.clear());
+    change!(live, Rotation, "rotation.test_user1", |live| {
+        live.function = Some("arn:aws:lambda:eu-north-1:111122223333:function:SecretsManagerRotation".to_owned());
+        live.pending = true;
+    });
+    set(&mut live, "login.test_user1", Seen::Unobservable("its secret is not this deployment's".to_owned()));
+    user.converges("adopt-rotated-by-another", &live);
+}
+
+/// What others have deleted may be taken out of its recovery window, or be waited for.
+#[test]
+fn a_secret_of_others_that_is_pending_deletion() {
+    let mut live = Scenario::article().realised();
+    change!(live, Secret, "secret.test_user1", |live| {
+        live.tags.clear();
+        live.deleted = true;
+    });
+    Scenario::article().refuses("refuse-pending-deletion-of-others", Goal::Converge, &live);
+}
+
+/// Each waits for what it is a step towards, and for no more: in virtual time nothing hangs, and once it is done nothing
+/// is left to do.
+#[test]
+fn each_is_carried_out_and_leaves_nothing() {
+    let mut steps = 0;
+    for scenario in crate::scenarios::all().into_iter().filter(|life| life.name.starts_with("adopt-")) {
+        let life = Life::of(&scenario);
+        let world = Simulation::new(life.live.clone());
+        let plan = life.plan();
+        steps += plan.actions.iter().filter(|action| action.verb == Verb::Adopt).count();
+        let report = world.carry_out(&plan);
+        assert!(report.all_done(), "{}: {}", scenario.name, crate::executing::told(&plan, &report));
+        let again = world.observed(&life.wants);
+        let again = Scenario::of(&scenario.after).plan(Goal::Converge, &again).unwrap();
+        assert!(again.actions.is_empty(), "{}: {:?}", scenario.name, again.actions);
+    }
+    assert!(steps > 8, "{steps}");
+}
+
+/// Another deployment that is quicker with its tags keeps what it has taken.
+#[test]
+fn somebody_else_is_quicker() {
+    let scenario = crate::scenarios::all().into_iter().find(|life| life.name == "adopt-instance").expect("a scenario");
+    let life = Life::of(&scenario);
+    let plan = life.plan();
+    let mut live = life.live.clone();
+    let theirs = Mark { deployment: "billing".to_owned(), address: at("db_instance.my-postgres-instance") };
+    change!(live, DbInstance, "db_instance.my-postgres-instance", |live| live.tags = theirs.tags());
+    let world = Simulation::new(live);
+    let report = world.carry_out(&plan);
+    let place = plan.actions.iter().position(|action| action.address.kind.0 == "db_instance").expect("it is planned");
+    match &report.outcomes[place] {
+        Outcome::Failed(error) => assert_eq!(error.code(), Code::NotOurs, "{error}"),
+        other => panic!("{other:?}"),
+    }
+    assert!(!world.applied.borrow().contains(&plan.actions[place].address));
 }

@@ -5,7 +5,7 @@ use super::clock::Clock;
 use super::latency::{Latencies, seconds};
 use crate::scenario::State;
 use pgrotate::execute::Applied;
-use pgrotate::model::{Address, Ref, Seen};
+use pgrotate::model::{Address, Ref, Seen, Tags};
 use pgrotate::resource::{Family, Known};
 use pgrotate::resources::tagged::Found;
 use pgrotate::resources::{
@@ -183,6 +183,18 @@ impl Account {
             (Want::Secret(_), AnyChange::Secret(secret::Change::Delete), Some(AnyLive::Secret(live))) => {
                 AnyLive::Secret(secret::Observed { deleted: true, ..live.clone() })
             }
+            // Tags alone: what else is not as declared, other steps change.
+            (Want::DbInstance(want), AnyChange::DbInstance(db_instance::Change::SetTags { .. }), Some(live)) => {
+                tagged(live, &want.mark.tags())
+            }
+            (
+                Want::SecurityGroup(want),
+                AnyChange::SecurityGroup(security_group::Change::SetTags { .. }),
+                Some(live),
+            ) => tagged(live, &want.mark.tags()),
+            (Want::VpcEndpoint(want), AnyChange::VpcEndpoint(vpc_endpoint::Change::SetTags { .. }), Some(live)) => {
+                tagged(live, &want.mark.tags())
+            }
             // No role is no login.
             (Want::Login(_), AnyChange::Login(login::Change::Disable), None) => return Ok(None),
             (Want::Login(_), AnyChange::Login(login::Change::Disable), Some(AnyLive::Login(live))) => {
@@ -342,6 +354,17 @@ impl Account {
         };
         Ok(made.with_functions(&want.code))
     }
+}
+
+fn tagged(live: &AnyLive, tags: &Tags) -> AnyLive {
+    let mut live = live.clone();
+    match &mut live {
+        AnyLive::DbInstance(live) => live.tags.extend(tags.clone()),
+        AnyLive::SecurityGroup(live) => live.tags.extend(tags.clone()),
+        AnyLive::VpcEndpoint(live) => live.tags.extend(tags.clone()),
+        other => unreachable!("{other:?}"),
+    }
+    live
 }
 
 const CREATING_STACK: &str = "CREATE_IN_PROGRESS";
