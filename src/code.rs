@@ -86,6 +86,8 @@ codes! {
     NotThere = "not-there", ERROR;
     /// The VPC or its subnets do not fit the deployment.
     UnfitNetwork = "unfit-network", ERROR;
+    /// The deployment has nothing at that address.
+    NoSuchAddress = "no-such-address", ERROR;
     /// The deployment has no such login.
     NoSuchLogin = "no-such-login", ERROR;
 
@@ -159,6 +161,8 @@ codes! {
     NotConfirmed = "not-confirmed", REFUSED;
     /// It exists, and pgrotate did not make it.
     NotOurs = "not-ours", REFUSED;
+    /// Things of its kind are not taken over by their address.
+    NeverAdopted = "never-adopted", REFUSED;
     /// The config refers to what AWS does not have.
     NoSuchResource = "no-such-resource", REFUSED;
     /// An instance of somebody else is not such that its logins can rotate.
@@ -173,6 +177,8 @@ codes! {
     TooManyDeletes = "too-many-deletes", REFUSED;
     /// The config has lints that it does not allow, and was asked to have none.
     Linted = "linted", REFUSED;
+    /// A plan takes away an instance that nobody has named.
+    MustBeNamed = "must-be-named", REFUSED;
     /// It is declared with deletion protection.
     Protected = "protected", REFUSED;
     /// The VPC has an endpoint of the same private name.

@@ -5,7 +5,7 @@
 use crate::code::{Code, Coded, REPORT_IT};
 use crate::model::{Address, Facts, Seen};
 use crate::plan::{Action, Plan};
-use crate::resource::{AWAIT, Diff, Family, Known, NotProduced, Outputs, Refusal, Settled, Step, Verb, sight};
+use crate::resource::{ADOPT, AWAIT, Diff, Family, Known, NotProduced, Outputs, Refusal, Settled, Step, Verb, sight};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -429,26 +429,19 @@ impl<F: Family, W: World<F>> Run<'_, F, W> {
         steps.iter().all(|step| later.contains(step.key))
     }
 
-    /// A create that AWS answers with "exists already" is as good as done if it was another apply of this
-    /// deployment that was quicker, and must not be taken for ours if it was anybody else.
-    fn still_ours(&self, action: &Action<F>, live: &Seen<F::Live>, known: &Known) -> Result<(), ActionError> {
-        match live {
-            Seen::Present(live) => {
-                let mut cx = Diff::new(action.address.clone(), known.standings());
-                F::diff(&mut cx, &action.want, Seen::Present(live)).map_err(ActionError::Refused)?;
-                Ok(())
-            }
-            Seen::Absent | Seen::Unobservable(_) => Ok(()),
-        }
-    }
-
-    /// Whether what was waited for is over. The target need not be as declared yet: that may be what the next step of
-    /// the address is for.
-    fn awaited(&self, action: &Action<F>, live: &Seen<F::Live>, known: &Known) -> bool {
-        let Seen::Present(live) = live else { return false };
+    /// Keys of what is still wanted of a target that is there. A create that AWS answers with "exists already" is as
+    /// good as done if it was another apply of this deployment that was quicker, and must not be taken for ours if it was
+    /// anybody else.
+    fn wanted(
+        &self,
+        action: &Action<F>,
+        live: &Seen<F::Live>,
+        known: &Known,
+    ) -> Result<Option<BTreeSet<&'static str>>, ActionError> {
+        let Seen::Present(live) = live else { return Ok(None) };
         let mut cx = Diff::new(action.address.clone(), known.standings());
-        let steps = F::diff(&mut cx, &action.want, Seen::Present(live));
-        steps.is_ok_and(|steps| steps.iter().all(|step| step.key != AWAIT))
+        let steps = F::diff(&mut cx, &action.want, Seen::Present(live)).map_err(ActionError::Refused)?;
+        Ok(Some(steps.iter().map(|step| step.key).collect()))
     }
 
     /// Gone is what leaves nothing to remove: absent, or a secret inside its recovery window.
@@ -487,13 +480,11 @@ impl<F: Family, W: World<F>> Run<'_, F, W> {
                 // Also a step that only makes the removal possible: what else is not as declared is no concern of it.
                 _ if action.removing => self.left(action, &live, known),
                 Verb::Delete => self.left(action, &live, known),
-                Verb::Create | Verb::Update | Verb::Ensure | Verb::Rotate => {
-                    self.still_ours(action, &live, known)?;
-                    match arrived(action, &live) {
-                        Settled::NotYet { .. } if action.key == AWAIT && self.awaited(action, &live, known) => {
-                            return Ok(live.present().and_then(|live| F::outputs(&action.want, live)));
-                        }
-                        settled => settled,
+                Verb::Adopt | Verb::Create | Verb::Update | Verb::Ensure | Verb::Rotate => {
+                    let wants = self.wanted(action, &live, known)?;
+                    match wants {
+                        Some(wants) if is_a_step_towards(action) => step_done(action, &live, &wants),
+                        _ => arrived(action, &live),
                     }
                 }
             };
@@ -530,6 +521,28 @@ async fn asked_to(stop: &watch::Receiver<bool>) {
 /// long that takes to become ready; what is absent for longer was deleted meanwhile, and will not come.
 fn missed_within(patience: Duration) -> Duration {
     (patience / 10).clamp(Duration::from_secs(60), Duration::from_secs(5 * 60)).min(patience)
+}
+
+/// Whether it does not by itself make of its target what is wanted: that it is done shows in that nobody wants it any
+/// more. To wait for the whole target would be to wait for steps that wait for this one.
+fn is_a_step_towards<F: Family>(action: &Action<F>) -> bool {
+    [ADOPT, AWAIT].contains(&action.key)
+}
+
+/// What it gives to others is told where it has all of it already; a later step may still add to it.
+fn step_done<F: Family>(
+    action: &Action<F>,
+    live: &Seen<F::Live>,
+    wants: &BTreeSet<&'static str>,
+) -> Settled<Option<Outputs>> {
+    if !wants.contains(action.key) {
+        return Settled::Yes(live.present().and_then(|live| F::outputs(&action.want, live)));
+    }
+    match arrived(action, live) {
+        // Of what is taken over all may be as declared but for its tags, which are not visible yet.
+        Settled::Yes(_) => Settled::NotYet { saying: format!("{} is not visible yet", action.key) },
+        other => other,
+    }
 }
 
 fn arrived<F: Family>(action: &Action<F>, live: &Seen<F::Live>) -> Settled<Option<Outputs>> {

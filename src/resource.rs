@@ -14,6 +14,8 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verb {
+    /// Makes ours what is there and is nobody's.
+    Adopt,
     Create,
     Update,
     /// Makes sure of something that cannot be seen yet; changes nothing where it already holds.
@@ -35,6 +37,10 @@ pub enum Risk {
 
 /// Key of a step that changes nothing and waits for what somebody has begun.
 pub const AWAIT: &str = "await";
+
+/// Key of the step that puts our tags on what is taken over. It is an address's first: what then differs, the steps
+/// after it change.
+pub const ADOPT: &str = "adopt";
 
 /// One attribute's way from live to desired.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -248,6 +254,14 @@ impl<'a> Diff<'a> {
         }
     }
 
+    /// The step that takes over what `id` names, by putting our `tags` on it.
+    pub fn adopt<C>(&mut self, change: C, id: impl fmt::Display, tags: &Tags) -> Step<C> {
+        self.step(ADOPT, Verb::Adopt, DriftCode::NotAdopted, change)
+            .set("id", Shown::text(id))
+            .set("tags", Shown::list(tags.keys()))
+            .because("it was made by others; from now on apply keeps it as declared, and destroy removes it")
+    }
+
     /// What there is to remove: nothing where it is absent, or is not `mark`'s and stays, which is noted.
     pub fn to_remove<'l, T>(
         &mut self,
@@ -414,19 +428,91 @@ pub fn unobservable(why: String) -> Refusal {
     Refusal::new(Code::Unobservable, cause, "make it visible to these credentials and plan again")
 }
 
-/// Refuses what exists under our name without our mark. `what` says what was found.
-pub fn require_ours(mark: &Mark, tags: &Tags, what: &str) -> Result<(), Refusal> {
-    let hint = "choose another name in the config, or remove it if nobody needs it; \
-                pgrotate never changes what it did not make";
-    let cause = match mark.owner(tags) {
-        Owner::Us => return Ok(()),
-        Owner::Nobody => format!("{what} exists already and carries no tag of pgrotate"),
-        Owner::OtherDeployment(other) => format!("{what} belongs to the deployment `{other}`"),
+/// How what exists under our name and is not ours can become ours.
+#[derive(Debug, Clone, Copy)]
+pub enum Adoption {
+    /// By `adopt = true` in a table of the config, which has it or not.
+    By { table: &'static str, declared: bool },
+    /// The same, and also where it carries this deployment's tags under another address: an instance that was renamed,
+    /// or that was restored to take another one's place.
+    ByOrRenamed { table: &'static str, declared: bool },
+    /// Its kind is never taken over: why, and what to do instead.
+    Never(&'static str),
+}
+
+/// Whose it is that exists under our name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    Ours,
+    /// Nobody's, and declared to become ours.
+    ToAdopt,
+}
+
+/// Whether what exists under our name is ours, or is to be taken over. All else is refused; `what` says what was found.
+/// What belongs to another deployment is never taken over: each would undo what the other does.
+pub fn claim(mark: &Mark, tags: &Tags, how: Adoption, what: &str) -> Result<Claim, Refusal> {
+    let owner = mark.owner(tags);
+    let (table, declared) = match (&owner, how) {
+        (Owner::Us, _) => return Ok(Claim::Ours),
+        (Owner::Nobody, Adoption::By { table, declared } | Adoption::ByOrRenamed { table, declared })
+        | (Owner::OtherAddress(_), Adoption::ByOrRenamed { table, declared }) => (Some(table), declared),
+        _ => (None, false),
+    };
+    if declared {
+        return Ok(Claim::ToAdopt);
+    }
+    let by = table.map(|table| adopted_by(table, &mark.address));
+    let (cause, hint) = match owner {
+        Owner::Us => unreachable!("it was answered above"),
+        Owner::Nobody => {
+            let hint = match (by, how) {
+                (Some(by), _) => format!("{by}; otherwise choose another name in the config"),
+                (None, Adoption::Never(instead)) => instead.to_owned(),
+                (None, _) => unreachable!("what is nobody's can be adopted, or never"),
+            };
+            (format!("{what} exists already and carries no tag of pgrotate{}", others(tags)), hint)
+        }
+        Owner::OtherDeployment(other) => (
+            format!("{what} belongs to the deployment `{other}`"),
+            "choose another name in the config; what another deployment has is never taken over".to_owned(),
+        ),
         Owner::OtherAddress(other) => {
-            format!("{what} carries this deployment's tag, but the address `{other}`: a copy, or something renamed")
+            let copy = format!(
+                "where it is a copy, take the tags {} and {} off it, or choose another name",
+                function_contract::tag::DEPLOYMENT,
+                function_contract::tag::ADDRESS
+            );
+            let hint =
+                by.map_or_else(|| copy.clone(), |by| format!("where it is to take that one's place, {by}; {copy}"));
+            let cause = format!(
+                "{what} carries this deployment's tag, but the address `{other}`: a copy, or something renamed"
+            );
+            (cause, hint)
         }
     };
     Err(Refusal::new(Code::NotOurs, cause, hint))
+}
+
+/// What is not there is not taken over.
+pub fn nothing_to_adopt() -> Refusal {
+    let cause = "there is nothing of that name to take over";
+    Refusal::new(Code::NoSuchResource, cause, "correct its name in the config; or let apply make it")
+}
+
+/// Both ways to take `address` over.
+pub fn adopted_by(table: &str, address: &Address) -> String {
+    format!("to take it over: adopt = true in {table}, or pgrotate adopt FILE {address}")
+}
+
+/// Tags of those who made it, as far as they help to find them.
+fn others(tags: &Tags) -> String {
+    const ENOUGH: usize = 4;
+    let told: Vec<_> = tags.iter().take(ENOUGH).map(|(key, value)| format!("{key}={value}")).collect();
+    match tags.len() {
+        0 => String::new(),
+        all if all > ENOUGH => format!("; its {all} tags begin with {}", told.join(", ")),
+        _ => format!("; its tags: {}", told.join(", ")),
+    }
 }
 
 /// What is no longer declared.

@@ -26,6 +26,7 @@ const LONGEST: u64 = 256 << 20;
 const CREATE: &str = "create";
 const UPDATE: &str = "update";
 const ENSURE: &str = "ensure";
+const ADOPT: &str = "adopt";
 
 /// The digest of a file; it does not stand within itself.
 const DIGEST: &str = "sha256";
@@ -380,7 +381,7 @@ fn otherwise(now: &Action, planned: &Action, then: &[&Action], as_seen: bool, un
     // sure of unseen may turn out to be there, or not.
     let same_verb = *verb == planned.verb
         || (verb == ENSURE && planned.verb == CREATE)
-        || (unseen && planned.verb == ENSURE && [CREATE, UPDATE].contains(&verb.as_str()));
+        || (unseen && planned.verb == ENSURE && [CREATE, UPDATE, ADOPT].contains(&verb.as_str()));
     if !same_verb || *risk != planned.risk {
         return Some(format!("{change} is {verb} of risk {risk}, and was {} of risk {}", planned.verb, planned.risk));
     }

@@ -40,6 +40,7 @@ pub struct TaggedLook {
 /// An interface endpoint, as far as it is needed to tell whose it is.
 #[derive(Debug, Clone)]
 pub struct EndpointLook {
+    pub id: String,
     pub vpc: String,
     pub service: String,
     pub tags: Tags,
@@ -83,6 +84,7 @@ impl Aws {
                     })
                 })
                 .map(|endpoint| EndpointLook {
+                    id: endpoint.vpc_endpoint_id().unwrap_or_default().to_owned(),
                     vpc: endpoint.vpc_id().unwrap_or_default().to_owned(),
                     service: endpoint.service_name().unwrap_or_default().to_owned(),
                     tags: ec2_tags(endpoint.tags()),

@@ -16,6 +16,8 @@ pub struct SecretLook {
     pub tags: Tags,
     /// Set while the recovery window runs: when it was deleted, Unix seconds.
     pub deleted: Option<i64>,
+    /// The customer's key that encrypts its values; None: AWS's own.
+    pub key: Option<String>,
     /// Labels by version.
     pub versions: BTreeMap<String, BTreeSet<String>>,
     pub rotation_enabled: bool,
@@ -120,6 +122,7 @@ async fn describe_secret(aws: &Aws, name: &str) -> Result<Option<SecretLook>, Aw
         description: answer.description().unwrap_or_default().to_owned(),
         tags: super::tags(answer.tags().iter().map(|tag| (tag.key(), tag.value()))),
         deleted: answer.deleted_date().map(|date| date.secs()),
+        key: answer.kms_key_id().filter(|key| !is_aws_s_own(key)).map(str::to_owned),
         versions: answer
             .version_ids_to_stages()
             .into_iter()
@@ -135,6 +138,12 @@ async fn describe_secret(aws: &Aws, name: &str) -> Result<Option<SecretLook>, Aw
         last_rotated: answer.last_rotated_date().map(|date| date.secs()),
         next_rotation: answer.next_rotation_date().map(|date| date.secs()),
     }))
+}
+
+/// AWS leaves out its own key, `aws/secretsmanager`, or names it by that alias
+/// (docs.aws.amazon.com/secretsmanager/latest/apireference/API_DescribeSecret.html).
+fn is_aws_s_own(key: &str) -> bool {
+    key.is_empty() || key.ends_with("alias/aws/secretsmanager")
 }
 
 async fn describe_instance(aws: &Aws, identifier: &str) -> Result<Option<InstanceLook>, AwsError> {

@@ -30,6 +30,9 @@ pub(super) struct ApplyArgs {
     /// Go on where the plan removes more things than it may unsaid, and no more than this
     #[arg(long, value_name = "N")]
     allow_deletes: Option<usize>,
+    /// Go on where the plan deletes this instance, or puts another in its place; may be given several times
+    #[arg(long, value_name = "ADDRESS")]
+    allow_delete: Vec<String>,
     /// How to print the report
     #[arg(long, value_enum, default_value = "human")]
     format: Format,
@@ -56,7 +59,7 @@ pub(super) async fn run(args: ApplyArgs) -> Result<u8, CliError> {
     if document.is_empty() && args.format == Format::Human {
         return Ok(exit::CLEAN);
     }
-    session.within_limits(&plan, args.allow_deletes, &args.deployment.config)?;
+    session.within_limits(&plan, (args.allow_deletes, &args.allow_delete), &args.deployment.config)?;
     // A saved plan was looked at when it was saved: whoever applies it has said yes to it.
     if !args.yes && saved.is_none() && !document.is_empty() {
         confirm("Apply this plan? Type yes to go on: ", "yes", "--yes")?;

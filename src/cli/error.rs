@@ -36,6 +36,9 @@ pub enum CliError {
     /// A login with its secret and its rotation is one thing.
     #[error("the plan removes {} things, and may remove {allowed} unsaid:\n{}", things.len(), things.iter().map(listed).collect::<Vec<_>>().join("\n"))]
     TooManyDeletes { things: Vec<BTreeSet<Address>>, allowed: usize, file: PathBuf },
+    /// A number is not enough to say that it is meant.
+    #[error("the plan deletes, or puts another in the place of, what has to be named:\n{}", listed(unnamed))]
+    MustBeNamed { unnamed: Vec<Address>, file: PathBuf },
     /// What would be lost by a plan to converge; one to destroy loses all.
     #[error("the config has `prevent_destroy`, and the plan would take away {}", if lost.is_empty() { "all of it".to_owned() } else { listed(lost).trim_start().to_owned() })]
     Prevented { lost: Vec<Address> },
@@ -47,6 +50,10 @@ pub enum CliError {
     NotConfirmed { because: &'static str, hint: String },
     #[error("the deployment has no login `{login}`; it has {}", known.join(", "))]
     NoSuchLogin { login: String, known: Vec<String> },
+    #[error("the deployment has no `{address}`; it has:\n{}", listed(known))]
+    NoSuchAddress { address: String, known: Vec<Address> },
+    #[error("{address} cannot be taken over by its address")]
+    NeverAdopted { address: Address, instead: &'static str },
     #[error("the rotation of `{login}` has not finished: {why}")]
     RotationFailed { login: String, why: String, function: String },
     /// What stands in the way of a login is not for pgrotate to change.
@@ -80,10 +87,13 @@ impl Coded for CliError {
             Self::OverConfig { .. } => Code::Usage,
             Self::WrongAccount { .. } => Code::WrongAccount,
             Self::TooManyDeletes { .. } => Code::TooManyDeletes,
+            Self::MustBeNamed { .. } => Code::MustBeNamed,
             Self::Prevented { .. } => Code::Protected,
             Self::Linted { .. } => Code::Linted,
             Self::NotConfirmed { .. } => Code::NotConfirmed,
             Self::NoSuchLogin { .. } => Code::NoSuchLogin,
+            Self::NoSuchAddress { .. } => Code::NoSuchAddress,
+            Self::NeverAdopted { .. } => Code::NeverAdopted,
             Self::RotationFailed { .. } => Code::RotationFailed,
             Self::NotRecoverable { .. } => Code::NotRecoverable,
             Self::JournalUnwritable { .. } => Code::JournalUnwritable,
@@ -103,6 +113,10 @@ impl Coded for CliError {
                 file.display(),
                 things.len()
             ),
+            Self::MustBeNamed { unnamed, file } => {
+                let flags: Vec<_> = unnamed.iter().map(|address| format!("--allow-delete {address}")).collect();
+                format!("where it is meant: pgrotate apply {} {}; nothing was changed", file.display(), flags.join(" "))
+            }
             Self::Prevented { .. } => {
                 "where it is meant, take `prevent_destroy` out of [limits]; nothing was changed".to_owned()
             }
@@ -112,6 +126,8 @@ impl Coded for CliError {
             }
             Self::NotConfirmed { hint, .. } | Self::NotRecoverable { hint, .. } => hint.clone(),
             Self::NoSuchLogin { .. } => "declare it as a [[user]] in the config, and apply".to_owned(),
+            Self::NoSuchAddress { .. } => "name one of these, as plan names it".to_owned(),
+            Self::NeverAdopted { instead, .. } => format!("{instead}; nothing was changed"),
             Self::RotationFailed { login, function, .. } => format!(
                 "Secrets Manager repeats it by itself; for the cause: pgrotate logs FILE {login}, or \
                  aws logs tail /aws/lambda/{function} --since 15m. If it stays so: pgrotate recover FILE {login}"
@@ -220,8 +236,14 @@ mod tests {
                 allowed: 1,
                 file: PathBuf::from("shop.toml"),
             },
+            CliError::MustBeNamed {
+                unnamed: vec![Address { kind: Kind("db_instance"), ..at() }],
+                file: PathBuf::from("shop.toml"),
+            },
             CliError::Prevented { lost: vec![at()] },
             CliError::Prevented { lost: Vec::new() },
+            CliError::NoSuchAddress { address: "login.ap".to_owned(), known: vec![at()] },
+            CliError::NeverAdopted { address: at(), instead: "take over the secret" },
             CliError::Plan(PlanError::Stranded(at())),
             CliError::Plan(PlanError::OutOfOrder { from: at(), to: at() }),
             CliError::Live(NotProduced(at()).into()),
@@ -241,10 +263,18 @@ mod tests {
               login.app
               login.app, secret.app
             hint: where all of them are meant: pgrotate apply shop.toml --allow-deletes 2; nothing was changed
+            refused[must-be-named]: the plan deletes, or puts another in the place of, what has to be named:
+              db_instance.app
+            hint: where it is meant: pgrotate apply shop.toml --allow-delete db_instance.app; nothing was changed
             refused[protected]: the config has `prevent_destroy`, and the plan would take away login.app
             hint: where it is meant, take `prevent_destroy` out of [limits]; nothing was changed
             refused[protected]: the config has `prevent_destroy`, and the plan would take away all of it
             hint: where it is meant, take `prevent_destroy` out of [limits]; nothing was changed
+            error[no-such-address]: the deployment has no `login.ap`; it has:
+              login.app
+            hint: name one of these, as plan names it
+            refused[never-adopted]: login.app cannot be taken over by its address
+            hint: take over the secret; nothing was changed
             error[internal]: login.app is not done, and there is nothing to do about it (please report this)
             hint: a mistake of pgrotate's own: please report it, with the command and what it printed
             error[internal]: login.app refers to login.app, which the model does not list before it (please report this)

@@ -1,5 +1,6 @@
 //! The commands: parse, run, print, exit code. One file each.
 
+mod adopt;
 mod apply;
 mod completions;
 mod destroy;
@@ -42,6 +43,8 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Make AWS and the database what the config says
     Apply(apply::ApplyArgs),
+    /// Take over what others have made under a name of the config, and change nothing else of it
+    Adopt(adopt::AdoptArgs),
     /// Remove everything of the deployment, and say what remains
     Destroy(destroy::DestroyArgs),
     /// Rotate one login's password now
@@ -123,6 +126,7 @@ pub fn main() -> ExitCode {
             match cli.command {
                 Command::Plan(args) => plan::run(args).await,
                 Command::Apply(args) => apply::run(args).await,
+                Command::Adopt(args) => adopt::run(args).await,
                 Command::Destroy(args) => destroy::run(args).await,
                 Command::Rotate(args) => rotate::run(args).await,
                 Command::Recover(args) => recover::run(args).await,

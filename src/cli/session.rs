@@ -8,9 +8,12 @@ use crate::config::{self, Client, Config, Errors, SecretsManagerPath, Source};
 use crate::desired::{self, Around};
 use crate::function_zip;
 use crate::lint::{self, Finding, Live};
+use crate::model::Address;
+use crate::plan::adopting;
 use crate::plan::limits::{self, Removals};
 use crate::plan::{self, Goal, Plan, PlanError};
 use crate::render::PlanDocument;
+use crate::resource::Family;
 use crate::resources::artifact::Zip;
 use crate::resources::db_instance::Version;
 use crate::resources::{self, Kinds, Want, login, tagged};
@@ -63,7 +66,9 @@ impl Session {
             Goal::Converge => lint::lint(&self.config, &self.source, None),
             Goal::Destroy => Vec::new(),
         };
-        PlanDocument::of(plan, &self.config.deployment, &self.aws.place()).limited(&removals).linted(lints)
+        let named = limits::to_be_named(plan);
+        let document = PlanDocument::of(plan, &self.config.deployment, &self.aws.place());
+        document.limited(&removals, &named).linted(lints)
     }
 
     /// All lints, also those for which AWS has to be asked: one call more, which no plan depends on.
@@ -83,9 +88,22 @@ impl Session {
         Ok(())
     }
 
-    /// Refused is what takes away more than it may; `told` is how many somebody has said are meant.
-    pub fn within_limits(&self, plan: &Plan<Kinds>, told: Option<usize>, file: &Path) -> Result<(), CliError> {
+    /// Refused is what takes away more than it may; `told` is how many somebody has said are meant, and `named` what of
+    /// them has to be said by its address.
+    pub fn within_limits(
+        &self,
+        plan: &Plan<Kinds>,
+        (told, named): (Option<usize>, &[String]),
+        file: &Path,
+    ) -> Result<(), CliError> {
         self.not_prevented(plan)?;
+        let unnamed: Vec<_> = limits::to_be_named(plan)
+            .into_iter()
+            .filter(|address| !named.iter().any(|named| *named == address.to_string()))
+            .collect();
+        if !unnamed.is_empty() {
+            return Err(CliError::MustBeNamed { unnamed, file: file.to_owned() });
+        }
         let removals = Removals::of(plan, self.config.limits.deletes);
         let allowed = told.unwrap_or(removals.allowed);
         if removals.things.len() > allowed {
@@ -117,15 +135,36 @@ impl Session {
         })
     }
 
+    /// Looks at some addresses, and plans to take over what others have made there.
+    pub async fn adoption(&self, addresses: &[String]) -> Result<Plan<Kinds>, CliError> {
+        let mut chosen = Vec::new();
+        for want in &self.wants {
+            let address = Kinds::address(want);
+            if addresses.iter().any(|named| *named == address.to_string()) {
+                let mut want = want.clone();
+                resources::adopting::declare(&mut want)
+                    .map_err(|instead| CliError::NeverAdopted { address, instead })?;
+                chosen.push(want);
+            }
+        }
+        let known: Vec<Address> = self.wants.iter().map(Kinds::address).collect();
+        if let Some(unknown) = addresses.iter().find(|named| !known.iter().any(|known| **named == known.to_string())) {
+            return Err(CliError::NoSuchAddress { address: unknown.clone(), known });
+        }
+        let live = resources::observe(&self.aws, &chosen).await?;
+        Ok(adopting::adopt(&chosen, &live)?)
+    }
+
     /// Observes everything and plans.
     pub async fn plan(&self, goal: Goal) -> Result<Plan<Kinds>, CliError> {
         let found = tagged::tagged(&self.aws, &self.config.deployment).await?;
         let mut wants = self.wants.clone();
+        let notes = desired::look_alikes(&self.config, &wants, &found);
         let leavers = desired::leavers(&self.config, &self.aws.place(), &mut wants, found, goal == Goal::Converge)
             .map_err(PlanError::Refused)?;
         let all: Vec<_> = wants.iter().chain(leavers.iter().map(|leaver| &leaver.want)).cloned().collect();
         let live = resources::observe(&self.aws, &all).await?;
-        Ok(plan::plan(goal, &wants, &leavers, &live)?)
+        Ok(plan::plan(goal, &wants, &leavers, &live)?.noting(notes))
     }
 }
 

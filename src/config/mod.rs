@@ -165,6 +165,8 @@ pub struct Network {
     pub endpoint_clients: Option<Vec<String>>,
     /// Rules in our security groups that pgrotate did not make are revoked; otherwise they are reported.
     pub revoke_unmanaged_rules: bool,
+    /// Whether an endpoint, and groups of our names, that others have made are taken over.
+    pub adopt: bool,
 }
 
 /// How the functions reach Secrets Manager.
@@ -222,6 +224,8 @@ pub struct Instance {
     /// Whether `destroy` leaves a final snapshot.
     pub final_snapshot: Located<bool>,
     pub encrypted: Located<bool>,
+    /// Whether an instance and a subnet group of these names that others have made are taken over.
+    pub adopt: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -267,7 +271,8 @@ pub struct Login {
     pub recovery_days: Located<u32>,
     /// How its passwords are made, from the next rotation on.
     pub passwords: PasswordPolicy,
-    /// Whether a role that is there already, and its clone, may be taken over. The admin's never is.
+    /// Whether what is there already may be taken over: the secret with what it holds, the role and its clone. The
+    /// admin's role never is.
     pub adopt: bool,
     /// What is declared of the role beside its name.
     pub attributes: RoleAttributes,

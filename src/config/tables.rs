@@ -146,6 +146,7 @@ fn network(problems: &Problems<'_>, mut table: Table<'_, '_>) -> Option<Network>
         Some(what) => check::choice(problems, "unmanaged_rules", &what, &[("report", false), ("revoke", true)]),
         None => Some(false),
     };
+    let adopt = table.optional_bool("adopt", false);
     table.finish();
     Some(Network {
         vpc: vpc?,
@@ -154,6 +155,7 @@ fn network(problems: &Problems<'_>, mut table: Table<'_, '_>) -> Option<Network>
         allow: allow.into_iter().map(|(rule, _)| rule).collect(),
         endpoint_clients,
         revoke_unmanaged_rules: revoke_unmanaged_rules?,
+        adopt,
     })
 }
 
@@ -206,7 +208,8 @@ fn endpoint_clients(
 }
 
 /// Keys of an instance that is only referred to: they describe one that is made.
-const OF_MANAGED: [&str; 10] = [
+const OF_MANAGED: [&str; 11] = [
+    "adopt",
     "subnet_group",
     "engine_version",
     "class",
@@ -292,6 +295,7 @@ fn instance(problems: &Problems<'_>, table: &mut Table<'_, '_>) -> (Option<Insta
     let deletion_protection = located_bool(table, "deletion_protection", true);
     let final_snapshot = located_bool(table, "final_snapshot", true);
     let encrypted = located_bool(table, "encrypted", true);
+    let adopt = table.optional_bool("adopt", false);
     let name = master.clone();
     let instance = || {
         Some(Instance {
@@ -305,6 +309,7 @@ fn instance(problems: &Problems<'_>, table: &mut Table<'_, '_>) -> (Option<Insta
             deletion_protection,
             final_snapshot,
             encrypted,
+            adopt,
         })
     };
     (instance(), master)
@@ -469,13 +474,8 @@ fn login(problems: &Problems<'_>, mut table: Table<'_, '_>, defaults: &Defaults,
     };
     let recovery_days = recovery_days(&mut table, defaults.recovery_days.clone());
     let passwords = passwords::read(problems, &mut table, defaults.passwords.as_ref());
+    let adopt = table.optional_bool("adopt", false);
     // The admin login has what rotating takes and nothing else.
-    let adopt = if is_admin {
-        table.refuse("adopt", "the admin login is always pgrotate's own: it may change every other login's password");
-        false
-    } else {
-        table.optional_bool("adopt", false)
-    };
     let (attributes, groups) = if is_admin { Default::default() } else { attributes::read(problems, &mut table) };
     table.finish();
     Read { login, secret, database, strategy, schedule, recovery_days, passwords, adopt, attributes, groups, is_admin }

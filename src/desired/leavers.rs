@@ -31,7 +31,8 @@ pub fn leavers(
     found: Found,
     instance_stays: bool,
 ) -> Result<Vec<Leaver<Want>>, Vec<(Address, Refusal)>> {
-    let Found { secrets, groups, other_groups, rules, endpoints, stacks } = found;
+    // An instance never leaves.
+    let Found { secrets, instances: _, groups, other_groups, rules, endpoints, stacks } = found;
     let mut leaving = Leaving {
         config,
         wants,
@@ -118,6 +119,7 @@ impl Leaving<'_> {
                 vpc: look.vpc.clone(),
                 description: String::new(),
                 existing,
+                adopt: false,
                 revoke_unmanaged: false,
             };
             self.groups.insert(look.id.clone(), Group { name: look.name.clone(), at, existing });
@@ -207,6 +209,7 @@ impl Leaving<'_> {
                 subnets: BTreeSet::new(),
                 left_out: BTreeSet::new(),
                 group,
+                adopt: false,
                 entrances: Vec::new(),
             };
             self.add(want, after);
@@ -253,9 +256,13 @@ impl Leaving<'_> {
             })
             .collect();
         let (mut refusals, mut leaving) = (Vec::new(), Vec::new());
-        for found in secrets {
+        let named: BTreeMap<_, _> = declared.iter().map(|(login, name)| (name.clone(), login)).collect();
+        let has = |login: &str, name: &str| secrets.iter().any(|found| found.login == login && found.name == name);
+        for found in &secrets {
             match declared.get(&found.login) {
                 Some(name) if *name == found.name => {}
+                // A copy of the one that is there: told of, and left alone.
+                Some(name) if has(&found.login, name) => {}
                 Some(name) => refusals.push((
                     Secret::at(&found.login).address().clone(),
                     Refusal::new(
@@ -270,7 +277,23 @@ impl Leaving<'_> {
                         ),
                     ),
                 )),
-                None => leaving.push(found),
+                None if let Some(new) = named.get(&found.name) => refusals.push((
+                    Secret::at(new).address().clone(),
+                    Refusal::new(
+                        Code::SecretRenamed,
+                        format!(
+                            "the secret `{}` is that of login `{}`, which looks like renamed to `{new}`",
+                            found.name, found.login
+                        ),
+                        format!(
+                            "no role is renamed: keep `{}`; or give `{new}` a secret of another name, and `{}` leaves with its own",
+                            found.login, found.login
+                        ),
+                    ),
+                )),
+                // One of several is a copy, and which of them only a person can say.
+                None if secrets.iter().filter(|other| other.login == found.login).count() > 1 => {}
+                None => leaving.push(found.clone()),
             }
         }
         if !refusals.is_empty() {
@@ -293,12 +316,15 @@ impl Leaving<'_> {
                 mark: self.mark(secret_at.address()),
                 name: name.clone(),
                 login: login.clone(),
+                adopt: false,
+                adopted_in: "[[user]]",
                 passwords: PasswordPolicy::default(),
                 recovery: self.config.admin.recovery_days.value,
             });
             logins.push(login::Desired {
                 mark: self.mark(at.address()),
                 login: login.clone(),
+                adopt: false,
                 attributes: RoleAttributes::default(),
                 secret: secret_at.clone(),
                 secret_name: name.clone(),
@@ -311,6 +337,7 @@ impl Leaving<'_> {
                 secret: secret_at.clone(),
                 secret_name: name,
                 secret_mark: self.mark(secret_at.address()),
+                adopt: false,
                 login: at,
                 ..rotation.clone()
             });

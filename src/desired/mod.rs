@@ -22,8 +22,10 @@ use std::collections::BTreeSet;
 
 mod check;
 mod leavers;
+mod look_alikes;
 
 pub use leavers::leavers;
+pub use look_alikes::look_alikes;
 
 /// What stands around a deployment and is not its own.
 #[derive(Debug, Clone)]
@@ -161,6 +163,7 @@ impl Model<'_> {
                 vpc: config.network.vpc.value.clone(),
                 description: format!("{what} of pgrotate deployment {}", config.deployment),
                 existing: group.existing,
+                adopt: config.network.adopt,
                 revoke_unmanaged: config.network.revoke_unmanaged_rules,
             };
             self.wants.push(want.into());
@@ -206,6 +209,7 @@ impl Model<'_> {
                 mark: self.mark(subnet_group.address()),
                 name: instance.subnet_group.name.value.clone(),
                 existing: instance.subnet_group.existing,
+                adopt: instance.adopt,
                 subnets: self.subnets(),
             };
             (instance, subnet_group, want)
@@ -235,6 +239,7 @@ impl Model<'_> {
             entrances: self.rules_of(&groups.database),
             former_groups: BTreeSet::new(),
             port: database.port,
+            adopt: database.instance.as_ref().is_some_and(|instance| instance.adopt),
             spec,
         };
         self.wants.push(want.into());
@@ -288,6 +293,7 @@ impl Model<'_> {
                 subnets,
                 left_out,
                 group: group.at.clone(),
+                adopt: self.config.network.adopt,
                 entrances: self.rules_of(group),
             };
             self.wants.push(want.into());
@@ -359,6 +365,8 @@ impl Model<'_> {
             mark: secret_mark.clone(),
             name: config.secret.value.clone(),
             login: login.clone(),
+            adopt: config.adopt,
+            adopted_in: if admin.is_some() { "its [[user]]" } else { "[admin]" },
             passwords: config.passwords.clone(),
             recovery: config.recovery_days.value,
         };
@@ -371,7 +379,8 @@ impl Model<'_> {
             strategy: config.strategy,
             database: config.database.clone(),
             attributes: config.attributes.clone(),
-            adopt: config.adopt,
+            // Who rotates the others must not be somebody's already: its role is handed over in the database, by hand.
+            adopt: config.adopt && admin.is_some(),
             on_remove: self.config.on_remove,
             secret: secret_at.clone(),
             secret_name: config.secret.value.clone(),
@@ -390,6 +399,7 @@ impl Model<'_> {
             secret: secret_at,
             secret_name: config.secret.value.clone(),
             secret_mark,
+            adopt: config.adopt,
             login: at.clone(),
             stack: stack.clone(),
             function_arn: self.names.rotation_arn(self.place),

@@ -42,6 +42,7 @@ fn instance(instance: &Instance) -> Vec<Found> {
         deletion_protection,
         final_snapshot,
         encrypted,
+        adopt: _,
     } = instance;
     let is = |found: bool, code, span, what: &str, hint: &str| found.then(|| Found::new(code, span, what, hint));
     [

@@ -56,6 +56,31 @@ impl Removals {
     }
 }
 
+/// The kind that holds the data: of nothing else is the end anybody's loss for good.
+const HOLDS_DATA: &str = "db_instance";
+
+/// What a plan to converge takes away, or puts another in the place of, only where somebody names it: an instance. A
+/// number would do for whichever it is. One to destroy is asked about by the deployment's name.
+///
+/// A secret that is in use is not among it, though it should be: when it was last read is told by a date that our own
+/// functions move with each look and each rotation
+/// (docs.aws.amazon.com/secretsmanager/latest/apireference/API_DescribeSecret.html, LastAccessedDate). Its removal is a risk
+/// in the plan, counts among what may go unsaid, and can be undone within its recovery window.
+pub fn to_be_named<F: Family>(plan: &Plan<F>) -> BTreeSet<Address> {
+    if plan.goal == Goal::Destroy {
+        return BTreeSet::new();
+    }
+    let mut named = BTreeSet::new();
+    for action in plan.actions.iter().filter(|action| action.address.kind.0 == HOLDS_DATA) {
+        match action.verb {
+            Verb::Delete => drop(named.insert(action.address.clone())),
+            Verb::Create => named.extend(plan.left_behind.iter().cloned()),
+            Verb::Adopt | Verb::Update | Verb::Ensure | Verb::Rotate => {}
+        }
+    }
+    named
+}
+
 /// What of a plan does not come back once it is carried out.
 pub fn irreversible<F: Family>(plan: &Plan<F>) -> Vec<Address> {
     let lost = plan.actions.iter().filter(|action| action.risk == Risk::Irreversible);

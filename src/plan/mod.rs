@@ -1,5 +1,6 @@
 //! Planning: desired and live state in, actions out. Pure: no AWS, no clock, no randomness.
 
+pub mod adopting;
 pub mod limits;
 
 use crate::drift::Drift;
@@ -66,6 +67,18 @@ pub struct Plan<F: Family> {
     pub sights: BTreeMap<Address, Sight>,
     /// How every address stood when the plan was made.
     pub standings: BTreeMap<Address, Standing>,
+    /// What of the deployment stays, no longer declared, beside what takes its place.
+    pub left_behind: Vec<Address>,
+}
+
+impl<F: Family> Plan<F> {
+    /// With what else its reader should know, and what it leaves behind.
+    pub fn noting(mut self, (notes, left_behind): (Vec<Note>, Vec<Address>)) -> Self {
+        self.notes.extend(notes);
+        self.notes.sort();
+        self.left_behind = left_behind;
+        self
+    }
 }
 
 /// Why there is no plan.
@@ -292,6 +305,7 @@ impl<F: Family> Planned<F> {
             deferred: self.deferred,
             sights: self.sights,
             standings: self.standings,
+            left_behind: Vec::new(),
         })
     }
 }

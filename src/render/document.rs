@@ -11,7 +11,7 @@ use crate::plan::limits::Removals;
 use crate::plan::{Goal, Plan};
 use crate::resource::{Attribute, Deferral, Family, Note, Risk, Verb};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 
 /// Raised with every change that a reader of the JSON could notice.
@@ -34,6 +34,9 @@ pub struct PlanDocument {
     /// Where it takes away more than it may unsaid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exceeds: Option<Exceeds>,
+    /// What it deletes, or puts another in the place of, only where somebody names it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub to_be_named: Vec<Address>,
 }
 
 /// What a plan takes away beyond its limit.
@@ -98,11 +101,13 @@ impl PlanDocument {
             unchanged: plan.unchanged.clone(),
             lints: Vec::new(),
             exceeds: None,
+            to_be_named: Vec::new(),
         }
     }
 
-    /// With what it takes away beyond its limit, if it does.
-    pub fn limited(mut self, removals: &Removals) -> Self {
+    /// With what it takes away beyond its limit, if it does, and what of that has to be named.
+    pub fn limited(mut self, removals: &Removals, named: &BTreeSet<Address>) -> Self {
+        self.to_be_named = named.iter().cloned().collect();
         self.exceeds =
             removals.is_too_much().then_some(Exceeds { deletes: removals.things.len(), allowed: removals.allowed });
         self

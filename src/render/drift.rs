@@ -92,7 +92,7 @@ fn is_told(plan: &PlanDocument, action: &ActionDocument) -> bool {
     match action.verb {
         Verb::Create => has(plan, action, Verb::Delete),
         Verb::Update => has(plan, action, Verb::Create),
-        Verb::Ensure | Verb::Rotate | Verb::Delete => false,
+        Verb::Adopt | Verb::Ensure | Verb::Rotate | Verb::Delete => false,
     }
 }
 
@@ -144,7 +144,7 @@ fn moved(action: &ActionDocument, drift: &Drift) -> Vec<Moved> {
         Verb::Create => {}
         // In its own words it says all.
         Verb::Update if drift.found.is_none() => {}
-        Verb::Update | Verb::Ensure | Verb::Rotate | Verb::Delete => return Vec::new(),
+        Verb::Adopt | Verb::Update | Verb::Ensure | Verb::Rotate | Verb::Delete => return Vec::new(),
     }
     // What is known only once something else is made tells nothing of what was there.
     let told = |shown: &Shown| !matches!(shown, Shown::AfterApply(_) | Shown::Withheld);

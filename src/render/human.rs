@@ -52,6 +52,14 @@ pub fn plan(plan: &PlanDocument) -> String {
     } else {
         line(&mut out, format_args!("{}, {} unchanged.", counts.join(", "), unchanged.len()));
     }
+    for address in &plan.to_be_named {
+        line(
+            &mut out,
+            format_args!(
+                "It deletes {address}, or puts another in its place: apply refuses it without --allow-delete {address}."
+            ),
+        );
+    }
     if let Some(Exceeds { deletes, allowed }) = &plan.exceeds {
         line(
             &mut out,
@@ -270,6 +278,7 @@ fn shown(value: &Shown) -> String {
 
 pub fn verb(verb: Verb) -> &'static str {
     match verb {
+        Verb::Adopt => "adopt",
         Verb::Create => "create",
         Verb::Update => "update",
         Verb::Ensure => "ensure",
@@ -281,7 +290,7 @@ pub fn verb(verb: Verb) -> &'static str {
 pub fn sign(verb: Verb) -> char {
     match verb {
         Verb::Create => '+',
-        Verb::Update | Verb::Ensure => '~',
+        Verb::Adopt | Verb::Update | Verb::Ensure => '~',
         Verb::Rotate => '↻',
         Verb::Delete => '-',
     }

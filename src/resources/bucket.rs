@@ -5,7 +5,7 @@ use crate::aws::{Aws, Look, absent, call};
 use crate::drift::DriftCode;
 use crate::execute::Applied;
 use crate::model::{Address, Facts, Kind, Mark, Owner, Ref, Seen, Shown, Tags};
-use crate::resource::{Diff, Known, NotProduced, Refusal, Resource, Settled, Step, Verb, require_ours, unobservable};
+use crate::resource::{Adoption, Diff, Known, NotProduced, Refusal, Resource, Settled, Step, Verb, claim, unobservable};
 use aws_sdk_s3::types::{
     BucketLocationConstraint, CreateBucketConfiguration, PublicAccessBlockConfiguration, Tag, Tagging,
 };
@@ -46,6 +46,9 @@ impl Bucket {
 /// Everything we put into a bucket begins so; nothing else is ever deleted from one.
 pub(super) const PREFIX: &str = "function/";
 
+const NEVER_ADOPTED: Adoption =
+    Adoption::Never("a bucket is never taken over: to use one that is there, name it as `bucket` in [function]");
+
 impl Resource for Bucket {
     const KIND: Kind = Kind("bucket");
     type Desired = Desired;
@@ -77,7 +80,7 @@ impl Resource for Bucket {
         // untagged one of this name, in this very account (every call names the expected owner), that holds nothing
         // but what we put there is what an apply leaves that stopped between the two, or what lost its tags.
         if want.mark.owner(&live.tags) != Owner::Nobody || !live.tags.is_empty() || live.holds_others {
-            require_ours(&want.mark, &live.tags, &format!("the bucket `{}`", want.name))?;
+            claim(&want.mark, &live.tags, NEVER_ADOPTED, &format!("the bucket `{}`", want.name))?;
         }
         let missing = missing_tags(&want.mark.tags(), &live.tags);
         if missing.is_empty() && live.public_access_blocked {

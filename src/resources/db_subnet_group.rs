@@ -6,7 +6,9 @@ use crate::code::Code;
 use crate::drift::DriftCode;
 use crate::execute::Applied;
 use crate::model::{Address, Facts, Kind, Mark, Ref, Seen, Shown, Tags};
-use crate::resource::{Diff, Known, NotProduced, Refusal, Resource, Settled, Step, Verb, require_ours, unobservable};
+use crate::resource::{
+    Adoption, Claim, Diff, Known, NotProduced, Refusal, Resource, Settled, Step, Verb, claim, unobservable,
+};
 use aws_sdk_rds::types::Tag;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -20,6 +22,8 @@ pub struct Desired {
     pub name: String,
     /// It is there, is only referred to and never changed.
     pub existing: bool,
+    /// Whether one that others have made is taken over.
+    pub adopt: bool,
     pub subnets: BTreeSet<String>,
 }
 
@@ -79,8 +83,15 @@ impl Resource for DbSubnetGroup {
             Seen::Unobservable(why) => return Err(unobservable(why)),
             Seen::Present(live) => live,
         };
-        require_ours(&want.mark, &live.tags, &format!("the DB subnet group `{}`", want.name))?;
+        let subnets: Vec<_> = live.subnets.iter().map(String::as_str).collect();
+        let what = format!("the DB subnet group `{}` ({}: {})", want.name, live.arn, subnets.join(", "));
+        let how = Adoption::By { table: "[database]", declared: want.adopt };
+        let claim = claim(&want.mark, &live.tags, how, &what)?;
         let mut steps = Vec::new();
+        if claim == Claim::ToAdopt {
+            let change = Change::SetTags { arn: live.arn.clone() };
+            steps.push(cx.adopt(change, &live.arn, &want.mark.tags()));
+        }
         if live.subnets != want.subnets {
             steps.push(cx.step("set-subnets", Verb::Update, DriftCode::Changed, Change::SetSubnets).attribute(
                 "subnets",
@@ -89,7 +100,7 @@ impl Resource for DbSubnetGroup {
             ));
         }
         let missing = missing_tags(&want.mark.tags(), &live.tags);
-        if !missing.is_empty() {
+        if claim == Claim::Ours && !missing.is_empty() {
             let change = Change::SetTags { arn: live.arn.clone() };
             let step = cx.step("set-tags", Verb::Update, DriftCode::TagsMissing, change);
             steps.push(step.set("tags", Shown::list(missing.keys())));

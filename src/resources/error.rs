@@ -72,7 +72,9 @@ impl Coded for FunctionError {
                 "correct what it says, and apply; if it does not understand the request, it is of another version: \
                  make function, and apply. Its log: {log}"
             ),
-            Code::SecretRefused => format!("undo what was changed by hand in the secret, and apply. Its log: {log}"),
+            Code::SecretRefused => format!(
+                "undo what was changed by hand in the secret, or put right in its value what it says, and apply. Its log: {log}"
+            ),
             Code::RoleNotOurs => "hand the role over as it says, or declare another login, and apply".to_owned(),
             Code::DatabaseUnreachable => {
                 format!("see that the instance is available and lets the functions in, and apply. Its log: {log}")
@@ -115,7 +117,7 @@ mod tests {
             error[function-refused]: the function pgpasslambda-provisioning failed: BadEvent: why
             hint: correct what it says, and apply; if it does not understand the request, it is of another version: make function, and apply. Its log: aws logs tail /aws/lambda/pgpasslambda-provisioning --since 15m
             error[secret-refused]: the function pgpasslambda-provisioning failed: SecretRefused: why
-            hint: undo what was changed by hand in the secret, and apply. Its log: aws logs tail /aws/lambda/pgpasslambda-provisioning --since 15m
+            hint: undo what was changed by hand in the secret, or put right in its value what it says, and apply. Its log: aws logs tail /aws/lambda/pgpasslambda-provisioning --since 15m
             error[role-not-ours]: the function pgpasslambda-provisioning failed: RoleNotOurs: why
             hint: hand the role over as it says, or declare another login, and apply
             error[database-unreachable]: the function pgpasslambda-provisioning failed: DatabaseUnreachable: why

@@ -21,7 +21,9 @@ use function_contract::{
 use futures_util::StreamExt;
 use std::time::Duration;
 
+mod adoption;
 mod lacks;
+use adoption::adopts;
 use lacks::lacks;
 
 #[derive(Debug, Clone)]
@@ -164,7 +166,10 @@ impl Resource for Login {
                         }
                         return Ok(Vec::new());
                     }
-                    Some(drift) => (Verb::Update, Some(drift.what().to_owned()), drift),
+                    Some(drift) => {
+                        let verb = if adopts(want, live) { Verb::Adopt } else { Verb::Update };
+                        (verb, Some(drift.what().to_owned()), drift)
+                    }
                 }
             }
         };

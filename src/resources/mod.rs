@@ -198,6 +198,7 @@ kinds! {
     VpcEndpoint in vpc_endpoint,
 }
 
+pub mod adopting;
 mod error;
 pub mod function_log;
 mod functions;

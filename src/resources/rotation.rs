@@ -27,6 +27,8 @@ pub struct Desired {
     pub secret_name: String,
     /// Of the secret: who may be rotated is who owns it.
     pub secret_mark: Mark,
+    /// Whether the secret is taken over, with a password that somebody has made and a function that may rotate it.
+    pub adopt: bool,
     pub login: Ref<Login>,
     pub stack: Ref<Stack>,
     pub functions: FunctionNames,
@@ -176,6 +178,20 @@ impl Resource for Rotation {
                 ]);
             }
         };
+        if want.adopt && live.function.as_ref() != Some(&want.function_arn) {
+            if live.pending {
+                cx.note(format!(
+                    "the function that rotates it now has begun a rotation and not ended it, and AWS begins no other until \
+                     then: if it never ends, apply what can be applied, and then pgrotate recover FILE {}",
+                    want.mark.address.name
+                ));
+            }
+            // What others have begun with it is theirs; what proves that ours works is that it has run.
+            return Ok(vec![
+                shown(cx.step("enable", Verb::Update, DriftCode::RotationByAnother, Change::Enable))
+                    .because("another function rotates it; ours rotates it once at once, which proves that it works"),
+            ]);
+        }
         let mut steps = Vec::new();
         // The first is the proof of the deployment. Any later one is Secrets Manager's everyday business.
         if live.pending && !live.rotated {
@@ -294,8 +310,12 @@ impl Live for Rotation {
         let said = said.unwrap_or_else(|error| vec![format!("its log cannot be read: {error}")]);
         let seen = wants.iter().zip(&secrets).map(|(want, secret)| {
             let Some(secret) = secret else { return Seen::Absent };
-            // Somebody else's secret is refused by `secret`; here it counts as none.
-            let ours = want.secret_mark.owner(&secret.tags) == Owner::Us;
+            // Somebody else's secret is refused by `secret`; here it counts as none, unless it is taken over.
+            let ours = match want.secret_mark.owner(&secret.tags) {
+                Owner::Us => true,
+                Owner::Nobody => want.adopt,
+                Owner::OtherAddress(_) | Owner::OtherDeployment(_) => false,
+            };
             if !ours || secret.deleted.is_some() || !secret.rotation_enabled {
                 return Seen::Absent;
             }
@@ -460,6 +480,7 @@ mod tests {
             description: String::new(),
             tags: BTreeMap::new(),
             deleted: None,
+            key: None,
             versions: BTreeMap::from([labelled("old", "AWSCURRENT"), labelled("new", "AWSPENDING")]),
             rotation_enabled: true,
             rotation_function: None,

@@ -5,8 +5,9 @@ use crate::aws::{Aws, Look, Rate, SecretLook, absent, call};
 use crate::drift::DriftCode;
 use crate::execute::Applied;
 use crate::model::{Address, Facts, Kind, Mark, Ref, Seen, Shown, Tags};
+use crate::code::Code;
 use crate::resource::{
-    Diff, Known, NotProduced, OutputOf, Refusal, Resource, Risk, Settled, Step, Verb, require_ours, unobservable,
+    Adoption, Claim, Diff, Known, NotProduced, OutputOf, Refusal, Resource, Risk, Settled, Step, Verb, claim, unobservable,
 };
 use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType, Tag};
 use function_contract::{PasswordPolicy, decode_tag, encode_tag, tag};
@@ -21,6 +22,9 @@ pub struct Desired {
     pub mark: Mark,
     pub name: String,
     pub login: String,
+    /// Whether one that others have made, and its value, is taken over. Where the config says so.
+    pub adopt: bool,
+    pub adopted_in: &'static str,
     /// How its passwords are made. The functions read it off the secret's tag.
     pub passwords: PasswordPolicy,
     /// Days in which it can be restored after deletion, 7-30.
@@ -47,6 +51,8 @@ pub struct Observed {
     pub tags: Tags,
     /// In its recovery window.
     pub deleted: bool,
+    /// A key of the customer's that its value is encrypted with; None: AWS's own.
+    pub key: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -116,7 +122,7 @@ impl Resource for Secret {
             Seen::Unobservable(why) => return Err(unobservable(why)),
             Seen::Present(live) => live,
         };
-        require_ours(&want.mark, &live.tags, &format!("the secret `{}`", want.name))?;
+        let claim = claimed(want, live)?;
         let mut steps = Vec::new();
         if live.deleted {
             steps.push(
@@ -124,6 +130,10 @@ impl Resource for Secret {
                     .attribute("state", Shown::text("pending deletion"), Shown::text("active"))
                     .because("its name cannot be used again within its recovery window"),
             );
+        }
+        if claim == Claim::ToAdopt {
+            // After it is restored: what waits for its deletion takes no tags.
+            steps.push(cx.adopt(Change::SetTags, &live.arn, &want.tags()));
         }
         if live.description != want.description() {
             steps.push(cx.step("describe", Verb::Update, DriftCode::Changed, Change::Describe).attribute(
@@ -137,7 +147,7 @@ impl Resource for Secret {
             // Without the tag it is the default: secrets older than it are as they should be.
             missing.remove(tag::PASSWORDS);
         }
-        if !missing.is_empty() {
+        if claim == Claim::Ours && !missing.is_empty() {
             let passwords = missing.remove(tag::PASSWORDS).is_some();
             // Alone it is an attribute like others, kept in a tag.
             let drift = if missing.is_empty() { DriftCode::Changed } else { DriftCode::TagsMissing };
@@ -191,8 +201,9 @@ impl Resource for Secret {
     }
 
     fn facts(live: &Observed) -> Facts {
-        let Observed { arn, description, tags, deleted } = live;
-        Facts::default().with("arn", arn).with("description", description).tags(tags).with("pending deletion", deleted)
+        let Observed { arn, description, tags, deleted, key } = live;
+        let facts = Facts::default().with("arn", arn).with("description", description).maybe("key", key.as_ref());
+        facts.tags(tags).with("pending deletion", deleted)
     }
 
     fn realised(want: &Desired, _known: &Known) -> Result<Observed, NotProduced> {
@@ -201,6 +212,7 @@ impl Resource for Secret {
             description: want.description(),
             tags: want.tags(),
             deleted: false,
+            key: None,
         })
     }
 }
@@ -303,6 +315,33 @@ fn observed(secret: SecretLook) -> Observed {
         description: secret.description,
         tags: secret.tags,
         deleted: secret.deleted.is_some(),
+        key: secret.key,
+    }
+}
+
+/// Whether it is ours, or is to be taken over with what it holds. Its value is the functions' affair: one by which nobody
+/// can log in they set, and one that names another user they refuse.
+fn claimed(want: &Desired, live: &Observed) -> Result<Claim, Refusal> {
+    let Observed { arn, description, deleted, key, .. } = live;
+    let pending = if *deleted { ", pending deletion" } else { "" };
+    let said = if description.is_empty() { String::new() } else { format!(", \"{description}\"") };
+    let what = format!("the secret `{}` ({arn}{said}{pending})", want.name);
+    let how = Adoption::By { table: want.adopted_in, declared: want.adopt };
+    let mut claim = claim(&want.mark, &live.tags, how, &what);
+    if let Err(refusal) = &mut claim
+        && *deleted
+    {
+        refusal.hint.push_str("; or wait until AWS has deleted it, at the end of its recovery window");
+    }
+    // The roles of the functions allow no key: they could neither read what is there nor put what comes next
+    // (docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html).
+    match (&claim, key) {
+        (Ok(Claim::ToAdopt), Some(key)) => Err(Refusal::new(
+            Code::CannotChange,
+            format!("{what} is encrypted with the key {key}, and the functions may use AWS's own only"),
+            format!("aws secretsmanager update-secret --secret-id {} --kms-key-id alias/aws/secretsmanager", want.name),
+        )),
+        _ => claim,
     }
 }
 

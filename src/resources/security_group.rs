@@ -7,7 +7,10 @@ use crate::code::Code;
 use crate::drift::DriftCode;
 use crate::execute::Applied;
 use crate::model::{Address, Facts, Kind, Mark, Owner, Ref, Seen, Shown, Tags};
-use crate::resource::{Diff, Known, NotProduced, made_up_id, OutputOf, Refusal, Resource, Risk, Settled, Step, Verb, require_ours, unobservable};
+use crate::resource::{
+    Adoption, Claim, Diff, Known, NotProduced, OutputOf, Refusal, Resource, Risk, Settled, Step, Verb, claim, made_up_id,
+    unobservable,
+};
 use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, ResourceType, SecurityGroupRule as Rule, Tag, TagSpecification};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -26,6 +29,8 @@ pub struct Desired {
     /// It is there, is only referred to and never changed: its rules that are ours come and go, and no other is
     /// looked at.
     pub existing: bool,
+    /// Whether one that others have made is taken over.
+    pub adopt: bool,
     /// Whether rules of nobody we know are taken away; otherwise they are drift and stay.
     pub revoke_unmanaged: bool,
 }
@@ -113,8 +118,13 @@ impl Resource for SecurityGroup {
             Seen::Unobservable(why) => return Err(unobservable(why)),
             Seen::Present(live) => live,
         };
-        require_ours(&want.mark, &live.tags, &format!("the security group `{}` ({})", want.name, live.id))?;
+        let what = format!("the security group `{}` ({})", want.name, live.id);
+        let how = Adoption::By { table: "[network]", declared: want.adopt };
+        let claim = claim(&want.mark, &live.tags, how, &what)?;
         let mut steps = Vec::new();
+        if claim == Claim::ToAdopt {
+            steps.push(cx.adopt(Change::SetTags { id: live.id.clone() }, &live.id, &want.mark.tags()));
+        }
         if !live.default_egress.is_empty() {
             let change =
                 Change::RevokeDefaultEgress { id: live.id.clone(), rules: live.default_egress.clone() };
@@ -127,7 +137,7 @@ impl Resource for SecurityGroup {
             );
         }
         let missing = missing_tags(&want.mark.tags(), &live.tags);
-        if !missing.is_empty() {
+        if claim == Claim::Ours && !missing.is_empty() {
             let change = Change::SetTags { id: live.id.clone() };
             let step = cx.step("set-tags", Verb::Update, DriftCode::TagsMissing, change);
             steps.push(step.set("tags", Shown::list(missing.keys())));

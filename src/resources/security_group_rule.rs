@@ -133,7 +133,11 @@ impl Resource for SecurityGroupRule {
             // What is in a group of somebody else already stays as it is.
             Some(rule) if want.group.existing && want.mark.owner(&rule.tags) != Owner::Us => Vec::new(),
             // The group is ours, and AWS holds one rule of a kind: a rule that says what we want is taken over.
-            Some(rule) => adjust(cx, want, &live.group, rule),
+            Some(rule) => {
+                // One that is taken over comes first: in a group of others nothing is changed.
+                cx.after(want.group.at.address());
+                adjust(cx, want, &live.group, rule)
+            }
         };
         if !live.former.is_empty() {
             // After the one that takes their place: clients that both let in are not cut off.

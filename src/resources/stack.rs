@@ -12,7 +12,9 @@ use super::missing_tags;
 use crate::code::Code;
 use crate::drift::DriftCode;
 use crate::model::{Address, Facts, Kind, Mark, Ref, Seen, Shown, Tags, Val};
-use crate::resource::{AWAIT, Diff, Known, NotProduced, Refusal, Resource, Risk, Settled, Step, Verb, require_ours, unobservable};
+use crate::resource::{
+    AWAIT, Adoption, Diff, Known, NotProduced, Refusal, Resource, Risk, Settled, Step, Verb, claim, unobservable,
+};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -134,7 +136,7 @@ impl Resource for Stack {
             Seen::Unobservable(why) => return Err(unobservable(why)),
             Seen::Present(live) => live,
         };
-        require_ours(&want.mark, &live.tags, &format!("the stack `{}`", want.name))?;
+        claim(&want.mark, &live.tags, Adoption::Never(NEVER_ADOPTED), &format!("the stack `{}`", want.name))?;
         match live.status.as_str() {
             // Such a stack holds nothing and can only be deleted; or somebody is at it, an apply that was stopped for
             // one. To delete it again changes nothing and waits for its end.
@@ -326,6 +328,9 @@ fn create(cx: &mut Diff<'_>, want: &Desired) -> Vec<Step<Change>> {
     }
     steps
 }
+
+const NEVER_ADOPTED: &str =
+    "a stack is never taken over, for apply would replace all that is in it: set another `name` in [function]";
 
 /// Said where a topic is named anew. Whether its policy lets them is the topic's owner's affair, and to look would
 /// take more leave than all the rest.

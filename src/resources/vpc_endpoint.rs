@@ -8,7 +8,9 @@ use crate::code::Code;
 use crate::drift::{Drift, DriftCode};
 use crate::execute::Applied;
 use crate::model::{Address, Facts, Kind, Mark, Owner, Ref, Seen, Shown, Tags, Val};
-use crate::resource::{AWAIT, Diff, Known, NotProduced, made_up_id, Refusal, Resource, Risk, Settled, Step, Verb, unobservable};
+use crate::resource::{
+    AWAIT, Diff, Known, NotProduced, Refusal, Resource, Risk, Settled, Step, Verb, adopted_by, made_up_id, unobservable,
+};
 use aws_sdk_ec2::types::{Filter, ResourceType, VpcEndpointType};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -27,6 +29,8 @@ pub struct Desired {
     /// Declared too, and in the zone of another.
     pub left_out: BTreeSet<String>,
     pub group: Ref<SecurityGroup>,
+    /// Whether one that others have made is taken over.
+    pub adopt: bool,
     /// Rules of that group: who is redirected to the endpoint must find it open.
     pub entrances: Vec<Address>,
 }
@@ -66,6 +70,27 @@ impl VpcEndpoint {
     }
 }
 
+/// Whether it is ours; otherwise it is to be taken over, or refused.
+fn claimed(want: &Desired, live: &Observed) -> Result<bool, Refusal> {
+    let owner = want.mark.owner(&live.tags);
+    let (whose, way) = match &owner {
+        Owner::Us => return Ok(true),
+        Owner::Nobody if want.adopt => return Ok(false),
+        Owner::Nobody => (String::new(), format!("; {}", adopted_by("[network]", &want.mark.address))),
+        Owner::OtherDeployment(other) => (format!(", of the deployment `{other}`"), String::new()),
+        Owner::OtherAddress(other) => (format!(", tagged as `{other}`"), String::new()),
+    };
+    let id = &live.id;
+    Err(Refusal::new(
+        Code::EndpointExists,
+        format!(
+            "the VPC has an endpoint for {} already ({id}{whose}), and AWS allows one with private DNS",
+            want.service
+        ),
+        format!("set `secrets_manager = \"existing-endpoint\"` in [network] to use it as it is{way}"),
+    ))
+}
+
 const INTERRUPTS: &str = "private DNS moves every Secrets Manager client in the VPC";
 
 impl Resource for VpcEndpoint {
@@ -85,6 +110,13 @@ impl Resource for VpcEndpoint {
     }
 
     fn diff(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<Vec<Step<Change>>, Refusal> {
+        let mut steps = Vec::new();
+        if let Seen::Present(live) = live
+            && !claimed(want, live)?
+        {
+            // Before anything is asked for: to put tags on it waits for nothing.
+            steps.push(cx.adopt(Change::SetTags { id: live.id.clone() }, &live.id, &want.mark.tags()));
+        }
         let group = cx.output(&want.group);
         for rule in &want.entrances {
             cx.after(rule);
@@ -94,19 +126,12 @@ impl Resource for VpcEndpoint {
             Seen::Unobservable(why) => return Err(unobservable(why)),
             Seen::Present(live) => live,
         };
-        if want.mark.owner(&live.tags) != Owner::Us {
-            return Err(Refusal::new(
-                Code::EndpointExists,
-                format!("the VPC has an endpoint for {} already ({}), and AWS allows one with private DNS", want.service, live.id),
-                "set `secrets_manager = \"existing-endpoint\"` in [network] to use it",
-            ));
-        }
         if is_lost(&live.state) {
             let why = format!("its state is {}, and it does not come back", live.state);
             let deleted = delete(cx, live, DriftCode::Missing.found(&why)).because(why);
             return Ok(vec![deleted, create(cx, want, group)]);
         }
-        let mut steps = Vec::new();
+        let is_ours = steps.is_empty();
         if live.state != AVAILABLE {
             // It takes no change before it is available.
             let drift = DriftCode::UnderWay.found(format!("it is {}", live.state));
@@ -144,7 +169,7 @@ impl Resource for VpcEndpoint {
             );
         }
         let missing = missing_tags(&want.mark.tags(), &live.tags);
-        if !missing.is_empty() {
+        if is_ours && !missing.is_empty() {
             let change = Change::SetTags { id: live.id.clone() };
             let step = cx.step("set-tags", Verb::Update, DriftCode::TagsMissing, change);
             steps.push(step.set("tags", Shown::list(missing.keys())));

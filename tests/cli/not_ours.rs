@@ -19,13 +19,15 @@ fn a_secret() {
         "create_secret",
         json!({ "Name": "test_user1_secret", "SecretString": "{}" }),
     ));
+    let secret = account.call("secretsmanager", "describe_secret", json!({ "SecretId": "test_user1_secret" }));
+    let same = [(secret["ARN"].as_str().unwrap(), "[ARN]")];
     account.config(ARTICLE);
     let before = account.requests().len();
     for command in ["plan", "apply", "destroy"] {
         let yes: &[&str] = if command == "plan" { &[] } else { &["--yes"] };
         let done = account.command(&[&[command, "deployment.toml"], yes].concat()).output().unwrap();
         if command != "destroy" {
-            check(&done, &[], "a-secret");
+            check(&done, &same, "a-secret");
         } else {
             // It stays, and is no reason not to remove what is ours, of which there is nothing.
             assert_eq!(done.status.code(), Some(0));
@@ -101,7 +103,14 @@ fn one_of_every_kind() {
         json!({ "Filters": [{ "Name": "group-name", "Values": ["pgrotate-article-database"] }] }),
     );
     let group = groups["SecurityGroups"][0]["GroupId"].as_str().unwrap();
-    let same = [(number.as_str(), "[ACCOUNT]"), (endpoint.as_str().unwrap(), "[ENDPOINT]"), (group, "[GROUP]")];
+    let secret = account.call("secretsmanager", "describe_secret", json!({ "SecretId": "rotator_admin_secret" }));
+    let arn = secret["ARN"].as_str().unwrap();
+    let same = [
+        (arn, "[ARN]"),
+        (number.as_str(), "[ACCOUNT]"),
+        (endpoint.as_str().unwrap(), "[ENDPOINT]"),
+        (group, "[GROUP]"),
+    ];
     check(&done, &same, "one-of-every-kind");
     assert_eq!(account.changes_since(before), Vec::<String>::new());
 }

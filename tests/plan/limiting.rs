@@ -3,7 +3,7 @@
 use crate::lives::Life;
 use crate::scenario::{SECOND_USER, Scenario, document, golden};
 use pgrotate::plan::Goal;
-use pgrotate::plan::limits::{Removals, irreversible};
+use pgrotate::plan::limits::{Removals, irreversible, to_be_named};
 use pgrotate::render::human;
 
 /// No change that the scenarios know, each of one thing, has to be told twice.
@@ -14,6 +14,7 @@ fn a_change_of_one_thing_needs_no_leave() {
         let life = Life::of(&scenario);
         let removals = Removals::of(&life.plan(), None);
         assert!(!removals.is_too_much(), "{}: {removals:?}", scenario.name);
+        assert!(to_be_named(&life.plan()).is_empty(), "{}", scenario.name);
         most = most.max(removals.things.len());
     }
     assert!(most > 0, "some remove something");
@@ -32,7 +33,7 @@ fn many_at_once_have_to_be_said() {
         assert_eq!(found.is_too_much(), too_much, "{before} to {after}: {} are allowed", found.allowed);
     }
     let plan = Life::between(&with(4), &with(0)).plan();
-    let document = document(&plan).limited(&Removals::of(&plan, None));
+    let document = document(&plan).limited(&Removals::of(&plan, None), &to_be_named(&plan));
     golden("many-users-removed", &human::plan(&document));
 }
 

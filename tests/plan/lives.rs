@@ -2,17 +2,20 @@
 //! what the config after wants.
 
 use crate::scenario::{Scenario, State, check_edges, document, golden, json, place, realise};
+use crate::scenarios::There;
 use crate::simulation::{Simulation, with_leavers};
 use pgrotate::aws::{EndpointLook, GroupLook};
 use pgrotate::desired;
 use pgrotate::model::{Address, Seen, Tags};
 use pgrotate::plan::{Goal, Plan, plan};
 use pgrotate::render::human;
-use pgrotate::resource::{Family, Leaver};
+use pgrotate::resource::{Family, Leaver, Note, made_up_id};
+use pgrotate::resources::db_instance;
 use pgrotate::resources::secret::Tagged;
+use pgrotate::resources::security_group::GroupId;
 use pgrotate::resources::security_group_rule::{self as rule, Peer, Standing};
 use pgrotate::resources::tagged::Found;
-use pgrotate::resources::{AnyLive, Kinds, Want};
+use pgrotate::resources::{AnyLive, Kinds, SecurityGroup, Want};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A scenario, ready to be planned.
@@ -20,6 +23,8 @@ pub struct Life {
     pub wants: Vec<Want>,
     pub leavers: Vec<Leaver<Want>>,
     pub live: State,
+    /// Of what carries tags of ours and is not what they say.
+    pub notes: (Vec<Note>, Vec<Address>),
     before: Vec<Want>,
     after: Scenario,
 }
@@ -27,7 +32,10 @@ pub struct Life {
 impl Life {
     pub fn of(scenario: &crate::scenarios::Scenario) -> Self {
         let before = scenario.before.as_deref().map(|text| Scenario::of(text).wants()).unwrap_or_default();
-        Self::from(&before, &Scenario::of(&scenario.after))
+        let mut life = Self::from(&before, &Scenario::of(&scenario.after));
+        life.live.extend(by_hand(&scenario.there, &life.wants));
+        see_logins(&life.wants.iter().collect::<Vec<_>>(), &mut life.live);
+        life
     }
 
     /// One config after another, in an account that holds nothing else.
@@ -38,7 +46,9 @@ impl Life {
     fn from(before: &[Want], after: &Scenario) -> Self {
         let state = realise(before);
         let mut wants = after.wants();
-        let leavers = desired::leavers(&after.config(), &place(), &mut wants, found(before, &state), true);
+        let found = found(before, &state);
+        let notes = desired::look_alikes(&after.config(), &wants, &found);
+        let leavers = desired::leavers(&after.config(), &place(), &mut wants, found, true);
         let leavers = leavers.unwrap_or_else(|refusals| panic!("{refusals:?}"));
         let all: Vec<_> = wants.iter().chain(leavers.iter().map(|leaver| &leaver.want)).collect();
         let theirs = not_ours(&all);
@@ -53,11 +63,12 @@ impl Life {
             live.insert(address, seen);
         }
         see_logins(&all, &mut live);
-        Self { wants, leavers, live, before: before.to_vec(), after: after.clone() }
+        Self { wants, leavers, live, notes, before: before.to_vec(), after: after.clone() }
     }
 
     pub fn plan(&self) -> Plan<Kinds> {
-        plan(Goal::Converge, &self.wants, &self.leavers, &self.live).unwrap_or_else(|error| panic!("{error}"))
+        let plan = plan(Goal::Converge, &self.wants, &self.leavers, &self.live);
+        plan.unwrap_or_else(|error| panic!("{error}")).noting(self.notes.clone())
     }
 
     /// Carries `plan` out in an account as this one, and plans anew from what that leaves.
@@ -104,6 +115,58 @@ pub fn not_ours(all: &[&Want]) -> State {
     state
 }
 
+/// What others have made under names of ours that are declared to be taken over: as we would have made it, but for what
+/// an AWS CLI's user has typed otherwise.
+fn by_hand(there: &[There], wants: &[Want]) -> State {
+    let mut state = realise(wants);
+    state.retain(|_, seen| {
+        let Seen::Present(live) = seen else { return false };
+        let name = |name: &str| Tags::from([("Name".to_owned(), name.to_owned())]);
+        match live {
+            AnyLive::DbInstance(live) if there.contains(&There::Instance) => {
+                live.tags = name("my-postgres-instance");
+                live.master_secret = None;
+                live.groups = BTreeSet::from([GroupId("sg-0bbbbbbbbbbbbbbbb".to_owned())]);
+                true
+            }
+            AnyLive::DbSubnetGroup(live) if there.contains(&There::SubnetGroup) => {
+                live.tags.clear();
+                true
+            }
+            AnyLive::Secret(live) if there.contains(&There::Secrets) => {
+                live.tags = name("as in the article");
+                live.description = "made by hand".to_owned();
+                true
+            }
+            AnyLive::VpcEndpoint(live) if there.contains(&There::Endpoint) => {
+                live.tags.clear();
+                live.groups = BTreeSet::from([GroupId("sg-0cccccccccccccccc".to_owned())]);
+                true
+            }
+            AnyLive::SecurityGroup(live) if there.contains(&There::EndpointGroup) => {
+                live.tags.clear();
+                live.default_egress = BTreeSet::from(["sgr-00000000000000000".to_owned()]);
+                live.id == made_up_id("sg", SecurityGroup::at("endpoint").address())
+            }
+            _ => false,
+        }
+    });
+    let adopted: BTreeSet<_> = wants.iter().filter(|want| adopts(want)).map(Kinds::address).collect();
+    state.retain(|address, _| adopted.contains(address));
+    state
+}
+
+fn adopts(want: &Want) -> bool {
+    match want {
+        Want::DbInstance(want) => want.adopt,
+        Want::DbSubnetGroup(want) => want.adopt,
+        Want::Secret(want) => want.adopt,
+        Want::SecurityGroup(want) => want.adopt,
+        Want::VpcEndpoint(want) => want.adopt,
+        _ => false,
+    }
+}
+
 /// What was made for one config, as it is seen for the next one.
 fn looked_at(want: &Want, was: &Want, seen: &Seen<AnyLive>) -> Seen<AnyLive> {
     match (want, was, seen) {
@@ -120,8 +183,14 @@ fn see_logins(all: &[&Want], live: &mut State) {
         if !is_there(live, login.instance.address()) {
             continue;
         }
+        let is_ours = |secret: &Address| match live.get(secret) {
+            Some(Seen::Present(AnyLive::Secret(live))) => login.mark.is_ours(&live.tags),
+            _ => false,
+        };
         let why = if !is_there(live, login.secret.address()) {
             "its secret does not exist yet"
+        } else if !is_ours(login.secret.address()) {
+            "its secret is not this deployment's"
         } else if !is_there(live, login.stack.address()) {
             "the inspection function does not exist yet"
         } else {
@@ -163,7 +232,13 @@ pub fn found(wants: &[Want], state: &State) -> Found {
                 };
                 found.rules.push(rule::Tagged { tags: want.mark.tags(), standing });
             }
+            Want::DbInstance(want) if want.spec.is_some() => found.instances.push(db_instance::Tagged {
+                identifier: want.identifier.clone(),
+                arn: place().arn("rds", &format!("db:{}", want.identifier)),
+                address: want.mark.address.to_string(),
+            }),
             Want::VpcEndpoint(want) => found.endpoints.push(EndpointLook {
+                id: made_up_id("vpce", &want.mark.address),
                 vpc: want.vpc.clone(),
                 service: want.service.clone(),
                 tags: want.mark.tags(),

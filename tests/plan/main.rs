@@ -1,6 +1,7 @@
 //! Plans as text that a person can read in review, and the executor over a simulated AWS. No network, no
 //! process, no clock that matters.
 
+mod adopting;
 mod destroying;
 mod executing;
 mod facts;
@@ -9,6 +10,7 @@ mod laws;
 mod limiting;
 mod linting;
 mod lives;
+mod look_alikes;
 mod makespan;
 mod markdown;
 mod mutations;

@@ -1,7 +1,8 @@
-//! `adopt`: a login that somebody else has made, and the clone that AWS's own rotation function has made of it, taken over.
+//! `adopt`: what others have made is taken over. A login, and the clone that AWS's own rotation function has made of it; and
+//! the article's deployment, made by hand as the article says.
 
 use crate::scenarios::with;
-use crate::support::{Account, until};
+use crate::support::{ARTICLE, Account, group_id, path, until};
 use serde_json::{Value, json};
 
 /// Of the sandbox's new accounts.
@@ -41,6 +42,37 @@ fn instance(account: &Account) {
     });
 }
 
+/// The master's password of [`by_hand`].
+const MASTER: &str = "YourMasterPasswordHere";
+
+/// The article's step 1.5, in the subnet group of its step 1.2 and the security group of its step 1.3. Encrypted, which
+/// there it is not and cannot become.
+pub fn by_hand(account: &Account) {
+    account.shell(&format!(
+        "aws rds create-db-instance --db-instance-identifier my-postgres-instance --db-instance-class db.t3.micro \
+         --engine postgres --engine-version 16 --master-username postgres --master-user-password {MASTER} \
+         --allocated-storage 20 --storage-type gp2 --storage-encrypted --backup-retention-period 7 \
+         --vpc-security-group-ids {} --db-subnet-group-name my-db-subnet-group --publicly-accessible \
+         --auto-minor-version-upgrade --copy-tags-to-snapshot --tags Key=Name,Value=my-postgres-instance",
+        group_id(account, "my-rds-sg"),
+    ));
+    account.shell("aws rds wait db-instance-available --db-instance-identifier my-postgres-instance");
+}
+
+/// The article's step 2.2.
+pub fn secrets_by_hand(account: &Account, host: &str, passwords: [&str; 2]) {
+    for (login, password) in ["rotator_admin", "test_user1"].into_iter().zip(passwords) {
+        let value = json!({
+            "username": login, "password": password, "engine": "postgres", "host": host, "port": 5432,
+            "dbname": "postgres",
+        });
+        account.shell(&format!(
+            "aws secretsmanager create-secret --name {login}_secret --description 'made by hand' \
+             --secret-string '{value}' --tags Key=Name,Value={login}_secret",
+        ));
+    }
+}
+
 #[test]
 fn a_login_and_its_clone_are_taken_over() {
     let account = Account::new();
@@ -78,7 +110,7 @@ fn a_login_and_its_clone_are_taken_over() {
     assert!(found["login.old"].contains("\"not-adopted\""), "{found:#?}");
     let mut planned = plan.planned();
     planned.sort();
-    assert_eq!(planned, ["create rotation.old", "update login.old"]);
+    assert_eq!(planned, ["adopt login.old", "create rotation.old"]);
     account.apply(&config).exits(0);
     account.is_empty(&config);
     assert!(account.drift(&config).is_empty());
@@ -100,4 +132,97 @@ fn a_login_and_its_clone_are_taken_over() {
 
     account.destroy(&config).exits(0);
     assert_eq!(account.sql(LOGS_IN), [[json!("old"), json!(false)], [json!("old_clone"), json!(false)]]);
+}
+
+/// A file's tables, each with `adopt = true`.
+fn adopting(tables: &[&str]) -> String {
+    tables.iter().fold(ARTICLE.to_owned(), |text, table| with(&text, table, &format!("{table}\nadopt = true")))
+}
+
+/// Steps 1, 2 and 6 of the article, as typed there.
+#[test]
+fn the_article_made_by_hand_is_taken_over() {
+    let account = Account::new();
+    account.delays("none");
+    account.shell(&format!(
+        "aws rds create-db-subnet-group --db-subnet-group-name my-db-subnet-group \
+         --db-subnet-group-description 'My DB subnet group' --subnet-ids {}",
+        SUBNETS.join(" ")
+    ));
+    account.shell(&format!(
+        "aws ec2 create-security-group --group-name my-rds-sg --description 'Security group for RDS instance' \
+         --vpc-id {VPC}"
+    ));
+    by_hand(&account);
+    let address = account.shell(
+        "aws rds describe-db-instances --db-instance-identifier my-postgres-instance \
+         --query 'DBInstances[0].Endpoint.Address' --output text",
+    );
+    let typed = ["as-it-was-before-1", "as-it-was-before-2"];
+    secrets_by_hand(&account, &address, typed);
+    account.sql_with(MASTER, &format!("create user test_user1 with password '{}'", typed[1]));
+    account.sql_with(MASTER, &format!("create user rotator_admin with password '{}'", typed[0]));
+    account.sql_with(MASTER, "grant rds_superuser to rotator_admin");
+
+    // Nothing of it is touched unsaid, and each refusal says how it is said.
+    let config = account.config(ARTICLE);
+    let refused = account.apply(&config);
+    refused.exits(4);
+    for address in [
+        "db_instance.my-postgres-instance",
+        "db_subnet_group.my-db-subnet-group",
+        "secret.rotator_admin",
+        "secret.test_user1",
+    ] {
+        assert!(refused.stderr.contains(&format!("pgrotate adopt FILE {address}")), "{}", refused.stderr);
+    }
+
+    // One of them by its address, and only its tags.
+    let adopt = |address: &str| account.pgrotate(&["adopt", path(&config), address, "--yes"]);
+    adopt("stack.pgpasslambda-stack").exits(4);
+    adopt("secret.test_user2").exits(1);
+    adopt("vpc_endpoint.secretsmanager").exits(4);
+    let adopted = adopt("db_subnet_group.my-db-subnet-group");
+    assert_eq!(adopted.exits(0).planned(), ["adopt db_subnet_group.my-db-subnet-group"]);
+    assert!(adopt("db_subnet_group.my-db-subnet-group").exits(0).stdout.contains("No changes"));
+
+    // The rest by the file.
+    let config = account.config(&adopting(&["\n[database]", "\n[admin]", "secret = \"test_user1_secret\""]));
+    let planned = account.plan(&config);
+    let adopts: Vec<_> = planned.exits(2).planned().into_iter().filter(|line| line.starts_with("adopt ")).collect();
+    assert_eq!(
+        adopts,
+        ["adopt secret.rotator_admin", "adopt secret.test_user1", "adopt db_instance.my-postgres-instance"]
+    );
+    assert!(planned.stdout.contains("made and kept by RDS"), "{}", planned.stdout);
+    // Who may set every login's password is handed over in the database, by whoever rules there.
+    let stopped = account.apply(&config);
+    stopped.exits(5);
+    let hint = stopped.stdout.split("to hand it over: ").nth(1).and_then(|hint| hint.split("; or").next());
+    let hint = hint.unwrap_or_else(|| panic!("{}", stopped.stdout));
+    assert!(hint.starts_with("COMMENT ON ROLE \"rotator_admin\" IS '"), "{hint}");
+    account.no_value_was_read();
+    account.sql(hint);
+    account.apply(&config).exits(0);
+    account.is_empty(&config);
+    assert!(account.drift(&config).is_empty());
+
+    // What an application has read before works until the next rotation, and that one's from then on.
+    assert_eq!(account.login("test_user1_secret", "AWSCURRENT"), "test_user1_clone");
+    assert_eq!(account.login("test_user1_secret", "AWSPREVIOUS"), "test_user1");
+    account.rotate(&config, "test_user1").exits(0);
+    assert_eq!(account.login("test_user1_secret", "AWSCURRENT"), "test_user1");
+    for (secret, stage) in [("test_user1_secret", "AWSCURRENT"), ("rotator_admin_secret", "AWSCURRENT")] {
+        let asked = json!({ "SecretId": secret, "VersionStage": stage });
+        let value = account.call("secretsmanager", "get_secret_value", asked);
+        assert!(!typed.iter().any(|typed| value.to_string().contains(typed)), "a password of before is still in use");
+    }
+    account.nothing_tells(&account.passwords());
+
+    // Named in the file alone, the tables change nothing once all of it is ours.
+    account.is_empty(&account.config(ARTICLE));
+    account.destroy(&config).exits(0);
+    let left = account.call("rds", "describe_db_instances", json!({}));
+    assert_eq!(left["DBInstances"], json!([]));
+    assert!(group_id(&account, "my-rds-sg").starts_with("sg-"), "it was never ours");
 }

@@ -34,3 +34,30 @@ fn much_at_once_and_what_is_never_to_go() {
     assert!(account.logs_in("test_user1_secret", "AWSCURRENT"));
     account.destroy(&account.config(ARTICLE)).exits(0);
 }
+
+/// Another identifier makes another instance, empty, and the one that holds the data stays: not by a slip of the hand.
+#[test]
+fn an_instance_in_the_place_of_another() {
+    let account = Account::new();
+    account.delays("none");
+    account.converges(ARTICLE);
+    let config = account.config(&ARTICLE.replace("\"my-postgres-instance\"", "\"my-new-instance\""));
+    let plan = account.plan(&config);
+    plan.exits(2);
+    for told in ["looks like renamed to `my-new-instance`", "--allow-delete db_instance.my-postgres-instance."] {
+        assert!(plan.stdout.contains(told), "{told}: {}", plan.stdout);
+    }
+    for flags in [&[][..], &["--allow-deletes", "9"], &["--allow-delete", "db_instance.my-new-instance"]] {
+        let refused = account.pgrotate(&[&["apply", "--yes", path(&config)], flags].concat());
+        refused.exits(4);
+        assert!(refused.stderr.contains("refused[must-be-named]"), "{}", refused.stderr);
+    }
+    let named = ["apply", "--yes", path(&config), "--allow-delete", "db_instance.my-postgres-instance"];
+    account.pgrotate(&named).exits(0);
+    account.is_empty(&config);
+    let value =
+        account.call("secretsmanager", "get_secret_value", serde_json::json!({ "SecretId": "test_user1_secret" }));
+    assert!(value["SecretString"].as_str().expect("a value").contains("my-new-instance"), "it names the new one");
+    account.login("test_user1_secret", "AWSCURRENT");
+    assert!(!account.sql("select 1").is_empty(), "the one of before is there, and RDS has its master's password");
+}

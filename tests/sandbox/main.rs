@@ -7,6 +7,7 @@ mod alerts;
 mod article;
 mod changes;
 mod codes;
+mod copies;
 mod drifting;
 mod faltering;
 mod faults;

@@ -63,11 +63,15 @@ def login(secret, stage="AWSCURRENT"):
         return {"user": user, "tls": bool(connection.pgconn.ssl_in_use)}
 
 
-def sql(statement, instance="my-postgres-instance"):
-    """As the master, which is how people change things behind our back; answers with the rows, if any."""
+def sql(statement, instance="my-postgres-instance", password=None):
+    """As the master, which is how people change things behind our back; answers with the rows, if any. His password is in
+    RDS's own secret, unless it is given."""
     found = aws("rds").describe_db_instances(DBInstanceIdentifier=instance)["DBInstances"][0]
-    secret = found["MasterUserSecret"]["SecretArn"]
-    value = json.loads(aws("secretsmanager").get_secret_value(SecretId=secret)["SecretString"])
+    if password is None:
+        secret = found["MasterUserSecret"]["SecretArn"]
+        value = json.loads(aws("secretsmanager").get_secret_value(SecretId=secret)["SecretString"])
+    else:
+        value = {"username": found["MasterUsername"], "password": password}
     with psycopg.connect(host=found["Endpoint"]["Address"], port=found["Endpoint"]["Port"], user=value["username"],
                          password=value["password"], dbname="postgres", sslmode="verify-full", connect_timeout=20,
                          sslrootcert=os.environ["PGROTATE_CA_BUNDLE"]) as connection:

@@ -230,6 +230,11 @@ impl Account {
         serde_json::from_value(rows).expect("rows")
     }
 
+    /// The same where RDS does not keep the master's password.
+    pub fn sql_with(&self, password: &str, statement: &str) {
+        self.outside.ask(json!({ "do": "sql", "statement": statement, "password": password }));
+    }
+
     /// What `drift` finds: each finding whole, by address. Its exit code must say the same.
     pub fn drift(&self, config: &Path) -> BTreeMap<String, String> {
         let run = self.pgrotate(&["drift", "--format", "json", path(config)]);

@@ -28,10 +28,16 @@ pub enum There {
     Database,
     /// An interface endpoint of Secrets Manager with private DNS.
     Endpoint,
+    /// The article's instance as its step 1 makes it, in the group `my-rds-sg`: the master's password is set by hand.
+    Instance,
+    /// A security group of the name that the endpoint's would have.
+    EndpointGroup,
     /// Routes of both subnets to a NAT gateway.
     Nat,
     /// The security group `my-rds-sg`.
     SecurityGroup,
+    /// The article's two secrets as its step 2 makes them, each with a value.
+    Secrets,
     /// The DB subnet group `my-db-subnet-group`.
     SubnetGroup,
     /// Two subnets more, which configs call by [`SUBNETS`].
@@ -102,6 +108,7 @@ pub fn all() -> Vec<Scenario> {
     let mut all = shapes();
     all.extend(network());
     all.extend(database());
+    all.extend(adoptions());
     all.extend(logins());
     all.extend(passwords());
     all.extend(alerts());
@@ -190,6 +197,24 @@ fn database() -> Vec<Scenario> {
         change("backup-days-and-alerts-changed", ARTICLE, with(&with_alerts(), "backup_days = 7", "backup_days = 14"))
             .among(&[There::Topic]),
         change("last-snapshot-wanted", ARTICLE, article("final_snapshot = false", "final_snapshot = true")),
+    ]
+}
+
+/// What others have made, and what becomes the deployment's own: it goes with it, too.
+fn adoptions() -> Vec<Scenario> {
+    let adopts = |text: &str, table: &str| with(text, table, &format!("{table}\nadopt = true"));
+    let user = "secret = \"test_user1_secret\"";
+    let (database, admin, network) = ("\n[database]", "\n[admin]", "\n[network]");
+    let instance = [There::SubnetGroup, There::SecurityGroup, There::Instance];
+    vec![
+        new("adopt-instance", adopts(ARTICLE, database)).among(&instance),
+        new("adopt-secrets", adopts(&adopts(ARTICLE, user), admin)).among(&[There::Secrets]),
+        new("adopt-endpoint", adopts(ARTICLE, network)).among(&[There::Endpoint]),
+        new("adopt-group", adopts(ARTICLE, network)).among(&[There::EndpointGroup]),
+        new("adopt-the-article", {
+            [database, admin, network, user].iter().fold(ARTICLE.to_owned(), |text, table| adopts(&text, table))
+        })
+        .among(&[&instance[..], &[There::Secrets, There::Endpoint]].concat()),
     ]
 }
 

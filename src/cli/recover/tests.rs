@@ -67,6 +67,7 @@ fn sight(strategy: Strategy, versions: &[(&[&str], Option<&str>, LoginAttempt)])
             description: String::new(),
             tags: BTreeMap::new(),
             deleted: None,
+            key: None,
             versions: all,
             rotation_enabled: true,
             rotation_function: None,

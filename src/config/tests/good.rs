@@ -48,6 +48,7 @@ fn the_article() {
                 ],
                 endpoint_clients: None,
                 revoke_unmanaged_rules: false,
+                adopt: false,
             },
             database: Database {
                 identifier: Located {
@@ -87,6 +88,7 @@ fn the_article() {
                         encrypted: Located {
                             value: true,
                         },
+                        adopt: false,
                     },
                 ),
             },

@@ -4,7 +4,7 @@ use super::standing::is_optimizing;
 use super::{Change, DbInstance, Desired, ENGINE, MasterSecretArn, Observed, Server, Version};
 use crate::aws::{Aws, AwsError, InstanceLook, Look, absent, call};
 use crate::execute::Applied;
-use crate::model::Seen;
+use crate::model::{Seen, address_of};
 use crate::resource::Known;
 use crate::resources::db_subnet_group::{add_tags, rds_tags, read_tags};
 use crate::resources::security_group::{GroupId, named};
@@ -245,4 +245,34 @@ fn observed(instance: &InstanceLook) -> Result<Observed, LiveError> {
         server,
         replicas: Vec::new(),
     })
+}
+
+/// An instance that carries a deployment's tags, whatever its name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Tagged {
+    pub identifier: String,
+    pub arn: String,
+    /// That its tags name.
+    pub address: String,
+}
+
+/// All instances that say they are `deployment`'s, by name. RDS filters by no tag, and tells each instance's with it: one
+/// call for a hundred instances. Those that are going are not among them.
+pub async fn tagged(aws: &Aws, deployment: &str) -> Result<Vec<Tagged>, LiveError> {
+    let describe = call("rds", "DescribeDBInstances");
+    let found = aws.rds.describe_db_instances().into_paginator().items().send();
+    let found = found.try_collect().await.map_err(|error| describe.failed(error))?;
+    let mut tagged: Vec<_> = found
+        .iter()
+        .filter(|instance| instance.db_instance_status() != Some("deleting"))
+        .filter_map(|instance| {
+            Some(Tagged {
+                identifier: instance.db_instance_identifier()?.to_owned(),
+                arn: instance.db_instance_arn()?.to_owned(),
+                address: address_of(deployment, &read_tags(instance.tag_list()))?,
+            })
+        })
+        .collect();
+    tagged.sort();
+    Ok(tagged)
 }

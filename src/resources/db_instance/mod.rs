@@ -1,8 +1,11 @@
 //! `db_instance`: the PostgreSQL instance. Settled means available, with an address, and the master's
 //! secret active.
 
+mod fit;
 mod live;
 mod standing;
+
+pub use live::{Tagged, tagged};
 
 pub use super::postgres_version::Version;
 
@@ -13,9 +16,11 @@ use super::security_group::{GroupId, SecurityGroup};
 use crate::code::Code;
 use crate::drift::DriftCode;
 use crate::model::{Address, Facts, Kind, Mark, Ref, Seen, Shown, Tags, Val};
-use crate::resource::{AWAIT, 
-    Diff, Known, NotProduced, made_up_id, OutputOf, Refusal, Resource, Risk, Settled, Step, Verb, require_ours, unobservable,
+use crate::resource::{
+    AWAIT, Claim, Diff, Known, NotProduced, OutputOf, Refusal, Resource, Risk, Settled, Step, Verb, made_up_id,
+    unobservable,
 };
+use fit::{claimed, referred, refuse_the_impossible};
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -33,6 +38,8 @@ pub struct Desired {
     /// Groups of ours that go, and that the instance must leave first.
     pub former_groups: BTreeSet<GroupId>,
     pub port: u16,
+    /// Whether one that others have made is taken over.
+    pub adopt: bool,
     /// None: it exists, is only referred to and never changed.
     pub spec: Option<Spec>,
 }
@@ -209,9 +216,13 @@ impl Resource for DbInstance {
             Seen::Unobservable(why) => return Err(unobservable(why)),
             Seen::Present(live) => live,
         };
-        require_ours(&want.mark, &live.tags, &format!("the DB instance `{}`", want.identifier))?;
+        let claim = claimed(want, live)?;
         refuse_the_impossible(want, spec, live)?;
         let mut steps = Vec::new();
+        if claim == Claim::ToAdopt {
+            let change = Change::SetTags { arn: live.arn.clone() };
+            steps.push(cx.adopt(change, &live.arn, &want.mark.tags()));
+        }
         match standing(live) {
             Settled::Yes(_) => {}
             // What ends these is the change below.
@@ -221,7 +232,7 @@ impl Resource for DbInstance {
         }
         steps.extend(modify(cx, want, spec, live)?);
         let missing = missing_tags(&want.mark.tags(), &live.tags);
-        if !missing.is_empty() {
+        if claim == Claim::Ours && !missing.is_empty() {
             let change = Change::SetTags { arn: live.arn.clone() };
             let step = cx.step("set-tags", Verb::Update, DriftCode::TagsMissing, change);
             steps.push(step.set("tags", Shown::list(missing.keys())));
@@ -376,57 +387,6 @@ impl Resource for DbInstance {
 /// What RDS calls PostgreSQL.
 const ENGINE: &str = "postgres";
 
-/// An instance of somebody else: it must be such that its logins can rotate.
-fn referred(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<Vec<Step<Change>>, Refusal> {
-    let what = &want.identifier;
-    let live = match live {
-        Seen::Absent => {
-            return Err(Refusal::new(
-                Code::NoSuchResource,
-                format!("there is no DB instance `{what}`"),
-                "correct `identifier`; or set `manage = true` in [database] to have it made",
-            ));
-        }
-        Seen::Unobservable(why) => return Err(unobservable(why)),
-        Seen::Present(live) => live,
-    };
-    if live.engine != ENGINE {
-        return Err(Refusal::new(
-            Code::UnfitInstance,
-            format!("`{what}` runs {}, not PostgreSQL", live.engine),
-            "name an instance whose engine is postgres",
-        ));
-    }
-    if let Some(port) = live.port.filter(|port| *port != want.port) {
-        return Err(Refusal::new(
-            Code::UnfitInstance,
-            format!("`{what}` listens on port {port}, the config says {}", want.port),
-            format!("set `port = {port}` in [database]"),
-        ));
-    }
-    if live.master_secret.is_none() {
-        return Err(Refusal::new(
-            Code::UnfitInstance,
-            format!("RDS does not keep the master password of `{what}`, and nothing else may make logins in it"),
-            format!("aws rds modify-db-instance --db-instance-identifier {what} --manage-master-user-password --apply-immediately"),
-        ));
-    }
-    if let Val::Known(group) = cx.output(&want.group)
-        && !live.groups.contains(&group)
-    {
-        return Err(Refusal::new(
-            Code::UnfitInstance,
-            format!("`{what}` is not in the security group `{}` ({group})", want.group.address().name),
-            format!("declare one of its groups: {}", live.groups.iter().map(|id| id.0.as_str()).collect::<Vec<_>>().join(", ")),
-        ));
-    }
-    match standing(live) {
-        Settled::Yes(_) => Ok(Vec::new()),
-        Settled::NotYet { saying } => Ok(vec![wait(cx, saying)]),
-        Settled::Never { because } => Err(Refusal::new(Code::UnfitInstance, because, "mend the instance, and plan again")),
-    }
-}
-
 /// Waits for what somebody has begun.
 fn wait(cx: &mut Diff<'_>, saying: String) -> Step<Change> {
     cx.step(AWAIT, Verb::Ensure, DriftCode::UnderWay.found(&saying), Change::Await).because(saying)
@@ -468,46 +428,6 @@ fn create(cx: &mut Diff<'_>, want: &Desired, spec: &Spec) -> Result<Step<Change>
         .set("master_password", Shown::Withheld))
 }
 
-fn refuse_the_impossible(want: &Desired, spec: &Spec, live: &Observed) -> Result<(), Refusal> {
-    let what = &want.identifier;
-    if live.engine != ENGINE {
-        return Err(Refusal::new(
-            Code::CannotChange,
-            format!("`{what}` runs {}, not PostgreSQL; that cannot be changed in place", live.engine),
-            "use another identifier for a new instance",
-        ));
-    }
-    if live.version.major != spec.version.major {
-        return Err(Refusal::new(
-            Code::CannotChange,
-            format!("`{what}` runs PostgreSQL {}, the config wants {}", live.version, spec.version),
-            "upgrade the major version yourself, then declare it; pgrotate plans no major upgrade",
-        ));
-    }
-    if live.storage > spec.storage {
-        return Err(Refusal::new(
-            Code::CannotChange,
-            format!("`{what}` has {} GiB, the config wants {}: RDS never shrinks storage", live.storage, spec.storage),
-            format!("set `storage.gib` to at least {}", live.storage),
-        ));
-    }
-    for (name, is, should) in [
-        ("subnet group", live.subnet_group.clone(), spec.subnet_group.address().name.clone()),
-        ("encryption", live.encrypted.to_string(), spec.encrypted.to_string()),
-        ("master user", live.master.clone(), spec.master.clone()),
-        ("port", live.port.unwrap_or(want.port).to_string(), want.port.to_string()),
-    ] {
-        if is != should {
-            return Err(Refusal::new(
-                Code::CannotChange,
-                format!("the {name} of `{what}` is {is}, the config wants {should}; that cannot be changed in place"),
-                format!("declare {is}, or use another identifier for a new instance"),
-            ));
-        }
-    }
-    Ok(())
-}
-
 fn servers(writer: &Server, live: &Observed) -> Servers {
     Servers([writer].into_iter().chain(&live.replicas).cloned().collect())
 }
@@ -524,6 +444,7 @@ fn differences(spec: &Spec, live: &Observed) -> Vec<&'static str> {
         ("deletion_protection", spec.deletion_protection != live.deletion_protection),
         ("copy_tags_to_snapshot", !live.copy_tags),
         ("auto_minor_version_upgrade", !live.minor_upgrades),
+        ("master_password", is_unmanaged(live)),
     ]
     .into_iter()
     .filter_map(|(name, differs)| differs.then_some(name))
@@ -584,7 +505,9 @@ fn modify(
         );
     let step = if group_is_right { step } else { step.attribute("group", Shown::list(&live.groups), shown) };
     let step = match keep_password {
-        true => step.attribute("master_password", Shown::text("by hand"), Shown::text("kept by RDS")),
+        true => step
+            .attribute("master_password", Shown::text("set by hand"), Shown::text("made and kept by RDS"))
+            .because(format!("the password by which `{}` logs in now ends: RDS makes another at once", live.master)),
         false => step,
     };
     Ok((!step.attributes.is_empty()).then_some(step))

@@ -1,7 +1,7 @@
 //! What can be wrong with a login: its role, its secret's value, and whether the two agree.
 
+use super::adoption::{adopts, not_ours};
 use super::{Desired, Observed, Says};
-use crate::code::Code;
 use crate::drift::{Drift, DriftCode};
 use crate::resource::Refusal;
 use crate::resources::db_instance::Servers;
@@ -18,22 +18,11 @@ pub(super) fn lacks(
 ) -> Result<Option<Drift>, Refusal> {
     let (login, role) = (&want.login, &live.role);
     if !want.comment().marks(role.comment.as_deref()) {
-        let marked = role.comment.as_deref().is_some_and(|comment| comment.starts_with("pgrotate:"));
-        if want.adopt && !marked {
+        if adopts(want, live) {
             let what = "the role exists, was not made by this deployment, and is taken over (adopt)";
             return Ok(Some(DriftCode::NotAdopted.found(what)));
         }
-        return Err(Refusal::new(
-            Code::NotOurs,
-            format!("the role `{login}` exists and was not made by this deployment"),
-            format!(
-                "to hand it over: {}COMMENT ON ROLE \"{}\" IS '{}'; or declare another login",
-                // Neither the admin login nor another deployment's is ever taken over.
-                if marked || want.duty == Duty::Admin { "" } else { "adopt = true in its [[user]]; or " },
-                login.replace('"', "\"\""),
-                want.comment().text().replace('\'', "''"),
-            ),
-        ));
+        return Err(not_ours(want, role));
     }
     if !role.can_login {
         let what = format!("the role may not log in (NOLOGIN); pgrotate recover FILE {login} puts it right");

@@ -5,7 +5,7 @@ use super::clock::Clock;
 use super::latency::{Latencies, seconds};
 use crate::scenario::State;
 use pgrotate::execute::Applied;
-use pgrotate::model::{Address, Ref, Seen};
+use pgrotate::model::{Address, Ref, Seen, Tags};
 use pgrotate::resource::{Family, Known};
 use pgrotate::resources::tagged::Found;
 use pgrotate::resources::{
@@ -213,6 +213,18 @@ impl Account {
                 AnyChange::DbInstance(db_instance::Change::Unprotect),
                 Some(AnyLive::DbInstance(live)),
             ) => AnyLive::DbInstance(db_instance::Observed { deletion_protection: false, ..live.clone() }),
+            // Tags alone: what else is not as declared, other steps change.
+            (Want::DbInstance(want), AnyChange::DbInstance(db_instance::Change::SetTags { .. }), Some(live)) => {
+                tagged(live, &want.mark.tags())
+            }
+            (
+                Want::SecurityGroup(want),
+                AnyChange::SecurityGroup(security_group::Change::SetTags { .. }),
+                Some(live),
+            ) => tagged(live, &want.mark.tags()),
+            (Want::VpcEndpoint(want), AnyChange::VpcEndpoint(vpc_endpoint::Change::SetTags { .. }), Some(live)) => {
+                tagged(live, &want.mark.tags())
+            }
             (Want::DbInstance(_), AnyChange::DbInstance(_), Some(AnyLive::DbInstance(before)))
                 if before.status == "storage-optimization" =>
             {
@@ -262,7 +274,9 @@ impl Account {
                         port: None,
                         ..live.clone()
                     };
-                    let available = db_instance::Observed { master_secret: None, ..live };
+                    // RDS tells of the master's secret at once.
+                    let master_secret = live.master_secret.clone().map(|(arn, _)| (arn, "creating".to_owned()));
+                    let available = db_instance::Observed { master_secret, ..live };
                     stages.push((self.after(ready), Seen::Present(AnyLive::DbInstance(creating))));
                     let then = ready + self.latencies.master_secret;
                     stages.push((self.after(then), Seen::Present(AnyLive::DbInstance(available))));
@@ -419,6 +433,17 @@ fn arrived(live: &AnyLive, whole: Option<&Seen<AnyLive>>) -> Option<Seen<AnyLive
         _ => return None,
     };
     Some(Seen::Present(arrived))
+}
+
+fn tagged(live: &AnyLive, tags: &Tags) -> AnyLive {
+    let mut live = live.clone();
+    match &mut live {
+        AnyLive::DbInstance(live) => live.tags.extend(tags.clone()),
+        AnyLive::SecurityGroup(live) => live.tags.extend(tags.clone()),
+        AnyLive::VpcEndpoint(live) => live.tags.extend(tags.clone()),
+        other => unreachable!("{other:?}"),
+    }
+    live
 }
 
 const CREATING_STACK: &str = "CREATE_IN_PROGRESS";
