@@ -440,9 +440,9 @@ fn standing(live: &Observed) -> Settled<Outputs> {
 }
 
 /// Whether the master's password is not kept by RDS: somebody has set it, and nothing of ours can log in to make a login.
-/// RDS tells of a secret from the moment on in which it is asked to keep one, so its absence in an instance that is
-/// available is no sign of one that is on its way
-/// (docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-secrets-manager.html).
+/// RDS tells of a secret only where it keeps one, and from the moment on in which it is asked to: AWS's own handler of
+/// AWS::RDS::DBInstance takes its absence for the answer
+/// (github.com/aws-cloudformation/aws-cloudformation-resource-providers-rds/pull/377).
 fn master_is_set_by_hand(live: &Observed) -> bool {
     live.status == "available" && live.master_secret.is_none()
 }
@@ -459,7 +459,6 @@ fn differences(spec: &Spec, live: &Observed) -> Vec<&'static str> {
         ("deletion_protection", spec.deletion_protection != live.deletion_protection),
         ("copy_tags_to_snapshot", !live.copy_tags),
         ("auto_minor_version_upgrade", !live.minor_upgrades),
-        ("master_password", master_is_set_by_hand(live)),
     ]
     .into_iter()
     .filter_map(|(name, differs)| differs.then_some(name))
