@@ -96,6 +96,14 @@ fn by_address_only_the_tags() {
     let document = document(&plan);
     check_edges(&document);
     golden("adopt-by-address", &human::plan(&document));
+    // It is done when they are there, though the rest is not as declared.
+    let world = Simulation::new(live);
+    let report = world.carry_out(&plan);
+    assert!(report.all_done(), "{}", crate::executing::told(&plan, &report));
+    let mut live = world.account.borrow().state().clone();
+    change!(live, DbInstance, addresses[0], |live| {
+        assert_eq!((live.class.as_str(), live.tags.len()), ("db.t3.large", 3));
+    });
 }
 
 #[test]

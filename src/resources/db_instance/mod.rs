@@ -444,7 +444,6 @@ fn differences(spec: &Spec, live: &Observed) -> Vec<&'static str> {
         ("deletion_protection", spec.deletion_protection != live.deletion_protection),
         ("copy_tags_to_snapshot", !live.copy_tags),
         ("auto_minor_version_upgrade", !live.minor_upgrades),
-        ("master_password", is_unmanaged(live)),
     ]
     .into_iter()
     .filter_map(|(name, differs)| differs.then_some(name))

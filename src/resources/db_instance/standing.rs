@@ -9,8 +9,10 @@ pub(super) fn is_ready(live: &Observed) -> bool {
         .contains(&live.status.as_str())
 }
 
-/// Whether somebody has taken the master's password out of RDS's hands. While an instance is created, RDS does not
-/// tell.
+/// Whether somebody has taken the master's password out of RDS's hands. RDS tells of a secret only where it keeps one, and
+/// from the moment on in which it is asked to
+/// (github.com/aws-cloudformation/aws-cloudformation-resource-providers-rds/pull/377). While an instance is created, it
+/// does not tell.
 pub(super) fn is_unmanaged(live: &Observed) -> bool {
     live.master_secret.is_none() && live.status != "creating"
 }
