@@ -123,3 +123,21 @@ fn a_bucket_that_others_use_too() {
     account.apply(&at.config).exits(0);
     account.is_empty(&at.config);
 }
+
+/// A bucket whose name was deleted a moment ago, and an instance that is at something else: neither is a failure.
+#[test]
+fn what_is_busy_is_waited_for() {
+    let account = Account::new();
+    account.delays("none");
+    account.fault(&["s3.CreateBucket", "OperationAborted", "--client", "--times", "2"]);
+    account.converges(ARTICLE);
+    account.fault(&["rds.ModifyDBInstance", "InvalidDBInstanceState", "--client", "--times", "2"]);
+    let text = ARTICLE.replace("backup_days = 7", "backup_days = 8");
+    let text = text.replace("deletion_protection = false", "deletion_protection = true");
+    account.converges(&text);
+    // Protection is lifted by a modification too.
+    account.fault(&["rds.ModifyDBInstance", "InvalidDBInstanceState", "--client", "--times", "2"]);
+    let config = account.config(&text.replace("deletion_protection = true", "deletion_protection = false"));
+    account.destroy(&config).exits(0);
+    assert!(account.fault(&[]).trim().is_empty(), "all of it came to pass");
+}
