@@ -141,3 +141,19 @@ fn what_is_busy_is_waited_for() {
     account.destroy(&config).exits(0);
     assert!(account.fault(&[]).trim().is_empty(), "all of it came to pass");
 }
+
+/// A secret outlives its instance in its recovery window, and so does what a rotation left unfinished in it.
+#[test]
+fn built_again_with_something_unfinished() {
+    let account = Account::new();
+    account.delays("none");
+    account.clock("-90m");
+    let (config, _) = account.converges(ARTICLE);
+    let put = "secretsmanager.PutSecretValue";
+    account.fault(&[put, "kill", "--function", "pgpasslambda", "--times", "3"]);
+    account.pgrotate(&["rotate", path(&config), "test_user1"]).exits(0);
+    until("all attempts have failed", || account.fault(&[]).trim().is_empty().then_some(()));
+    account.destroy(&config).exits(0);
+    account.converges(ARTICLE);
+    assert!(account.login("test_user1_secret", "AWSCURRENT").starts_with("test_user1"));
+}
