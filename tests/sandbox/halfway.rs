@@ -60,7 +60,7 @@ fn a_first_rotation_that_is_stuck() {
     let account = Account::new();
     account.delays("none");
     // Whatever is begun from here on was begun over an hour ago.
-    account.clock("-90m");
+    account.clock("90m ago");
     account.converges(ARTICLE);
     let config = account.config(&format!("{ARTICLE}{SINGLE_USER}"));
     let put = "secretsmanager.PutSecretValue";
@@ -90,7 +90,7 @@ fn a_first_rotation_that_is_stuck() {
 fn a_cancelled_rotation_that_left_something() {
     let account = Account::new();
     account.delays("none");
-    account.clock("-90m");
+    account.clock("90m ago");
     let (config, _) = account.converges(ARTICLE);
     let put = "secretsmanager.PutSecretValue";
     account.fault(&[put, "kill", "--function", "pgpasslambda", "--times", "3"]);
@@ -147,7 +147,7 @@ fn what_is_busy_is_waited_for() {
 fn built_again_with_something_unfinished() {
     let account = Account::new();
     account.delays("none");
-    account.clock("-90m");
+    account.clock("90m ago");
     let (config, _) = account.converges(ARTICLE);
     let put = "secretsmanager.PutSecretValue";
     account.fault(&[put, "kill", "--function", "pgpasslambda", "--times", "3"]);
