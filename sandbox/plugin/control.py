@@ -5,7 +5,7 @@ import re
 from . import delays, faults, settings
 from .world import ACCOUNT_ID, WORLD
 
-_MOVE = re.compile(r"([+-]\d+)([dhms])")
+_MOVE = re.compile(r"(\+)?(\d+)([dhms])( ago)?")
 _SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 # Called with each place that is forgotten, to end what it runs; and after a clock was moved.
 ON_FORGET = []
@@ -59,11 +59,12 @@ def _clock(given: dict) -> dict:
     move = given.get("move", "")
     if move == "now":
         account.ahead = 0.0
-    elif match := _MOVE.fullmatch(move):
-        # Moved back, what is made then is that old once the clock is right again.
-        account.ahead += int(match[1]) * _SECONDS[match[2]]
+    elif (match := _MOVE.fullmatch(move)) and bool(match[1]) != bool(match[4]):
+        seconds = int(match[2]) * _SECONDS[match[3]]
+        # What is made then is that old once the clock is right again.
+        account.ahead = account.ahead + seconds if match[1] else -seconds
     else:
-        raise ValueError(f"{move!r} is no move of a clock: +10d, +3h, -5m or now")
+        raise ValueError(f"{move!r} is no move of a clock: +10d, +3h, +5m, '10d ago' or now")
     for call in ON_CLOCK:
         call()
     return {"account": account.number, "ahead_seconds": account.ahead}

@@ -157,7 +157,7 @@ class Commands(Case):
         self.assertEqual(self.aws("secretsmanager").list_secrets()["SecretList"], [])
         self.assertIn("instance_create = 0.4", self.ctl("delays"))
         self.assertIn("is 1 days ahead", self.ctl("clock", "+1d"))
-        self.assertIn("is -2 days ahead", self.ctl("clock", "--", "-3d"))
+        self.assertIn("is -3 days ahead", self.ctl("clock", "3d ago"))
         self.assertIn("is 0 days ahead", self.ctl("clock", "now"))
         self.account = mine
         self.assertIn("is 11 days ahead", self.ctl("clock", "+1d"))

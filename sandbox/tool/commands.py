@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     added = command("exec", _exec, "run a command with that environment", account=True)
     added.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND")
     added = command("clock", _clock, "move an account's clock for Secrets Manager", account=True)
-    added.add_argument("move", help="+10d, +3h, now; back, so that what is done from then on is old: -- -90m")
+    added.add_argument("move", help="+10d, +3h, +5m, '10d ago', now")
     added = command("delays", _delays, "set how long states take, for all accounts or one", account="optional")
     added.add_argument("spec", nargs="?", default="", help="none, fast, demo, aws, or instance_create=3,…; without: show")
     added = command("fault", _fault, "make API requests fail; without a request: show what is planned", account=True)

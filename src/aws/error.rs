@@ -244,3 +244,17 @@ pub fn absent<T>(result: Result<T, AwsError>, codes: &[&str]) -> Result<Option<T
         Err(error) => Err(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Some operations answer 200 and list inside what they did not do.
+    #[test]
+    fn an_error_inside_an_answer_keeps_its_code() {
+        let refused = |code| call("ec2", "DeleteVpcEndpoints").refused(code, Some("why")).code();
+        assert_eq!(refused(Some("RequestLimitExceeded")), Code::Throttled);
+        assert_eq!(refused(Some("UnauthorizedOperation")), Code::AccessDenied);
+        assert_eq!(refused(None), Code::AwsRefused);
+    }
+}

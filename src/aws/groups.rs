@@ -158,3 +158,21 @@ fn group(group: &aws_sdk_ec2::types::SecurityGroup) -> Result<GroupLook, AwsErro
 pub fn ec2_tags(tags: &[Tag]) -> Tags {
     super::tags(tags.iter().map(|tag| (tag.key(), tag.value())))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A deployment that moves to another VPC has its groups in both for a while.
+    #[test]
+    fn a_name_is_one_group_s_in_its_vpc() {
+        let group = |vpc: &str, id: &str| {
+            let (vpc, name) = (vpc.to_owned(), "pgrotate-article-function".to_owned());
+            let look = GroupLook { id: id.to_owned(), name, vpc, tags: Tags::new(), rules: Vec::new() };
+            ((look.vpc.clone(), look.name.clone()), look)
+        };
+        let found = GroupsLook(BTreeMap::from([group("vpc-old", "sg-1"), group("vpc-new", "sg-2")]));
+        let id = |vpc: &str| found.get(vpc, "pgrotate-article-function").map(|group| group.id.as_str());
+        assert_eq!((id("vpc-old"), id("vpc-new"), id("vpc-other")), (Some("sg-1"), Some("sg-2"), None));
+    }
+}

@@ -60,7 +60,7 @@ fn a_first_rotation_that_is_stuck() {
     let account = Account::new();
     account.delays("none");
     // Whatever is begun from here on was begun over an hour ago.
-    account.clock("-90m");
+    account.clock("90m ago");
     account.converges(ARTICLE);
     let config = account.config(&format!("{ARTICLE}{SINGLE_USER}"));
     let put = "secretsmanager.PutSecretValue";
@@ -90,7 +90,7 @@ fn a_first_rotation_that_is_stuck() {
 fn a_cancelled_rotation_that_left_something() {
     let account = Account::new();
     account.delays("none");
-    account.clock("-90m");
+    account.clock("90m ago");
     let (config, _) = account.converges(ARTICLE);
     let put = "secretsmanager.PutSecretValue";
     account.fault(&[put, "kill", "--function", "pgpasslambda", "--times", "3"]);
@@ -122,4 +122,38 @@ fn a_bucket_that_others_use_too() {
     by_hand(account, "s3", "delete_object", json!({ "Bucket": bucket, "Key": "theirs.txt" }));
     account.apply(&at.config).exits(0);
     account.is_empty(&at.config);
+}
+
+/// A bucket whose name was deleted a moment ago, and an instance that is at something else: neither is a failure.
+#[test]
+fn what_is_busy_is_waited_for() {
+    let account = Account::new();
+    account.delays("none");
+    account.fault(&["s3.CreateBucket", "OperationAborted", "--client", "--times", "2"]);
+    account.converges(ARTICLE);
+    account.fault(&["rds.ModifyDBInstance", "InvalidDBInstanceState", "--client", "--times", "2"]);
+    let text = ARTICLE.replace("backup_days = 7", "backup_days = 8");
+    let text = text.replace("deletion_protection = false", "deletion_protection = true");
+    account.converges(&text);
+    // Protection is lifted by a modification too.
+    account.fault(&["rds.ModifyDBInstance", "InvalidDBInstanceState", "--client", "--times", "2"]);
+    let config = account.config(&text.replace("deletion_protection = true", "deletion_protection = false"));
+    account.destroy(&config).exits(0);
+    assert!(account.fault(&[]).trim().is_empty(), "all of it came to pass");
+}
+
+/// A secret outlives its instance in its recovery window, and so does what a rotation left unfinished in it.
+#[test]
+fn built_again_with_something_unfinished() {
+    let account = Account::new();
+    account.delays("none");
+    account.clock("90m ago");
+    let (config, _) = account.converges(ARTICLE);
+    let put = "secretsmanager.PutSecretValue";
+    account.fault(&[put, "kill", "--function", "pgpasslambda", "--times", "3"]);
+    account.pgrotate(&["rotate", path(&config), "test_user1"]).exits(0);
+    until("all attempts have failed", || account.fault(&[]).trim().is_empty().then_some(()));
+    account.destroy(&config).exits(0);
+    account.converges(ARTICLE);
+    assert!(account.login("test_user1_secret", "AWSCURRENT").starts_with("test_user1"));
 }

@@ -195,7 +195,7 @@ fn of_a_rotation_that_has_never_run() {
 fn of_rotations_that_time_tells_of() {
     let account = Account::new();
     account.delays("none");
-    account.clock("-13d");
+    account.clock("13d ago");
     let (config, _) = account.converges(ARTICLE);
     let at = Deployment { account, config };
     let (account, rotation) = (&at.account, ["rotation.test_user1"]);
@@ -210,7 +210,7 @@ fn of_rotations_that_time_tells_of() {
     at.finds(&at.config, &[], &[]);
 
     // One that was begun two hours ago and died at each attempt.
-    account.clock("-2h");
+    account.clock("2h ago");
     account.fault(&["secretsmanager.PutSecretValue", "kill", "--function", "pgpasslambda", "--times", "3"]);
     account.pgrotate(&["rotate", crate::support::path(&at.config), "test_user1"]).exits(0);
     until("all attempts have failed", || account.fault(&[]).trim().is_empty().then_some(()));

@@ -277,7 +277,7 @@ impl Account {
     }
 
     pub fn clock(&self, step: &str) {
-        ctl(&["clock", "--dir", path(&sandbox().folder), "--account", &self.number, "--", step]);
+        ctl(&["clock", "--dir", path(&sandbox().folder), "--account", &self.number, step]);
     }
 
     pub fn delays(&self, spec: &str) {
