@@ -40,6 +40,7 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         admin: &Admin<D::Session>,
     ) -> Result<(&'static str, Vec<String>), FunctionError> {
         let (session, base) = (&admin.session, gated.base.as_str());
+        ownership::refuse_second_admin(&event.secret, base, &admin.username)?;
         session.take_lock(base).await?;
         // Under the lock, because what was read before it another run may have changed.
         let current = self.read_current(&event.secret, base).await?;

@@ -25,9 +25,10 @@ pub(crate) const LOGIN_TIMEOUT: Duration = Duration::from_secs(8);
 /// How long one statement may take, by the server's own clock: what we run takes milliseconds.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// The sum of the waits that one try of a step can meet, each at its longest: a login, the login's lock, a
-/// statement. At most half of an invocation, so that whatever else it needs (calls of Secrets Manager, a
-/// second try) still fits, and the reason is told instead of Lambda's "Task timed out".
+/// One login, the wait for the login's lock and one statement, each at its longest, are at most half of an invocation: a
+/// server that does not answer, or a lock that is not let go of, is told as such. A try of a step has more logins,
+/// statements and calls of Secrets Manager than these; that they are not all at their longest, nobody can promise. What
+/// bounds them together is `in_time` of the handler, which says what was being waited for when the time was up.
 const _: () = assert!(
     2 * (LOGIN_TIMEOUT.as_secs() + lock::WAIT.as_secs() + STATEMENT_TIMEOUT.as_secs())
         <= FUNCTION_TIMEOUT_SECONDS as u64

@@ -83,8 +83,11 @@ pub enum FunctionError {
     #[error("{0}")]
     InUse(crate::provisioning::InUse),
     /// The invocation's time is nearly up.
-    #[error("the time of this invocation ran out: nothing is broken by it, and the same again goes on from here")]
-    OutOfTime,
+    #[error(
+        "the time of this invocation ran out in {step}, while it waited for {waiting_for}: nothing is broken by it, and the \
+         same again goes on from here"
+    )]
+    OutOfTime { step: &'static str, waiting_for: String },
     /// Another run holds the login's lock.
     #[error("another run holds the lock of login \"{login}\": try again when it has ended")]
     Busy { login: String },
@@ -151,7 +154,7 @@ impl FunctionError {
             Self::SecretRefused { .. } | Self::SecretValue { .. } => error_type::SECRET_REFUSED,
             Self::RoleNotOurs { .. } => error_type::ROLE_NOT_OURS,
             Self::Busy { .. } => error_type::BUSY,
-            Self::OutOfTime | Self::Database(DatabaseError::Unreachable { .. }) => error_type::UNREACHABLE,
+            Self::OutOfTime { .. } | Self::Database(DatabaseError::Unreachable { .. }) => error_type::UNREACHABLE,
             Self::MissingGrant { .. }
             | Self::SettingDenied { .. }
             | Self::Barred { .. }

@@ -8,6 +8,7 @@ use crate::event::RotationEvent;
 use crate::logging::Line;
 use crate::rotation::{REPAIRED, Report};
 use crate::store::SecretStore;
+use crate::watch::{Watch, WatchedDatabase, WatchedStore};
 use function_contract::{InspectionRequest, ProvisioningRequest};
 use serde_json::Value;
 use std::time::Duration;
@@ -28,12 +29,14 @@ pub async fn handle<S: SecretStore, D: Database<Session: Session>>(
     remaining: Duration,
 ) -> Result<Value, FunctionError> {
     let began = Instant::now();
-    let context = Context::new(config, store, database, began + remaining.saturating_sub(MARGIN));
+    let watch = Watch::default();
+    let (store, database) = (WatchedStore(store, &watch), WatchedDatabase(database, &watch));
+    let context = Context::new(config, &store, &database, began + remaining.saturating_sub(MARGIN));
     match config.function {
         Function::Rotation => {
             let event = logged(config, began, RotationEvent::parse(payload))?;
             let mut report = Report::default();
-            let result = in_time(&context, context.rotate(&event, &mut report)).await;
+            let result = in_time(&context, &watch, event.step.as_str(), context.rotate(&event, &mut report)).await;
             let mut line = Line::new(config, event.step.as_str());
             line.rotation = Some(&event.token);
             line.secret = Some(&event.secret);
@@ -50,7 +53,7 @@ pub async fn handle<S: SecretStore, D: Database<Session: Session>>(
                 ProvisioningRequest::DropLogin { login, .. } => ("dropLogin", "dropped", login),
                 ProvisioningRequest::RecoverLogin(recover) => ("recoverLogin", "recovered", &recover.login),
             };
-            let result = in_time(&context, context.provision(&request)).await;
+            let result = in_time(&context, &watch, step, context.provision(&request)).await;
             let mut line = Line::new(config, step);
             line.login = Some(login);
             line.notes = result.as_ref().map_or(&[], |done| done.notes.as_slice());
@@ -59,7 +62,7 @@ pub async fn handle<S: SecretStore, D: Database<Session: Session>>(
         }
         Function::Inspection => {
             let request: InspectionRequest = logged(config, began, read(payload))?;
-            let result = in_time(&context, context.inspect(&request)).await;
+            let result = in_time(&context, &watch, "inspect", context.inspect(&request)).await;
             Line::new(config, "inspect").end(&result, "inspected", began.elapsed());
             answer(result?)
         }
@@ -67,16 +70,19 @@ pub async fn handle<S: SecretStore, D: Database<Session: Session>>(
 }
 
 /// Lets `work` run as long as there is time. To be stopped anywhere is safe for it, and an answer that says
-/// so is better than Lambda's "Task timed out".
+/// so, and what was waited for, is better than Lambda's "Task timed out".
 async fn in_time<S, D, T>(
     context: &Context<'_, S, D>,
+    watch: &Watch,
+    step: &'static str,
     work: impl Future<Output = Result<T, FunctionError>>,
 ) -> Result<T, FunctionError> {
     match tokio::time::timeout_at(context.until, work).await {
         Ok(result) => result,
         Err(_) => {
+            let waiting_for = watch.waiting_for();
             tokio::time::sleep(GOODBYE).await;
-            Err(FunctionError::OutOfTime)
+            Err(FunctionError::OutOfTime { step, waiting_for })
         }
     }
 }

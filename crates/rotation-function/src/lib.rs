@@ -24,6 +24,7 @@ pub mod secret;
 pub mod session;
 pub mod store;
 pub mod tls;
+pub mod watch;
 
 mod alternating;
 mod lock;

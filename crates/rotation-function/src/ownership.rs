@@ -63,6 +63,15 @@ pub fn refuse_long_clone(login: &str) -> Result<(), FunctionError> {
     )))
 }
 
+/// Refuses a secret that says it is the admin login's and is not the one that the environment names: with the admin login's
+/// help, whoever can tag a secret would have its password set to one of theirs.
+pub fn refuse_second_admin(secret: &str, login: &str, admin: &str) -> Result<(), FunctionError> {
+    if login != admin {
+        return Ok(());
+    }
+    Err(FunctionError::refused(secret, format!("it is for the admin login {admin:?}, which has another secret")))
+}
+
 /// Refuses a value that names another server or another role than the secret is for.
 pub fn check_value(config: &Config, secret: &str, login: &str, value: &SecretValue) -> Result<(), FunctionError> {
     if !config.hosts.allow(&value.host, value.port) {

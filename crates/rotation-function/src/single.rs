@@ -88,7 +88,10 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
         gated: &Gated,
     ) -> Result<(&'static str, Vec<String>), FunctionError> {
         let admin = self.log_in_as_admin().await?;
-        let result = self.set_in_session(event, gated, &admin.session, &admin.username, None).await;
+        let result = match ownership::refuse_second_admin(&event.secret, &gated.base, &admin.username) {
+            Ok(()) => self.set_in_session(event, gated, &admin.session, &admin.username, None).await,
+            Err(error) => Err(error),
+        };
         admin.session.end().await;
         result.map_err(|error| error.or_missing_grant(&gated.base, &admin.username))
     }

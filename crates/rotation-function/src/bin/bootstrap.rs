@@ -1,5 +1,8 @@
 //! The process Lambda starts: reads its environment once, then answers invocations.
 
+// An invocation's future holds all that it may come to wait for, one within the other.
+#![recursion_limit = "256"]
+
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use rotation_function::config::{Config, ConfigError};
 use rotation_function::database::Postgres;

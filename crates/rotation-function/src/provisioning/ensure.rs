@@ -18,7 +18,7 @@ impl<S: SecretStore, D: Database<Session: Session>> Context<'_, S, D> {
     pub(super) async fn ensure_login(&self, ensure: &EnsureLogin) -> Result<Provisioned, FunctionError> {
         let EnsureLogin { login, duty, strategy, attributes, secret_arn, .. } = ensure;
         self.check_request(login, *duty, *strategy, attributes, secret_arn).await?;
-        let admin = self.admin_of(*duty).await?;
+        let admin = self.admin_of(*duty, login, secret_arn).await?;
         self.retrying(async || {
             let master = self.log_in_as_master(&ensure.server.host, ensure.server.port).await?;
             let result = self.ensure_in_session(ensure, admin.as_deref(), &master).await;

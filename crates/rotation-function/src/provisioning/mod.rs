@@ -92,12 +92,14 @@ impl<S: SecretStore, D: Database<Session: Session>> Context<'_, S, D> {
     }
 
     /// The admin login's name; None for itself.
-    async fn admin_of(&self, duty: Duty) -> Result<Option<String>, FunctionError> {
+    async fn admin_of(&self, duty: Duty, login: &str, secret: &str) -> Result<Option<String>, FunctionError> {
         match duty {
             Duty::Admin => Ok(None),
             Duty::User => {
                 let info = self.store.describe(&self.config.admin_secret_arn).await?;
-                Ok(Some(ownership::login_of(self.config, &info)?))
+                let admin = ownership::login_of(self.config, &info)?;
+                ownership::refuse_second_admin(secret, login, &admin)?;
+                Ok(Some(admin))
             }
         }
     }

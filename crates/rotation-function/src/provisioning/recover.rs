@@ -16,7 +16,7 @@ impl<S: SecretStore, D: Database<Session: Session>> Context<'_, S, D> {
     pub(super) async fn recover_login(&self, recover: &RecoverLogin) -> Result<Provisioned, FunctionError> {
         let RecoverLogin { login, duty, strategy, attributes, secret_arn, .. } = recover;
         self.check_request(login, *duty, *strategy, attributes, secret_arn).await?;
-        let admin = self.admin_of(*duty).await?;
+        let admin = self.admin_of(*duty, login, secret_arn).await?;
         self.retrying(async || {
             let master = self.log_in_to_writer().await?;
             let result = self.recover_in_session(recover, admin.as_deref(), &master).await;

@@ -4,6 +4,7 @@ use crate::world::{STEPS, World, token};
 use function_contract::Strategy;
 use rotation_function::config::{Config, Hosts};
 use rotation_function::database::literal;
+use rotation_function::error::FunctionError;
 use std::time::Duration;
 
 /// A real failover: what takes the writes is a reader at first, and is promoted while the step tries.
@@ -91,7 +92,10 @@ async fn an_invocation_without_time_says_so() {
     let began = std::time::Instant::now();
     let result =
         rotation_function::handler::handle(&world.config, &world.store, &world.database, payload, remaining).await;
-    assert!(matches!(result, Err(rotation_function::error::FunctionError::OutOfTime)), "{result:?}");
+    let Err(FunctionError::OutOfTime { step, waiting_for }) = result else { panic!("{result:?}") };
+    // The step, and what stood in its way.
+    let lock = format!("the login's lock by 127.0.0.1:{}", world.server.port);
+    assert_eq!((step, waiting_for), ("setSecret", lock));
     assert!(began.elapsed() < remaining);
     holder.close().await;
     for step in &STEPS[1..] {

@@ -46,15 +46,18 @@ impl Errand {
         }
     }
 
-    /// The login in the state to begin with, and what is asked of it.
-    async fn prepare(self, strategy: Strategy) -> (Site, ProvisioningRequest) {
+    /// The login, one that is `kept` if there is, in the state to begin with, and what is asked of it.
+    async fn prepare(self, strategy: Strategy, kept: Option<Site>) -> (Site, ProvisioningRequest) {
         if self == Self::Provision {
             let site = Site::unprovisioned(strategy).await;
             let request = ProvisioningRequest::EnsureLogin(site.ensure_request(Duty::User));
             return (site, request);
         }
-        // Two users have both been AWSCURRENT then.
-        let site = Site::rotated(strategy, 2).await;
+        // A login that has recovered is as good as new, and the next case proves it.
+        let site = match kept {
+            Some(site) => site,
+            None => Site::rotated(strategy, 1).await,
+        };
         let info = site.info().await;
         let recovery = match self {
             Self::Provision | Self::Restate => {
@@ -116,8 +119,9 @@ struct Case {
 async fn provisionings_and_recoveries() {
     let mut cases = Vec::new();
     for strategy in [Strategy::AlternatingUsers, Strategy::SingleUser] {
+        let mut kept = None;
         for errand in Errand::all(strategy) {
-            let ((site, request), plan) = (errand.prepare(strategy).await, Plan::default());
+            let ((site, request), plan) = (errand.prepare(strategy, kept.take()).await, Plan::default());
             site.ask(&request, &plan).await.unwrap_or_else(|trouble| panic!("{errand:?} {strategy:?}: {trouble:?}"));
             let effects = plan.effects();
             let moved = effects.iter().filter(|effect| **effect == "UpdateSecretVersionStage").count();
@@ -134,21 +138,22 @@ async fn provisionings_and_recoveries() {
                     cases.extend(pauses.map(|pause| Case { errand, strategy, at, when, pause }));
                 }
             }
+            kept = Some(site);
         }
     }
     let total = cases.len();
     let cases = chosen(cases);
     println!("provisionings and recoveries: {} of {total} cases", cases.len());
     assert!(total > 250 && cases.len() * 10 >= total, "{total}");
+    let mut kept: Option<Site> = None;
     for case in cases {
-        if let Err(trouble) = play(&case).await {
-            panic!("{case:?}: {trouble:?}");
-        }
+        let site = kept.take().filter(|site| site.strategy == case.strategy);
+        kept = Some(play(&case, site).await.unwrap_or_else(|trouble| panic!("{case:?}: {trouble:?}")));
     }
 }
 
-async fn play(case: &Case) -> Result<(), Trouble> {
-    let (site, request) = case.errand.prepare(case.strategy).await;
+async fn play(case: &Case, kept: Option<Site>) -> Result<Site, Trouble> {
+    let (site, request) = case.errand.prepare(case.strategy, kept).await;
     let versions = site.info().await.versions.len();
     with_mishap(&site, &request, case).await;
     if case.errand.keeps_a_promise(case.strategy) {
@@ -183,7 +188,7 @@ async fn play(case: &Case) -> Result<(), Trouble> {
     site.begin(&last).await;
     site.rotate(&last).await?;
     assert!(site.info().await.has(&last, aws::CURRENT), "{case:?}");
-    Ok(())
+    Ok(site)
 }
 
 /// An errand with a mishap; where it pauses, the same one runs beside it.

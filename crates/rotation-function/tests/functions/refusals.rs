@@ -336,6 +336,34 @@ async fn provisioning_requests_of_another_duty() {
     }
 }
 
+/// Another secret that says it is the admin login's: whoever tagged it would get its password.
+#[tokio::test]
+async fn a_second_secret_of_the_admin_login() {
+    for strategy in [Strategy::SingleUser, Strategy::AlternatingUsers] {
+        let world = World::new(strategy).await;
+        let secret = format!("{} second", world.user_arn);
+        world.store.create(&secret, DEPLOYMENT, &world.admin);
+        let request =
+            EnsureLogin { secret_arn: secret.clone(), strategy, duty: Duty::User, ..world.request(Duty::Admin) };
+        let request = serde_json::to_value(ProvisioningRequest::EnsureLogin(request)).unwrap();
+        let (what, names) = ("a second secret", "which has another secret");
+        is_refused(&world, Function::Provisioning, request, what, SECRET_REFUSED, names).await;
+
+        let mut value = world.current(&world.user_arn);
+        (value["username"], value["password"]) = (world.admin.clone().into(), "unknown".into());
+        world.store.put_by_hand(&secret, &token(), &value.to_string());
+        let pending = token();
+        world.store.start_rotation(&secret, &pending).unwrap();
+        let event = |step: &str| json!({"Step": step, "SecretId": secret, "ClientRequestToken": pending});
+        let config = Config { function: Function::Rotation, ..world.config.clone() };
+        let remaining = Duration::from_secs(28);
+        let create = event("createSecret");
+        handler::handle(&config, &world.store, &world.database, create, remaining).await.unwrap();
+        is_refused(&world, Function::Rotation, event("setSecret"), what, SECRET_REFUSED, names).await;
+        assert!(world.current_works(&world.config.admin_secret_arn).await);
+    }
+}
+
 /// A role that gives more than a deployment may give, by whatever it is in itself.
 #[tokio::test]
 async fn groups_that_reach_too_far() {
