@@ -1,9 +1,13 @@
 //! `db_instance`: the PostgreSQL instance. Settled means available, with an address, and the master's
 //! secret active.
 
+mod health;
 mod live;
+mod server;
 
 pub use super::postgres_version::Version;
+pub use health::{Age, Certificate};
+pub use server::{Server, Servers};
 
 use super::db_subnet_group::DbSubnetGroup;
 use super::missing_tags;
@@ -82,6 +86,8 @@ pub struct Observed {
     pub copy_tags: bool,
     pub minor_upgrades: bool,
     pub master_secret: Option<(MasterSecretArn, String)>,
+    /// Of the server; None where RDS does not tell.
+    pub certificate: Option<Certificate>,
     /// RDS has taken changes that it has not made yet.
     pub pending: bool,
     pub tags: Tags,
@@ -104,46 +110,6 @@ pub struct Outputs {
     pub server: Server,
     pub servers: Servers,
     pub master_secret: MasterSecretArn,
-}
-
-/// Where the instance listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Server {
-    pub host: String,
-    pub port: u16,
-}
-
-impl fmt::Display for Server {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // An IPv6 address holds colons; a name or an IPv4 address does not.
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
-        }
-    }
-}
-
-/// All that holds the instance's databases: the writer first, then its replicas. A secret may name any of them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Servers(Vec<Server>);
-
-impl Servers {
-    /// Whether `address` (`host:port`) is one of them; names are told apart by no case.
-    pub fn has(&self, address: &str) -> bool {
-        self.0.iter().any(|server| server.to_string().eq_ignore_ascii_case(address))
-    }
-}
-
-impl fmt::Display for Servers {
-    /// As the functions read them: `host:port,…`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (number, server) in self.0.iter().enumerate() {
-            let before = if number > 0 { "," } else { "" };
-            write!(f, "{before}{server}")?;
-        }
-        Ok(())
-    }
 }
 
 /// ARN of the secret in which RDS keeps the master user's password.
@@ -200,6 +166,9 @@ impl Resource for DbInstance {
     }
 
     fn diff(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<Vec<Step<Change>>, Refusal> {
+        if let Seen::Present(live) = live {
+            health::tell(cx, want, live);
+        }
         let Some(spec) = &want.spec else { return referred(cx, want, live) };
         let live = match live {
             Seen::Absent => return Ok(vec![create(cx, want, spec)?]),
@@ -272,7 +241,7 @@ impl Resource for DbInstance {
     fn outputs(_want: &Desired, live: &Observed) -> Option<Outputs> {
         let (master_secret, _) = live.master_secret.clone()?;
         let server = live.server.clone()?;
-        Some(Outputs { servers: servers(&server, live), server, master_secret })
+        Some(Outputs { servers: Servers::of(&server, &live.replicas), server, master_secret })
     }
 
     fn leaving(_want: &Desired, live: &Observed) -> Settled<()> {
@@ -290,6 +259,8 @@ impl Resource for DbInstance {
             port: _,
             master_secret: _,
             pending: _,
+            // RDS renews it.
+            certificate: _,
             // Somebody else's, and no reason not to change the instance.
             replicas: _,
             // Minor upgrades happen by themselves.
@@ -332,7 +303,8 @@ impl Resource for DbInstance {
         let arn = |service: &str, rest: &str| format!("arn:aws:{service}:::{rest}");
         let spec = want.spec.as_ref();
         let version = spec.map_or(Version { major: 16, minor: Some(9) }, |spec| {
-            let least = Version { minor: spec.version.minor.or(Some(1)), ..spec.version };
+            let offered = spec.offered.iter().filter_map(|version| version.minor).min();
+            let least = Version { minor: spec.version.minor.or(offered).or(Some(1)), ..spec.version };
             target(spec).map_or(least, |target| Version { minor: target.minor.or(least.minor), ..target })
         });
         Ok(Observed {
@@ -357,6 +329,7 @@ impl Resource for DbInstance {
             copy_tags: true,
             minor_upgrades: true,
             master_secret: Some((MasterSecretArn(arn("secretsmanager", "secret:rds!db-master")), "active".to_owned())),
+            certificate: None,
             pending: false,
             // An instance that is only referred to is not tagged.
             tags: spec.map(|_| want.mark.tags()).unwrap_or_default(),
@@ -499,10 +472,6 @@ fn refuse_the_impossible(want: &Desired, spec: &Spec, live: &Observed) -> Result
     Ok(())
 }
 
-fn servers(writer: &Server, live: &Observed) -> Servers {
-    Servers([writer].into_iter().chain(&live.replicas).cloned().collect())
-}
-
 /// Whether an instance is in working order, whatever is wanted of it.
 fn standing(live: &Observed) -> Settled<Outputs> {
     match live.status.as_str() {
@@ -523,7 +492,8 @@ fn standing(live: &Observed) -> Settled<Outputs> {
     };
     match &live.master_secret {
         Some((arn, status)) if status == "active" || status == "rotating" => {
-            Settled::Yes(Outputs { server: server.clone(), servers: servers(server, live), master_secret: arn.clone() })
+            let servers = Servers::of(server, &live.replicas);
+            Settled::Yes(Outputs { server: server.clone(), servers, master_secret: arn.clone() })
         }
         Some((_, status)) => Settled::NotYet { saying: format!("the master secret is {status}") },
         None => Settled::NotYet { saying: "the instance has no master secret yet".to_owned() },
