@@ -117,6 +117,13 @@ codes! {
     /// No rotation has ever ended.
     NeverRotated = "never-rotated", Warning, "no rotation has ever finished";
 
+    /// The certificate of an instance's server ends soon.
+    CertificateEnding = "certificate-ending", Warning, "its server's certificate ends soon";
+    /// The certificate of an instance's server has ended.
+    CertificateEnded = "certificate-ended", Critical, "its server's certificate has ended";
+    /// RDS has withdrawn the version that an instance runs.
+    EngineDeprecated = "engine-deprecated", Warning, "RDS offers its version no more";
+
     /// CloudFormation's stack is in a state in which it can only be deleted.
     StackUnusable = "stack-unusable", Critical, "the stack can only be deleted";
     /// The stack was updated by somebody: template, parameters.

@@ -1,3 +1,4 @@
+import datetime
 import json
 import os
 import unittest
@@ -50,6 +51,27 @@ class Instances(Case):
             self.assertRegex(instance["EngineVersion"], rf"^{major}\.\d+$")
             with self.connect(instance) as connection:
                 self.assertTrue(connection.execute("SHOW server_version").fetchone()[0].startswith(major))
+
+    def test_a_version_that_is_withdrawn(self):
+        rds = self.aws("rds")
+        running = self.instance()["EngineVersion"]
+        self.ctl("withdraw", running)
+        listed = lambda **more: {each["EngineVersion"]: each["Status"] for each in  # noqa: E731
+                                 rds.describe_db_engine_versions(Engine="postgres", EngineVersion="16", **more)["DBEngineVersions"]}
+        self.assertNotIn(running, listed())
+        self.assertEqual(listed(IncludeAll=True)[running], "deprecated")
+        self.assertEqual(self.described()["EngineVersion"], running)
+        self.refused("InvalidParameterCombination", self.instance, identifier="another", wait=False, EngineVersion=running)
+
+    def test_a_certificate_ends_a_year_after_it_was_made(self):
+        self.ctl("clock", "300d ago")
+        made = self.instance()["CertificateDetails"]
+        left = (made["ValidTill"] - datetime.datetime.now(datetime.timezone.utc)).days
+        self.assertEqual((made["CAIdentifier"], left), ("rds-ca-rsa2048-g1", 64))
+        self.ctl("clock", "now")
+        self.aws("rds").modify_db_instance(DBInstanceIdentifier="db", CACertificateIdentifier="rds-ca-rsa4096-g1", ApplyImmediately=True)
+        until(lambda: self.described()["CertificateDetails"]["ValidTill"] > made["ValidTill"], "a new certificate")
+        self.assertEqual(self.described()["CertificateDetails"]["CAIdentifier"], "rds-ca-rsa4096-g1")
 
     def test_a_replica_streams_and_takes_no_writes(self):
         source, rds = self.instance(BackupRetentionPeriod=1), self.aws("rds")

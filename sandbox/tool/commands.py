@@ -67,6 +67,8 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND")
     added = command("clock", _clock, "move an account's clock for Secrets Manager", account=True)
     added.add_argument("move", help="+10d, +3h, +5m, '10d ago', now")
+    added = command("withdraw", _withdraw, "offer an account a version of PostgreSQL no more", account=True)
+    added.add_argument("version", help="16.12, for one")
     added = command("delays", _delays, "set how long states take, for all accounts or one", account="optional")
     added.add_argument("spec", nargs="?", default="", help="none, fast, demo, aws, or instance_create=3,…; without: show")
     added = command("fault", _fault, "make API requests fail; without a request: show what is planned", account=True)
@@ -206,6 +208,11 @@ def _reset(arguments) -> None:
 def _clock(arguments) -> None:
     told = _ask(arguments.dir, "clock", {"account": arguments.account, "move": arguments.move})
     print(f"sandbox: the clock of {told['account']} is {told['ahead_seconds'] / 86400:g} days ahead")
+
+
+def _withdraw(arguments) -> None:
+    told = _ask(arguments.dir, "versions", {"account": arguments.account, "version": arguments.version})
+    print(f"sandbox: withdrawn are {', '.join(told['withdrawn'])}")
 
 
 def _delays(arguments) -> None:

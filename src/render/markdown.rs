@@ -55,7 +55,7 @@ impl Space {
 
 /// A plan that is to be decided on. `command` shows all of it, `apply` carries it out.
 pub fn plan(plan: &PlanDocument, command: &str, apply: &str) -> String {
-    let PlanDocument { deployment, place, actions, deferred, notes, unchanged, exceeds, lints, .. } = plan;
+    let PlanDocument { deployment, place, actions, deferred, notes, unchanged, exceeds, lints, to_be_named, .. } = plan;
     let (mut out, mut space) = (String::new(), Space::new());
     let counts: Vec<_> =
         plan.counts().into_iter().map(|(verb, count)| format!("{count} to {}", human::verb(verb))).collect();
@@ -76,6 +76,14 @@ pub fn plan(plan: &PlanDocument, command: &str, apply: &str) -> String {
         let text = format!(
             "\n> [!CAUTION]\n> It removes {deletes} things, and may remove {allowed} unsaid: `apply` refuses it without \
              `--allow-deletes {deletes}`.\n"
+        );
+        add(&mut out, &mut space, &text);
+    }
+    for address in to_be_named {
+        let text = format!(
+            "\n> [!CAUTION]\n> It deletes {0}, or puts another in its place: `apply` refuses it without {1}.\n",
+            self::address(address),
+            code(&format!("--allow-delete {address}"))
         );
         add(&mut out, &mut space, &text);
     }

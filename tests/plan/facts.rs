@@ -4,7 +4,7 @@ use crate::scenario::{SECOND_USER, Scenario, State};
 use function_contract::{LoginAttempt, Obstacle, Owned, RoleFacts, Strategy, clone_of};
 use pgrotate::model::{Seen, Tags};
 use pgrotate::plan::{Goal, PlanError};
-use pgrotate::resources::db_instance::{MasterSecretArn, Server, Version};
+use pgrotate::resources::db_instance::{Age, Certificate, MasterSecretArn, Server, Version};
 use pgrotate::resources::login::Says;
 use pgrotate::resources::rotation::Rules;
 use pgrotate::resources::secret::SecretArn;
@@ -130,6 +130,10 @@ fn of_db_instance() -> Vec<Mutation<db_instance::Observed>> {
         copy_tags: |live| live.copy_tags = !live.copy_tags,
         minor_upgrades: |live| live.minor_upgrades = !live.minor_upgrades,
         master_secret: |live| live.master_secret = Some((MasterSecretArn(other()), "active".to_owned())),
+        certificate: |live| {
+            let (authority, until) = ("rds-ca-rsa2048-g1".to_owned(), "2026-03-01".to_owned());
+            live.certificate = Some(Certificate { authority, until, age: Age::Ending });
+        },
         pending: |live| live.pending = true,
         tags: |live| untag(&mut live.tags),
     });

@@ -325,3 +325,54 @@ fn of_what_lies_behind_the_stack() {
     at.mends(&[STACK], &["permission-changed", "RotationPermission deleted"]);
     account.rotate(&at.config, "test_user1").exits(0);
 }
+
+/// What time alone makes of an instance: its certificate nears its end, and RDS offers its version no more.
+#[test]
+fn of_an_instance_that_has_grown_old() {
+    let account = Account::new();
+    account.delays("none");
+    account.clock("350d ago");
+    let (config, _) = account.converges(ARTICLE);
+    account.clock("now");
+    // What has been overdue for so long is made up for.
+    let instance = "db_instance.my-postgres-instance";
+    until("the schedule has caught up", || account.drift(&config).keys().eq([instance]).then_some(()));
+    let at = Deployment { account, config };
+    let account = &at.account;
+
+    let next = "--ca-certificate-identifier rds-ca-rsa4096-g1";
+    at.finds(&at.config, &[instance], &["certificate-ending", "rds-ca-rsa2048-g1", next]);
+    account.is_empty(&at.config);
+    let certified = |authority: &str| {
+        account.shell(&format!(
+            "aws rds modify-db-instance --db-instance-identifier my-postgres-instance \
+             --ca-certificate-identifier {authority} --apply-immediately"
+        ));
+        until("it has a new one", || {
+            let found = account.call("rds", "describe_db_instances", json!({}));
+            (found["DBInstances"][0]["CertificateDetails"]["CAIdentifier"] == authority).then_some(())
+        });
+    };
+    certified("rds-ca-rsa4096-g1");
+    at.finds(&at.config, &[], &[]);
+    account.clock("400d ago");
+    certified("rds-ca-rsa2048-g1");
+    account.clock("now");
+    at.finds(&at.config, &[instance], &["certificate-ended", "has ended on", next]);
+    certified("rds-ca-rsa4096-g1");
+    at.finds(&at.config, &[], &[]);
+
+    let found = account.call("rds", "describe_db_instances", json!({}))["DBInstances"][0].clone();
+    let version = found["EngineVersion"].as_str().expect("a version").to_owned();
+    account.withdraw(&version);
+    let known = json!({ "Engine": "postgres", "EngineVersion": "16" });
+    let known = account.call("rds", "describe_db_engine_versions", known)["DBEngineVersions"].clone();
+    let latest = known.as_array().and_then(|all| all.last()).expect("versions")["EngineVersion"].clone();
+    let latest = latest.as_str().expect("a version");
+    at.finds(&at.config, &[instance], &["engine-deprecated", &version, latest]);
+    account.is_empty(&at.config);
+    let config = account.config(&with(ARTICLE, "engine_version = \"16\"", &format!("engine_version = \"{latest}\"")));
+    account.apply(&config).exits(0);
+    account.is_empty(&config);
+    at.finds(&config, &[], &[]);
+}

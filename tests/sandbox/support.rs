@@ -280,6 +280,11 @@ impl Account {
         ctl(&["clock", "--dir", path(&sandbox().folder), "--account", &self.number, step]);
     }
 
+    /// RDS offers a version no more.
+    pub fn withdraw(&self, version: &str) {
+        ctl(&["withdraw", "--dir", path(&sandbox().folder), "--account", &self.number, version]);
+    }
+
     pub fn delays(&self, spec: &str) {
         ctl(&["delays", "--dir", path(&sandbox().folder), "--account", &self.number, spec]);
     }

@@ -1,4 +1,5 @@
 """RDS's other operations: describing, modifying, deleting, tags."""
+from ..certificates import LIFETIME
 from ..registry import PASS_ON, Request, operations
 from ..secrets.rotation import run_managed
 from ..secrets.store import Secrets
@@ -46,7 +47,8 @@ def shown(instance: Instance) -> dict:
         told["Endpoint"] = {"Address": instance.address, "Port": instance.port, "HostedZoneId": "Z2CSQNT2AAAAAA"}
         told["InstanceCreateTime"] = told["LatestRestorableTime"] = instance.created
         told["AvailabilityZone"] = vpc.subnet(place, instance.subnets[0])["AvailabilityZone"]
-        told["CertificateDetails"] = {"CAIdentifier": told["CACertificateIdentifier"]}
+        told["CertificateDetails"] = {"CAIdentifier": told["CACertificateIdentifier"],
+                                      "ValidTill": instance.certified + LIFETIME.total_seconds()}
     if instance.master_secret:
         told["MasterUserSecret"] = {"SecretArn": instance.master_secret, "SecretStatus": instance.master_secret_status(),
                                     "KmsKeyId": place.arn("kms", "key/aws-secretsmanager")}
@@ -95,7 +97,7 @@ def _modify(request: Request) -> dict:
 
 def _check_changes(place, instance: Instance, params: dict, changes: dict) -> None:
     if "EngineVersion" in changes:
-        changes["EngineVersion"] = versions.resolve(params["EngineVersion"])
+        changes["EngineVersion"] = versions.resolve(params["EngineVersion"], place)
         versions.check_upgrade(instance.version, changes["EngineVersion"], params.get("AllowMajorVersionUpgrade", False))
         if changes["EngineVersion"] == instance.version:
             del changes["EngineVersion"]
@@ -264,12 +266,15 @@ def _engine_versions(request: Request) -> dict:
     if params.get("Engine", "postgres") != "postgres":
         return {"DBEngineVersions": []}
     asked = params.get("EngineVersion", "")
-    found = [each for each in versions.all_offered() if not asked or each == asked or each.split(".")[0] == asked]
+    withdrawn = request.place.of(versions.Withdrawn).versions
+    known = [each for each in versions.all_offered() if params.get("IncludeAll") or each not in withdrawn]
+    found = [each for each in known if not asked or each == asked or each.split(".")[0] == asked]
     if params.get("DefaultOnly"):
         found = [each for each in found if each == f"{each.split('.')[0]}.{versions.DEFAULT_MINOR[each.split('.')[0]]}"]
         found = found if asked else found[:1]
     told = [{
-        "Engine": "postgres", "EngineVersion": each, "MajorEngineVersion": each.split(".")[0], "Status": "available",
+        "Engine": "postgres", "EngineVersion": each, "MajorEngineVersion": each.split(".")[0],
+        "Status": "deprecated" if each in withdrawn else "available",
         "DBParameterGroupFamily": f"postgres{each.split('.')[0]}", "DBEngineDescription": "PostgreSQL",
         "DBEngineVersionDescription": f"PostgreSQL {each}",
         "ValidUpgradeTarget": [{"Engine": "postgres", "EngineVersion": other, "AutoUpgrade": False,

@@ -132,7 +132,7 @@ def _create(request: Request) -> dict:
                     "63 letters, digits and underscores.")
     if master.lower() in _RESERVED or master.lower().startswith("pg_"):
         raise Fault("InvalidParameterValue", f"MasterUsername {master} cannot be used as it is a reserved word used by the engine")
-    version = versions.resolve(params.get("EngineVersion"))
+    version = versions.resolve(params.get("EngineVersion"), place)
     kind = params.get("StorageType", "gp2")
     check_storage(kind, params["AllocatedStorage"])
     check_growth(params["AllocatedStorage"], params.get("MaxAllocatedStorage"))

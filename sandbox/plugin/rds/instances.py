@@ -44,6 +44,7 @@ class Instance:
     tags: dict[str, str]
     resource_id: str = dataclasses.field(default_factory=lambda: "db-" + "".join(random.choices(string.ascii_uppercase + string.digits, k=26)))
     created: float | None = None
+    certified: float | None = None  # since when its server has its certificate, by the account's clock
     server: Server | None = None
     failed: bool = False
     ready: After | None = None
@@ -88,6 +89,8 @@ class Instance:
     def apply(self, changes: dict) -> None:
         if "EngineVersion" in changes:
             self.version = changes["EngineVersion"]
+        if "CACertificateIdentifier" in changes:
+            self.certified = self.place.now()
         self.shown.update({key: value for key, value in changes.items() if key in self.shown})
 
     def master_secret_status(self) -> str:
@@ -162,7 +165,7 @@ class Instances:
             return
         with self.place.lock:
             instance.server = server
-            instance.created = time.time()
+            instance.created, instance.certified = time.time(), self.place.now()
             # On a busy machine the start itself can outlast the delay; the backup comes after it all the same.
             backup = self.place.delay("instance_create") * (1 - BACKUP_SHARE)
             instance.ready = After(max(instance.ready.left(), instance.backing_up.left() + backup))

@@ -1,7 +1,7 @@
 //! The live half of `db_instance`.
 
 use super::standing::is_optimizing;
-use super::{Change, DbInstance, Desired, ENGINE, MasterSecretArn, Observed, Server, Version};
+use super::{Certificate, Change, DbInstance, Desired, ENGINE, MasterSecretArn, Observed, Server, Version};
 use crate::aws::{Aws, AwsError, InstanceLook, Look, absent, call};
 use crate::execute::Applied;
 use crate::model::{Seen, address_of};
@@ -233,6 +233,11 @@ fn observed(instance: &InstanceLook) -> Result<Observed, LiveError> {
                 MasterSecretArn(secret.secret_arn()?.to_owned()),
                 secret.secret_status().unwrap_or("creating").to_owned(),
             ))
+        }),
+        certificate: instance.certificate_details().and_then(|certificate| {
+            let until = certificate.valid_till()?.secs();
+            let authority = certificate.ca_identifier().unwrap_or("an unknown authority");
+            Some(Certificate::of(authority, until, jiff::Timestamp::now().as_second()))
         }),
         pending: instance.pending_modified_values().is_some_and(|values| {
             values.db_instance_class().is_some()

@@ -2,12 +2,16 @@
 //! secret active.
 
 mod fit;
+mod health;
 mod live;
+mod server;
 mod standing;
 
 pub use live::{Tagged, tagged};
 
 pub use super::postgres_version::Version;
+pub use health::{Age, Certificate};
+pub use server::{Server, Servers};
 
 use standing::{is_optimizing, is_outgrown, is_ready, is_unmanaged, standing};
 use super::db_subnet_group::DbSubnetGroup;
@@ -91,6 +95,8 @@ pub struct Observed {
     pub copy_tags: bool,
     pub minor_upgrades: bool,
     pub master_secret: Option<(MasterSecretArn, String)>,
+    /// Of the server; None where RDS does not tell.
+    pub certificate: Option<Certificate>,
     /// RDS has taken changes that it has not made yet.
     pub pending: bool,
     pub tags: Tags,
@@ -114,46 +120,6 @@ pub struct Outputs {
     pub server: Server,
     pub servers: Servers,
     pub master_secret: MasterSecretArn,
-}
-
-/// Where the instance listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Server {
-    pub host: String,
-    pub port: u16,
-}
-
-impl fmt::Display for Server {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // An IPv6 address holds colons; a name or an IPv4 address does not.
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
-        }
-    }
-}
-
-/// All that holds the instance's databases: the writer first, then its replicas. A secret may name any of them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Servers(Vec<Server>);
-
-impl Servers {
-    /// Whether `address` (`host:port`) is one of them; names are told apart by no case.
-    pub fn has(&self, address: &str) -> bool {
-        self.0.iter().any(|server| server.to_string().eq_ignore_ascii_case(address))
-    }
-}
-
-impl fmt::Display for Servers {
-    /// As the functions read them: `host:port,…`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (number, server) in self.0.iter().enumerate() {
-            let before = if number > 0 { "," } else { "" };
-            write!(f, "{before}{server}")?;
-        }
-        Ok(())
-    }
 }
 
 /// ARN of the secret in which RDS keeps the master user's password.
@@ -210,6 +176,9 @@ impl Resource for DbInstance {
     }
 
     fn diff(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<Vec<Step<Change>>, Refusal> {
+        if let Seen::Present(live) = live {
+            health::tell(cx, want, live);
+        }
         let Some(spec) = &want.spec else { return referred(cx, want, live) };
         let live = match live {
             Seen::Absent => return Ok(vec![create(cx, want, spec)?]),
@@ -292,7 +261,7 @@ impl Resource for DbInstance {
     fn outputs(_want: &Desired, live: &Observed) -> Option<Outputs> {
         let (master_secret, _) = live.master_secret.clone()?;
         let server = live.server.clone()?;
-        Some(Outputs { servers: servers(&server, live), server, master_secret })
+        Some(Outputs { servers: Servers::of(&server, &live.replicas), server, master_secret })
     }
 
     fn leaving(_want: &Desired, live: &Observed) -> Settled<()> {
@@ -310,6 +279,8 @@ impl Resource for DbInstance {
             port: _,
             master_secret: _,
             pending: _,
+            // RDS renews it.
+            certificate: _,
             // Somebody else's, and no reason not to change the instance.
             replicas: _,
             // Minor upgrades happen by themselves.
@@ -352,7 +323,8 @@ impl Resource for DbInstance {
         let arn = |service: &str, rest: &str| format!("arn:aws:{service}:::{rest}");
         let spec = want.spec.as_ref();
         let version = spec.map_or(Version { major: 16, minor: Some(9) }, |spec| {
-            let least = Version { minor: spec.version.minor.or(Some(1)), ..spec.version };
+            let offered = spec.offered.iter().filter_map(|version| version.minor).min();
+            let least = Version { minor: spec.version.minor.or(offered).or(Some(1)), ..spec.version };
             target(spec).map_or(least, |target| Version { minor: target.minor.or(least.minor), ..target })
         });
         Ok(Observed {
@@ -377,6 +349,7 @@ impl Resource for DbInstance {
             copy_tags: true,
             minor_upgrades: true,
             master_secret: Some((MasterSecretArn(arn("secretsmanager", "secret:rds!db-master")), "active".to_owned())),
+            certificate: None,
             pending: false,
             // An instance that is only referred to is not tagged.
             tags: spec.map(|_| want.mark.tags()).unwrap_or_default(),
@@ -426,10 +399,6 @@ fn create(cx: &mut Diff<'_>, want: &Desired, spec: &Spec) -> Result<Step<Change>
         .set("encrypted", Shown::text(spec.encrypted))
         .set("deletion_protection", Shown::text(spec.deletion_protection))
         .set("master_password", Shown::Withheld))
-}
-
-fn servers(writer: &Server, live: &Observed) -> Servers {
-    Servers([writer].into_iter().chain(&live.replicas).cloned().collect())
 }
 
 /// What a modification would change, by name.

@@ -1,6 +1,6 @@
 //! How an instance stands, whatever is wanted of it.
 
-use super::{Observed, Outputs, Spec, servers};
+use super::{Observed, Outputs, Servers, Spec};
 use crate::resource::Settled;
 
 /// Whether it works and takes changes.
@@ -49,7 +49,8 @@ pub(super) fn standing(live: &Observed) -> Settled<Outputs> {
     };
     match &live.master_secret {
         Some((arn, status)) if status == "active" || status == "rotating" => {
-            Settled::Yes(Outputs { server: server.clone(), servers: servers(server, live), master_secret: arn.clone() })
+            let servers = Servers::of(server, &live.replicas);
+            Settled::Yes(Outputs { server: server.clone(), servers, master_secret: arn.clone() })
         }
         Some((_, status)) => Settled::NotYet { saying: format!("the master secret is {status}") },
         None => Settled::NotYet { saying: "the instance has no master secret yet".to_owned() },
