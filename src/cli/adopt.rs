@@ -1,7 +1,6 @@
 //! `pgrotate adopt`: takes over what others have made, once, by its addresses.
 
 use super::apply::{carry_out, confirm};
-use super::journal::Journal;
 use super::output::print;
 use super::session::Session;
 use super::{CliError, DeploymentArgs, Format};
@@ -30,7 +29,7 @@ pub(super) struct AdoptArgs {
 
 /// Tags only: what of it is not as declared, the next plan shows and the next apply changes.
 pub(super) async fn run(args: AdoptArgs) -> Result<u8, CliError> {
-    let journal = args.journal.as_deref().map(Journal::open).transpose()?;
+    let journal = args.deployment.journal(args.journal.as_deref())?;
     let session = Session::open(&args.deployment).await?;
     let plan = session.adoption(&args.addresses).await?;
     let document = session.document(&plan);

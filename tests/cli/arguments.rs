@@ -17,6 +17,7 @@ fn help_of_every_command() {
     let commands = [
         "plan",
         "apply",
+        "adopt",
         "destroy",
         "rotate",
         "recover",

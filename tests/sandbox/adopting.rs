@@ -179,8 +179,10 @@ fn the_article_made_by_hand_is_taken_over() {
 
     // One of them by its address, and only its tags.
     let adopt = |address: &str| account.pgrotate(&["adopt", path(&config), address, "--yes"]);
-    adopt("stack.pgpasslambda-stack").exits(4);
-    adopt("secret.test_user2").exits(1);
+    let never = adopt("stack.pgpasslambda-stack");
+    assert!(never.exits(4).stderr.starts_with("refused[never-adopted]"), "{}", never.stderr);
+    let unknown = adopt("secret.test_user2");
+    assert!(unknown.exits(1).stderr.starts_with("error[no-such-address]"), "{}", unknown.stderr);
     adopt("vpc_endpoint.secretsmanager").exits(4);
     let adopted = adopt("db_subnet_group.my-db-subnet-group");
     assert_eq!(adopted.exits(0).planned(), ["adopt db_subnet_group.my-db-subnet-group"]);
