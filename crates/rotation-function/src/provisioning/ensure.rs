@@ -79,6 +79,9 @@ impl<S: SecretStore, D: Database<Session: Session>> Context<'_, S, D> {
             notes,
         };
         let role_created = self.ensure_roles(&mut work, ensure, &version, &found).await?;
+        if !value_stored && !found.contains_key(login) {
+            self.end_rotation_of_before(ensure).await?;
+        }
         Ok(Provisioned {
             login: ensure.login.clone(),
             version: Some(version.id),
@@ -147,16 +150,34 @@ impl<S: SecretStore, D: Database<Session: Session>> Context<'_, S, D> {
     /// this very server it must end first. One that was begun on a server of the past (a secret that outlived
     /// its instance) never will: its label would block every rotation to come.
     async fn clear_the_way(&self, ensure: &EnsureLogin, current: &SecretValue) -> Result<(), FunctionError> {
-        let secret = ensure.secret_arn.as_str();
-        let info = self.store.describe(secret).await?;
-        let Some(pending) = info.version_with(label::PENDING).filter(|version| !info.has(version, label::CURRENT))
-        else {
-            return Ok(());
-        };
-        if self.config.hosts.allow(&current.host, current.port) {
-            return Err(FunctionError::Busy { login: ensure.login.clone() });
+        match self.pending(ensure).await? {
+            Some(_) if self.config.hosts.allow(&current.host, current.port) => {
+                Err(FunctionError::Busy { login: ensure.login.clone() })
+            }
+            Some(pending) => self.unlabel(ensure, &pending).await,
+            None => Ok(()),
         }
-        Ok(self.store.move_label(secret, label::PENDING, None, Some(pending)).await?)
+    }
+
+    /// A rotation whose login was not there cannot have got further than making a value; and if the instance of before
+    /// had the same address, nothing else tells that it was begun there. Left labelled it would block every rotation
+    /// to come. One that still runs finds at its next step that it was ended.
+    async fn end_rotation_of_before(&self, ensure: &EnsureLogin) -> Result<(), FunctionError> {
+        match self.pending(ensure).await? {
+            Some(pending) => self.unlabel(ensure, &pending).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The version that a rotation has begun and not ended.
+    async fn pending(&self, ensure: &EnsureLogin) -> Result<Option<String>, FunctionError> {
+        let info = self.store.describe(&ensure.secret_arn).await?;
+        let pending = info.version_with(label::PENDING).filter(|version| !info.has(version, label::CURRENT));
+        Ok(pending.map(str::to_owned))
+    }
+
+    async fn unlabel(&self, ensure: &EnsureLogin, version: &str) -> Result<(), FunctionError> {
+        Ok(self.store.move_label(&ensure.secret_arn, label::PENDING, None, Some(version)).await?)
     }
 
     /// Makes the roles and sets the password where AWSCURRENT does not log in yet. True when a role was made.
