@@ -488,34 +488,3 @@ pub fn search(search: &Search) -> Result<Counts, String> {
         }
     }
 }
-
-/// Tries a part of it: histories drawn by `seed`, until as many states were seen as are `wanted`.
-pub fn sample(search: &Search, seed: u64, wanted: usize) -> Result<Counts, String> {
-    let start = Start::new(search);
-    let mut counts = Counts::default();
-    let mut seen = HashSet::new();
-    while counts.states < wanted {
-        counts.runs += 1;
-        let mut world = World::of(&start, search);
-        world.store.start_rotation(USER_ARN, &token("first", 0))?;
-        world.start(&token("first", 0));
-        let mut told = Vec::new();
-        loop {
-            counts.states += usize::from(seen.insert(world.signature()));
-            let choices = world.choices();
-            if choices.is_empty() {
-                break;
-            }
-            let mut hasher = DefaultHasher::new();
-            (seed, counts.runs, told.len()).hash(&mut hasher);
-            let choice = choices[usize::try_from(hasher.finish() % choices.len() as u64).unwrap()];
-            counts.ends += usize::from(matches!(choice, Choice::Recover { .. }));
-            told.push(world.tell(choice));
-            world
-                .make(choice)
-                .and_then(|()| world.check())
-                .map_err(|broken| format!("{search:?}\n{}\n→ {broken}", told.join("\n")))?;
-        }
-    }
-    Ok(counts)
-}
