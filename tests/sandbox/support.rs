@@ -3,7 +3,8 @@
 use pgrotate::drift::DriftCode;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
@@ -54,6 +55,26 @@ fn ctl(arguments: &[&str]) -> String {
     let told = String::from_utf8_lossy(&done.stderr);
     assert!(done.status.success(), "sandbox/ctl {arguments:?}: {told}");
     String::from_utf8(done.stdout).expect("UTF-8")
+}
+
+/// Asks the sandbox itself, as `ctl` does, which would be a process for each question.
+fn control(what: &str, given: &Value) -> Value {
+    let answer = asked(what, given).expect("the sandbox answers");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a body");
+    assert!(head.lines().next().is_some_and(|status| status.contains(" 200")), "{what} {given}: {answer}");
+    serde_json::from_str(body).unwrap_or_else(|_| panic!("{what} {given}: {answer}"))
+}
+
+/// The whole answer. By HTTP 1.0, so that it ends where the connection does.
+fn asked(what: &str, given: &Value) -> std::io::Result<String> {
+    let endpoint = sandbox().environment["AWS_ENDPOINT_URL"].strip_prefix("http://").expect("plain HTTP");
+    let mut stream = TcpStream::connect(endpoint)?;
+    let body = given.to_string();
+    let length = body.len();
+    write!(stream, "POST /_sandbox/{what} HTTP/1.0\r\nHost: {endpoint}\r\nContent-Length: {length}\r\n\r\n{body}")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
 }
 
 pub fn sandbox() -> &'static Sandbox {
@@ -272,12 +293,12 @@ impl Account {
 
     /// Forgets all that is in it; nothing takes any time in it from then on.
     pub fn reset(&self) {
-        ctl(&["reset", "--dir", path(&sandbox().folder), "--account", &self.number]);
+        control("reset", &json!({ "account": self.number }));
         self.delays("none");
     }
 
     pub fn clock(&self, step: &str) {
-        ctl(&["clock", "--dir", path(&sandbox().folder), "--account", &self.number, step]);
+        control("clock", &json!({ "account": self.number, "move": step }));
     }
 
     /// RDS offers a version no more.
@@ -286,13 +307,42 @@ impl Account {
     }
 
     pub fn delays(&self, spec: &str) {
-        ctl(&["delays", "--dir", path(&sandbox().folder), "--account", &self.number, spec]);
+        control("delays", &json!({ "account": self.number, "spec": spec }));
     }
 
-    /// Makes requests fail: the arguments of `ctl fault`.
+    /// Makes requests fail: the arguments of `ctl fault`. Answers with what is planned, a line each.
     pub fn fault(&self, what: &[&str]) -> String {
-        let account = ["fault", "--dir", path(&sandbox().folder), "--account", &self.number];
-        ctl(&[&account[..], what].concat())
+        let mut given = json!({ "account": self.number, "clear": false });
+        let mut words = what.iter();
+        while let Some(&word) = words.next() {
+            let mut next = || *words.next().unwrap_or_else(|| panic!("{word} has a value"));
+            match word {
+                "--after" => given["when"] = "after".into(),
+                "--client" => given["caller"] = "client".into(),
+                "--function" => given["caller"] = format!("function:{}", next()).into(),
+                "--skip" | "--times" => {
+                    given[&word[2..]] = next().parse::<u64>().expect("a number").into();
+                }
+                "--clear" => given["clear"] = true.into(),
+                word if given["request"].is_null() => given["request"] = word.into(),
+                word => given["what"] = word.into(),
+            }
+        }
+        if !given["request"].is_null() {
+            for (name, by_default) in [
+                ("what", json!("cut")),
+                ("when", json!("before")),
+                ("caller", Value::Null),
+                ("skip", json!(0)),
+                ("times", json!(1)),
+            ] {
+                if given[name].is_null() {
+                    given[name] = by_default;
+                }
+            }
+        }
+        let planned = control("faults", &given)["planned"].take();
+        planned.as_array().expect("lines").iter().map(|line| format!("{}\n", line.as_str().expect("a line"))).collect()
     }
 
     /// What this account was asked so far: caller and `service.Operation`.
@@ -307,9 +357,9 @@ impl Account {
 
     fn log(&self) -> Vec<Value> {
         let log = std::fs::read_to_string(sandbox().folder.join("requests.jsonl")).expect("the request log");
-        // A line that is being written is not there yet.
+        // A line that is being written is not there yet. Most are of other accounts: not worth reading as JSON.
         log.split_inclusive('\n')
-            .filter(|line| line.ends_with('\n'))
+            .filter(|line| line.ends_with('\n') && line.contains(&self.number))
             .map(|line| serde_json::from_str::<Value>(line).expect("a request"))
             .filter(|entry| entry["account"] == self.number.as_str())
             .collect()
@@ -355,10 +405,8 @@ fn request(entry: &Value) -> String {
 impl Drop for Account {
     /// Its database would go on until the end.
     fn drop(&mut self) {
-        let dir = path(&sandbox().folder).to_owned();
-        let reset = ["reset", "--dir", &dir, "--account", &self.number];
         // The sandbox's own end removes what this may leave.
-        let _ = Command::new(root().join("sandbox/ctl")).args(reset).output();
+        let _ = asked("reset", &json!({ "account": self.number }));
     }
 }
 
