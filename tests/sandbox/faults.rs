@@ -9,6 +9,7 @@ use crate::stopping::{as_the_article_wants, counted};
 use crate::support::{ARTICLE, Account, Run, group_id, path, until};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -36,12 +37,6 @@ impl Dice {
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         usize::try_from((mixed ^ (mixed >> 31)) % sides as u64).expect("less than sides")
-    }
-
-    fn shuffle<T>(&mut self, all: &mut [T]) {
-        for last in (1..all.len()).rev() {
-            all.swap(last, self.roll(last + 1));
-        }
     }
 }
 
@@ -105,8 +100,9 @@ fn text(account: &Account, command: &str) -> String {
     if command == CHANGE { changed(account) } else { ARTICLE.to_owned() }
 }
 
-fn run_command(account: &Account, command: &str) -> Run {
-    let config = account.config(&text(account, command));
+/// `text` is [`text`]'s: what it makes for the command is no call of the command's.
+fn run_command(account: &Account, command: &str, text: &str) -> Run {
+    let config = account.config(text);
     account.pgrotate(&[if command == DESTROY { DESTROY } else { APPLY }, "--yes", path(&config)])
 }
 
@@ -122,8 +118,9 @@ fn recorded() -> BTreeMap<(&'static str, String), usize> {
     account.delays("none");
     let mut calls = BTreeMap::<(&'static str, String), usize>::new();
     let mut record = |command: &'static str| {
+        let text = text(&account, command);
         let before = account.requests().len();
-        run_command(&account, command).exits(0);
+        run_command(&account, command, &text).exits(0);
         let known: BTreeSet<_> = calls.keys().map(|(_, request)| request.clone()).collect();
         let all = account.requests().split_off(before);
         for (_, request) in all.into_iter().filter(|(caller, _)| caller == "client") {
@@ -170,9 +167,14 @@ fn later_applies_make_calls_of_their_own() {
     }
 }
 
-/// So many of all, the same every time.
-fn chosen<T>(mut all: Vec<T>, many: usize, dice: &mut Dice) -> Vec<T> {
-    dice.shuffle(&mut all);
+/// So many of all. Each has its place by itself, so that they are the same ones also where a wait has asked once more or
+/// less: what is chosen must not depend on how fast the machine is.
+fn chosen<T: std::fmt::Debug>(mut all: Vec<T>, many: usize, seed: u64) -> Vec<T> {
+    all.sort_by_cached_key(|case| {
+        let mut hasher = DefaultHasher::new();
+        (seed, format!("{case:?}")).hash(&mut hasher);
+        hasher.finish()
+    });
     all.truncate(many);
     all
 }
@@ -240,8 +242,9 @@ fn run_with(account: &Account, cases: &[Case], command: &'static str) -> usize {
     if command == MEND {
         tamper(account);
     }
+    let text = text(account, command);
     mine.iter().for_each(|case| case.plant(account));
-    let run = run_command(account, command);
+    let run = run_command(account, command, &text);
     ends_well(&run);
     let transient = mine.iter().all(|case| case.mishap != Mishap::GivenUp);
     assert!(!transient || run.code == Some(0), "it passes by itself: {}\n{}", run.stdout, run.stderr);
@@ -309,23 +312,24 @@ fn mishaps() -> (Vec<Case>, usize) {
     if whole() {
         return (MISHAPS.into_iter().flat_map(of).collect(), total);
     }
-    let (mut dice, mut cases) = (Dice(5), Vec::new());
+    let (seed, mut cases) = (5, Vec::new());
     // Each takes twenty seconds, and minutes where a function or an upload is waited for: four of them, and more of
     // the others.
     let mut silent = of(Mishap::Silent);
     silent.retain(|case| !case.request.starts_with("lambda.") && !case.request.starts_with("s3."));
-    cases.extend(chosen(silent, 4, &mut dice));
+    cases.extend(chosen(silent, 4, seed));
     let others: Vec<_> = MISHAPS.into_iter().filter(|mishap| *mishap != Mishap::Silent).collect();
     let of_each = (total.div_ceil(SAMPLE) - cases.len()).div_ceil(others.len());
     for mishap in others {
-        cases.extend(chosen(of(mishap), of_each, &mut dice));
+        cases.extend(chosen(of(mishap), of_each, seed));
     }
     // Each call that only a later apply makes is among them, once and some way.
     for ((command, request), _) in calls().iter().filter(|((command, _), _)| [MEND, CHANGE].contains(command)) {
         let mine = |case: &Case| (case.command, &case.request) == (*command, request);
         if !cases.iter().any(mine) {
-            let mishap = [Mishap::Throttled, Mishap::ServerError, Mishap::CutOff, Mishap::Lost][dice.roll(4)];
-            cases.push(Case { command, request: request.clone(), number: 0, mishap });
+            let ways = [Mishap::Throttled, Mishap::ServerError, Mishap::CutOff, Mishap::Lost];
+            let ways = ways.map(|mishap| Case { command, request: request.clone(), number: 0, mishap });
+            cases.extend(chosen(ways.to_vec(), 1, seed));
         }
     }
     assert!(cases.len() * SAMPLE >= total, "a tenth at the least");
@@ -448,7 +452,7 @@ fn every_call_is_the_last() {
     }
     let total = all.len();
     let many = if whole() { total } else { total.div_ceil(SAMPLE) };
-    let mut stops = chosen(all, many, &mut Dice(9));
+    let mut stops = chosen(all, many, 9);
     let (count, reached) = (stops.len(), AtomicUsize::new(0));
     // Stopped earlier and earlier would be stopped in what is already done; the later ones first in a new account.
     stops.sort_by_key(|(command, number, _)| (*command, *number));
