@@ -63,7 +63,7 @@ impl Journal {
         self.write(line).map_err(|source| CliError::JournalUnwritable { path, source })
     }
 
-    /// What an event comes to. Those that end without having begun are told by [`Self::end`].
+    /// What an event comes to. Actions that come to nothing are told by [`Self::end`].
     pub fn tell(&mut self, plan: &Plan<Kinds>, event: &Event, outcomes: &BTreeMap<usize, Outcome>) -> Result<(), Lost> {
         match event {
             Event::Started { action } => self.line(about("started", &plan.actions[*action])),
@@ -78,16 +78,18 @@ impl Journal {
                 self.line(line)
             }
             Event::Finished { action } => match outcomes.get(action) {
-                Some(outcome) if begun(outcome) => self.line(ended(&plan.actions[*action], outcome)),
+                Some(outcome) if came_to_something(outcome) => self.line(ended(&plan.actions[*action], outcome)),
                 _ => Ok(()),
             },
             Event::Stopping => self.line(json!({ "event": "stopping" })),
         }
     }
 
-    /// What never began, and how it all ended.
+    /// What came to nothing, and how it all ended.
     pub fn end(&mut self, plan: &Plan<Kinds>, report: &Report, exit: u8) -> Result<(), Lost> {
-        for (action, outcome) in plan.actions.iter().zip(&report.outcomes).filter(|(_, outcome)| !begun(outcome)) {
+        for (action, outcome) in
+            plan.actions.iter().zip(&report.outcomes).filter(|(_, outcome)| !came_to_something(outcome))
+        {
             self.line(ended(action, outcome))?;
         }
         self.line(json!({ "event": "end", "exit": exit, "duration_ms": milliseconds(report.took) }))
@@ -139,8 +141,9 @@ fn about(event: &str, action: &Action<Kinds>) -> Value {
     json!({ "event": event, "address": action.address, "change": action.key, "verb": action.verb })
 }
 
-/// Whether such an action has been told as started.
-fn begun(outcome: &Outcome) -> bool {
+/// Whether such an action has come to something. One that was cancelled may have been started all the same: AWS would not
+/// take it yet when the run was stopped.
+fn came_to_something(outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Done(_) | Outcome::AlreadyDone | Outcome::Failed(_) | Outcome::Stale(_) => true,
         Outcome::Skipped { .. } | Outcome::Cancelled => false,
