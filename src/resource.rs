@@ -66,6 +66,8 @@ pub struct Step<C> {
     pub because: Option<String>,
     /// What stays behind once a deletion is done, and what to do with it.
     pub leaves: Option<String>,
+    /// What it takes away that somebody uses: it is not done unless somebody names its address.
+    pub in_use: Option<String>,
     /// Addresses whose actions must be done first.
     pub after: BTreeSet<Address>,
 }
@@ -93,6 +95,12 @@ impl<C> Step<C> {
         self
     }
 
+    /// Says by whom what it takes away is used at this moment.
+    pub fn in_use(mut self, by: Option<String>) -> Self {
+        self.in_use = by;
+        self
+    }
+
     /// Adds an attribute; unchanged ones are left out.
     pub fn attribute(mut self, name: &'static str, before: Shown, after: Shown) -> Self {
         if before != after {
@@ -107,8 +115,8 @@ impl<C> Step<C> {
     }
 
     pub fn map<D>(self, f: impl FnOnce(C) -> D) -> Step<D> {
-        let Self { key, verb, drift, risk, change, attributes, because, leaves, after } = self;
-        Step { key, verb, drift, risk, change: f(change), attributes, because, leaves, after }
+        let Self { key, verb, drift, risk, change, attributes, because, leaves, in_use, after } = self;
+        Step { key, verb, drift, risk, change: f(change), attributes, because, leaves, in_use, after }
     }
 }
 
@@ -250,6 +258,7 @@ impl<'a> Diff<'a> {
             attributes: Vec::new(),
             because: None,
             leaves: None,
+            in_use: None,
             after: std::mem::take(&mut self.edges),
         }
     }

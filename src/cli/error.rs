@@ -37,8 +37,8 @@ pub enum CliError {
     #[error("the plan removes {} things, and may remove {allowed} unsaid:\n{}", things.len(), things.iter().map(listed).collect::<Vec<_>>().join("\n"))]
     TooManyDeletes { things: Vec<BTreeSet<Address>>, allowed: usize, file: PathBuf },
     /// A number is not enough to say that it is meant.
-    #[error("the plan deletes, or puts another in the place of, what has to be named:\n{}", listed(unnamed))]
-    MustBeNamed { unnamed: Vec<Address>, file: PathBuf },
+    #[error("what the plan takes away has to be named:\n{}", reasons(unnamed))]
+    MustBeNamed { unnamed: Vec<(Address, String)>, file: PathBuf },
     /// What would be lost by a plan to converge; one to destroy loses all.
     #[error("the config has `prevent_destroy`, and the plan would take away {}", if lost.is_empty() { "all of it".to_owned() } else { listed(lost).trim_start().to_owned() })]
     Prevented { lost: Vec<Address> },
@@ -114,7 +114,7 @@ impl Coded for CliError {
                 things.len()
             ),
             Self::MustBeNamed { unnamed, file } => {
-                let flags: Vec<_> = unnamed.iter().map(|address| format!("--allow-delete {address}")).collect();
+                let flags: Vec<_> = unnamed.iter().map(|(address, _)| format!("--allow-delete {address}")).collect();
                 format!("where it is meant: pgrotate apply {} {}; nothing was changed", file.display(), flags.join(" "))
             }
             Self::Prevented { .. } => {
@@ -180,6 +180,11 @@ impl CliError {
     }
 }
 
+fn reasons(named: &[(Address, String)]) -> String {
+    let lines: Vec<_> = named.iter().map(|(address, why)| format!("  {address} {why}")).collect();
+    lines.join("\n")
+}
+
 fn listed<'a>(addresses: impl IntoIterator<Item = &'a Address>) -> String {
     format!("  {}", addresses.into_iter().map(Address::to_string).collect::<Vec<_>>().join(", "))
 }
@@ -237,7 +242,7 @@ mod tests {
                 file: PathBuf::from("shop.toml"),
             },
             CliError::MustBeNamed {
-                unnamed: vec![Address { kind: Kind("db_instance"), ..at() }],
+                unnamed: vec![(Address { kind: Kind("db_instance"), ..at() }, "holds the data, and is deleted".to_owned())],
                 file: PathBuf::from("shop.toml"),
             },
             CliError::Prevented { lost: vec![at()] },
@@ -263,8 +268,8 @@ mod tests {
               login.app
               login.app, secret.app
             hint: where all of them are meant: pgrotate apply shop.toml --allow-deletes 2; nothing was changed
-            refused[must-be-named]: the plan deletes, or puts another in the place of, what has to be named:
-              db_instance.app
+            refused[must-be-named]: what the plan takes away has to be named:
+              db_instance.app holds the data, and is deleted
             hint: where it is meant: pgrotate apply shop.toml --allow-delete db_instance.app; nothing was changed
             refused[protected]: the config has `prevent_destroy`, and the plan would take away login.app
             hint: where it is meant, take `prevent_destroy` out of [limits]; nothing was changed

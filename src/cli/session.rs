@@ -99,7 +99,7 @@ impl Session {
         self.not_prevented(plan)?;
         let unnamed: Vec<_> = limits::to_be_named(plan)
             .into_iter()
-            .filter(|address| !named.iter().any(|named| *named == address.to_string()))
+            .filter(|(address, _)| !named.iter().any(|named| *named == address.to_string()))
             .collect();
         if !unnamed.is_empty() {
             return Err(CliError::MustBeNamed { unnamed, file: file.to_owned() });

@@ -59,22 +59,30 @@ impl Removals {
 /// The kind that holds the data: of nothing else is the end anybody's loss for good.
 const HOLDS_DATA: &str = "db_instance";
 
-/// What a plan to converge takes away, or puts another in the place of, only where somebody names it: an instance. A
-/// number would do for whichever it is. One to destroy is asked about by the deployment's name.
+/// What a plan to converge does to what somebody has to name, and why each: an instance that it deletes or puts another in
+/// the place of, and a login whose secret is in use. A number would do for whichever it is. One to destroy is asked about
+/// by the deployment's name.
 ///
-/// A secret that is in use is not among it, though it should be: when it was last read is told by a date that our own
-/// functions move with each look and each rotation
-/// (docs.aws.amazon.com/secretsmanager/latest/apireference/API_DescribeSecret.html, LastAccessedDate). Its removal is a risk
-/// in the plan, counts among what may go unsaid, and can be undone within its recovery window.
-pub fn to_be_named<F: Family>(plan: &Plan<F>) -> BTreeSet<Address> {
+/// That a secret is in use shows in the sessions that are open with it. The date on which it was last read does not tell:
+/// our own functions move it with each look and each rotation
+/// (docs.aws.amazon.com/secretsmanager/latest/apireference/API_DescribeSecret.html, LastAccessedDate).
+pub fn to_be_named<F: Family>(plan: &Plan<F>) -> BTreeMap<Address, String> {
     if plan.goal == Goal::Destroy {
-        return BTreeSet::new();
+        return BTreeMap::new();
     }
-    let mut named = BTreeSet::new();
-    for action in plan.actions.iter().filter(|action| action.address.kind.0 == HOLDS_DATA) {
+    let mut named = BTreeMap::new();
+    for action in &plan.actions {
+        if let Some(by) = &action.in_use {
+            named.insert(action.address.clone(), format!("is taken away while it is in use: {by}"));
+        }
+        if action.address.kind.0 != HOLDS_DATA {
+            continue;
+        }
         match action.verb {
-            Verb::Delete => drop(named.insert(action.address.clone())),
-            Verb::Create => named.extend(plan.left_behind.iter().cloned()),
+            Verb::Delete => drop(named.insert(action.address.clone(), "holds the data, and is deleted".to_owned())),
+            Verb::Create => named.extend(
+                plan.left_behind.iter().map(|left| (left.clone(), "holds the data, and is left for another".to_owned())),
+            ),
             Verb::Adopt | Verb::Update | Verb::Ensure | Verb::Rotate => {}
         }
     }

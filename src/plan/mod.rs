@@ -36,6 +36,8 @@ pub struct Action<F: Family> {
     pub because: Option<String>,
     /// What stays behind once a deletion is done.
     pub leaves: Option<String>,
+    /// Who uses what it takes away.
+    pub in_use: Option<String>,
     /// What the diff saw and wanted: the action is stale when its target no longer looks like this.
     pub want: F::Want,
     pub seen: Seen<F::Live>,
@@ -260,7 +262,7 @@ impl<F: Family> Planned<F> {
     ) {
         for (place, step) in steps.into_iter().enumerate() {
             let number = self.actions.len();
-            let Step { key, verb, drift, risk, change, attributes, because, leaves, after } = step;
+            let Step { key, verb, drift, risk, change, attributes, because, leaves, in_use, after } = step;
             self.edges.extend(after.iter().filter_map(|first| self.last.get(first)).map(|&first| (first, number)));
             if let Some(&previous) = self.last.get(address) {
                 self.edges.push((previous, number));
@@ -277,6 +279,7 @@ impl<F: Family> Planned<F> {
                 attributes,
                 because,
                 leaves,
+                in_use,
                 want: want.clone(),
                 seen: seen.clone(),
                 removing,

@@ -11,11 +11,11 @@ use crate::plan::limits::Removals;
 use crate::plan::{Goal, Plan};
 use crate::resource::{Attribute, Deferral, Family, Note, Risk, Verb};
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::error::Error;
 
 /// Raised with every change that a reader of the JSON could notice.
-pub const FORMAT: u32 = 4;
+pub const FORMAT: u32 = 5;
 
 #[derive(Debug, Clone, Serialize)]
 pub struct PlanDocument {
@@ -36,7 +36,15 @@ pub struct PlanDocument {
     pub exceeds: Option<Exceeds>,
     /// What it deletes, or puts another in the place of, only where somebody names it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub to_be_named: Vec<Address>,
+    pub to_be_named: Vec<ToBeNamed>,
+}
+
+/// What a plan does not touch unless its address is named.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ToBeNamed {
+    pub address: Address,
+    /// What becomes of it, as a sentence about it ends.
+    pub why: String,
 }
 
 /// What a plan takes away beyond its limit.
@@ -106,8 +114,9 @@ impl PlanDocument {
     }
 
     /// With what it takes away beyond its limit, if it does, and what of that has to be named.
-    pub fn limited(mut self, removals: &Removals, named: &BTreeSet<Address>) -> Self {
-        self.to_be_named = named.iter().cloned().collect();
+    pub fn limited(mut self, removals: &Removals, named: &BTreeMap<Address, String>) -> Self {
+        let named = named.iter();
+        self.to_be_named = named.map(|(address, why)| ToBeNamed { address: address.clone(), why: why.clone() }).collect();
         self.exceeds =
             removals.is_too_much().then_some(Exceeds { deletes: removals.things.len(), allowed: removals.allowed });
         self

@@ -1,6 +1,6 @@
 //! Plans and reports for people, as plain lines.
 
-use super::document::{ActionDocument, Exceeds, PlanDocument, ReportDocument, StatusDocument};
+use super::document::{ActionDocument, Exceeds, PlanDocument, ReportDocument, StatusDocument, ToBeNamed};
 use super::drift::{DriftDocument, Finding, Moved, Trouble};
 use crate::model::Shown;
 use crate::resource::{Attribute, Risk, Verb};
@@ -52,13 +52,8 @@ pub fn plan(plan: &PlanDocument) -> String {
     } else {
         line(&mut out, format_args!("{}, {} unchanged.", counts.join(", "), unchanged.len()));
     }
-    for address in &plan.to_be_named {
-        line(
-            &mut out,
-            format_args!(
-                "It deletes {address}, or puts another in its place: apply refuses it without --allow-delete {address}."
-            ),
-        );
+    for ToBeNamed { address, why } in &plan.to_be_named {
+        line(&mut out, format_args!("{address} {why}: apply refuses it without --allow-delete {address}."));
     }
     if let Some(Exceeds { deletes, allowed }) = &plan.exceeds {
         line(

@@ -3,7 +3,7 @@
 //! calls nobody.
 
 use super::document::{
-    ActionDocument, Exceeds, GraphDocument, LoginStatus, PlanDocument, ReportDocument, StatusDocument,
+    ActionDocument, Exceeds, GraphDocument, LoginStatus, PlanDocument, ReportDocument, StatusDocument, ToBeNamed,
 };
 use super::drift::{DriftDocument, Finding, Trouble};
 use super::{graph, human};
@@ -79,10 +79,11 @@ pub fn plan(plan: &PlanDocument, command: &str, apply: &str) -> String {
         );
         add(&mut out, &mut space, &text);
     }
-    for address in to_be_named {
+    for ToBeNamed { address, why } in to_be_named {
         let text = format!(
-            "\n> [!CAUTION]\n> It deletes {0}, or puts another in its place: `apply` refuses it without {1}.\n",
+            "\n> [!CAUTION]\n> {} {}: `apply` refuses it without {}.\n",
             self::address(address),
+            prose(why),
             code(&format!("--allow-delete {address}"))
         );
         add(&mut out, &mut space, &text);

@@ -19,6 +19,7 @@ use function_contract::{
     Obstacle, clone_of, told,
 };
 use futures_util::StreamExt;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 mod adoption;
@@ -73,6 +74,8 @@ pub struct Observed {
     pub clone_can_login: bool,
     /// Whether there is a clone of ours that may not: what AWSPREVIOUS or AWSCURRENT holds of it is dead.
     pub clone_kept_out: bool,
+    /// Sessions open as the role or its clone, but for our functions' own, by role; empty also where nobody could look.
+    pub sessions: BTreeMap<String, i64>,
     /// What came of logging in with AWSCURRENT; None where no version carries it.
     pub current: Option<LoginAttempt>,
     /// What the clone owns, though it works as its base.
@@ -222,7 +225,8 @@ impl Resource for Login {
         }
         cx.after(want.stack.address());
         let drift = DriftCode::NoLongerDeclared.found("it is no longer declared, and may log in");
-        Ok(vec![match want.on_remove {
+        let in_use = live.present().and_then(|live| open(&live.sessions));
+        let step = match want.on_remove {
             OnRemove::Keep => cx
                 .step("disable", Verb::Delete, drift, Change::Disable)
                 .risk(Risk::Interrupts)
@@ -237,7 +241,8 @@ impl Resource for Login {
                 .risk(Risk::Irreversible)
                 .because("no longer declared, and on_remove = \"drop\"; refused while anything depends on its roles")
                 .attribute("roles", Shown::text(format!("{}, and its clone", want.login)), Shown::text("dropped")),
-        }])
+        };
+        Ok(vec![step.in_use(in_use)])
     }
 
     fn settled(want: &Desired, live: &Observed) -> Settled<()> {
@@ -257,6 +262,8 @@ impl Resource for Login {
             clone_owns: _,
             previous_refused: _,
             current_user: _,
+            // Applications come and go.
+            sessions: _,
             current,
             current_kept_out,
             missing_keys,
@@ -320,6 +327,7 @@ impl Resource for Login {
             clone_kept_out: false,
             current: Some(LoginAttempt::Succeeded),
             clone_owns: Vec::new(),
+            sessions: BTreeMap::new(),
             current_kept_out: Vec::new(),
             previous_refused: None,
             current_user: Some(want.login.clone()),
@@ -332,6 +340,12 @@ impl Resource for Login {
             }),
         })
     }
+}
+
+/// `2 open sessions as app, 1 as app_clone`; None where nobody is logged in.
+fn open(sessions: &BTreeMap<String, i64>) -> Option<String> {
+    let each: Vec<_> = sessions.iter().map(|(role, count)| format!("{count} as {role}")).collect();
+    (!each.is_empty()).then(|| format!("open sessions: {}", each.join(", ")))
 }
 
 /// A clone that AWS's function made, or one that a pool's reset has made itself again, owns what it makes. Whose that
@@ -509,6 +523,10 @@ fn observed(want: &Desired, facts: &LoginFacts) -> Seen<Observed> {
         clone_owns: match &facts.clone_owns {
             Fact::Known(owned) => owned.clone(),
             Fact::Unknown(_) => Vec::new(),
+        },
+        sessions: match &facts.sessions {
+            Fact::Known(sessions) => sessions.clone(),
+            Fact::Unknown(_) => BTreeMap::new(),
         },
         current_kept_out: current.map(|version| facts.obstacles_of(version)).unwrap_or_default(),
         previous_refused: facts.previous_kept_out(want.strategy).and_then(|(_, found)| told(&found)),

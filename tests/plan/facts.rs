@@ -27,6 +27,7 @@ const IGNORED: &[(&str, &str, &str)] = &[
     ("login", "clone_owns", "a note: whose the objects should be only a person can say"),
     ("login", "current_kept_out", "explains why AWSCURRENT does not log in, and that is told"),
     ("login", "current_user", "a rotation changes it"),
+    ("login", "sessions", "applications come and go; what takes their login away tells of them"),
     ("login", "role.expired", "explains why AWSCURRENT does not log in, and that is told"),
     ("login", "role.superuser", "on RDS nobody can make one"),
     ("login", "says", "nothing is read where AWSCURRENT holds nothing, and that is told"),
@@ -156,6 +157,7 @@ fn of_login() -> Vec<Mutation<login::Observed>> {
         current: |live| {
             live.current = Some(LoginAttempt::Refused { sqlstate: "28P01".to_owned(), message: other() });
         },
+        sessions: |live| drop(live.sessions.insert(other(), 1)),
         clone_owns: |live| live.clone_owns.push(Owned { database: None, objects: 1 }),
         current_kept_out: |live| live.current_kept_out.push(Obstacle::WrongPassword),
         previous_refused: |live| live.previous_refused = Some(other()),

@@ -21,7 +21,7 @@ fn an_instance_of_another_name() {
     let renamed = article.with("identifier = \"my-postgres-instance\"", "identifier = \"my-new-instance\"");
     let plan = Life::between(&article, &renamed).plan();
     let named = to_be_named(&plan);
-    assert_eq!(named.iter().map(ToString::to_string).collect::<Vec<_>>(), ["db_instance.my-postgres-instance"]);
+    assert_eq!(named.keys().map(ToString::to_string).collect::<Vec<_>>(), ["db_instance.my-postgres-instance"]);
     let document = document(&plan).limited(&Removals::of(&plan, None), &named);
     golden("instance-renamed", &human::plan(&document));
     assert!(!plan.actions.iter().any(|action| action.address.to_string() == "db_instance.my-postgres-instance"));

@@ -1,6 +1,6 @@
 //! A plan that takes away much is not carried out unless somebody says that it is meant.
 
-use crate::support::{ARTICLE, Account, path};
+use crate::support::{ARTICLE, Account, path, until};
 
 fn with_users(users: usize) -> String {
     let user = |number: usize| format!("\n[[user]]\nlogin = \"user{number}\"\nsecret = \"user{number}_secret\"\n");
@@ -33,6 +33,34 @@ fn much_at_once_and_what_is_never_to_go() {
     assert!(refused.stderr.contains("refused[protected]"), "{}", refused.stderr);
     assert!(account.logs_in("test_user1_secret", "AWSCURRENT"));
     account.destroy(&account.config(ARTICLE)).exits(0);
+}
+
+/// A user is taken out of the file while an application is logged in with its secret.
+#[test]
+fn a_secret_in_use() {
+    let account = Account::new();
+    account.delays("none");
+    account.converges(&with_users(1));
+    account.stay("user0_secret");
+    let config = account.config(ARTICLE);
+    let plan = account.plan(&config);
+    plan.exits(2);
+    let told = "login.user0 is taken away while it is in use: open sessions: 1 as user0";
+    assert!(plan.stdout.contains(told), "{}", plan.stdout);
+    let refused = account.apply(&config);
+    refused.exits(4);
+    for told in ["refused[must-be-named]", told, "--allow-delete login.user0"] {
+        assert!(refused.stderr.contains(told), "{}", refused.stderr);
+    }
+    account.leave();
+    let leaves = || (!account.plan(&config).stdout.contains("in use")).then_some(());
+    until("PostgreSQL has ended the session", leaves);
+
+    account.stay("user0_secret");
+    account.pgrotate(&["apply", "--yes", path(&config), "--allow-delete", "login.user0"]).exits(0);
+    account.is_empty(&config);
+    assert!(!account.logs_in("user0_secret", "AWSCURRENT"));
+    account.leave();
 }
 
 /// Another identifier makes another instance, empty, and the one that holds the data stays: not by a slip of the hand.

@@ -41,6 +41,26 @@ def passwords():
     return sorted(found)
 
 
+def connect(value):
+    return psycopg.connect(
+        host=value["host"], port=value["port"], user=value["username"], password=value["password"],
+        dbname=value["dbname"], sslmode="verify-full", sslrootcert=os.environ["PGROTATE_CA_BUNDLE"], connect_timeout=20)
+
+
+staying = []
+
+
+def stay(secret):
+    """Logs in as an application that stays, until `leave`."""
+    staying.append(connect(json.loads(aws("secretsmanager").get_secret_value(SecretId=secret)["SecretString"])))
+
+
+def leave():
+    """All that stay say goodbye; the server has heard it once it has ended their sessions."""
+    while staying:
+        staying.pop().close()
+
+
 def login(secret, stage="AWSCURRENT"):
     """Logs in as an application would, the server's certificate and name verified. Says so where there is nothing to
     log in with, or the server refuses it; all else is a failure of the test."""
@@ -50,9 +70,7 @@ def login(secret, stage="AWSCURRENT"):
     except (manager.exceptions.ResourceNotFoundException, manager.exceptions.InvalidRequestException) as error:
         return {"refused": error.response["Error"]["Code"]}
     try:
-        connection = psycopg.connect(
-            host=value["host"], port=value["port"], user=value["username"], password=value["password"],
-            dbname=value["dbname"], sslmode="verify-full", sslrootcert=os.environ["PGROTATE_CA_BUNDLE"], connect_timeout=20)
+        connection = connect(value)
     except psycopg.OperationalError as error:
         if "FATAL:" not in str(error):  # no answer of the server's
             raise
@@ -79,7 +97,7 @@ def sql(statement, instance="my-postgres-instance", password=None):
         return done.fetchall() if done.description else []
 
 
-DOES = {"call": call, "passwords": passwords, "login": login, "sql": sql}
+DOES = {"call": call, "passwords": passwords, "login": login, "sql": sql, "stay": stay, "leave": leave}
 
 
 def plain(value):

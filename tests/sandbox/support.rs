@@ -232,6 +232,16 @@ impl Account {
         self.outside.ask(asked)
     }
 
+    /// An application logs in with AWSCURRENT of `secret`, and stays until [`Self::leave`].
+    pub fn stay(&self, secret: &str) {
+        self.outside.ask(json!({ "do": "stay", "secret": secret }));
+    }
+
+    /// Whoever stays leaves.
+    pub fn leave(&self) {
+        self.outside.ask(json!({ "do": "leave" }));
+    }
+
     /// Logs in to the database with a version of a secret, over verified TLS; answers with the user.
     pub fn login(&self, secret: &str, stage: &str) -> String {
         let answer = self.outside.ask(json!({ "do": "login", "secret": secret, "stage": stage }));

@@ -256,6 +256,10 @@ pub struct LoginFacts {
     /// What the clone owns: its base can change none of it. One of ours works as its base and makes nothing of its own.
     #[serde(default = "not_looked_at")]
     pub clone_owns: Fact<Vec<Owned>>,
+    /// Sessions that are open as the role or its clone at this moment, by role; those of our own functions are left out. A
+    /// role with none is left out too.
+    #[serde(default = "not_looked_at")]
+    pub sessions: Fact<BTreeMap<String, i64>>,
     /// Every labelled version that holds a value, newest label first (AWSCURRENT, AWSPENDING,
     /// AWSPREVIOUS, others).
     pub versions: Vec<VersionFacts>,

@@ -175,6 +175,9 @@ pub trait Session: Send + Sync {
     fn close(self) -> impl Future<Output = ()> + Send;
 }
 
+/// What the functions' sessions call themselves, for whoever looks at `pg_stat_activity`.
+pub const APPLICATION_NAME: &str = "pgrotate";
+
 /// PostgreSQL over verified TLS.
 #[derive(Clone)]
 pub struct Postgres {
@@ -207,7 +210,7 @@ impl Database for Postgres {
             .dbname(login.database)
             .user(login.username)
             .password(login.password.expose())
-            .application_name("pgrotate")
+            .application_name(APPLICATION_NAME)
             .options(format!("-c statement_timeout={} {SESSION_SETTINGS}", STATEMENT_TIMEOUT.as_millis()))
             .connect_timeout(CONNECT_TIMEOUT)
             // Anything less would fall back to plain text.

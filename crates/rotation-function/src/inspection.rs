@@ -1,7 +1,7 @@
 //! Inspection: what is true of a login and of every labelled version of its secret. Nothing is changed.
 
 use crate::context::Context;
-use crate::database::{Database, DatabaseError, Session};
+use crate::database::{APPLICATION_NAME, Database, DatabaseError, Session, column};
 use crate::dependents::{Dependent, Dependents};
 use crate::error::FunctionError;
 use crate::ownership;
@@ -12,6 +12,8 @@ use function_contract::{
     Fact, InspectLogin, InspectionReport, InspectionRequest, LoginAttempt, LoginFacts, Owned, RoleFacts, VersionFacts,
     clone_of,
 };
+use std::collections::BTreeMap;
+use tokio_postgres::types::{ToSql, Type};
 
 /// A session to read the catalogue in, opened at most once, or why there is none.
 enum CatalogueSession<T> {
@@ -76,6 +78,10 @@ impl<S: SecretStore, D: Database<Session: Session>> Context<'_, S, D> {
             }
             (None, _) => Fact::Unknown("nobody got in to look".to_owned()),
         };
+        let sessions = match (&own, &*admin) {
+            (Some(session), _) | (None, CatalogueSession::Open(session)) => sessions_of(session, &names).await,
+            (None, _) => Fact::Unknown("nobody got in to look".to_owned()),
+        };
         if let Some(session) = own {
             session.close().await;
         }
@@ -84,7 +90,7 @@ impl<S: SecretStore, D: Database<Session: Session>> Context<'_, S, D> {
             Err(why) => Fact::Unknown(why.clone()),
         };
         let [role, clone] = names.map(fact);
-        Ok(LoginFacts { login, role, clone, clone_owns, versions })
+        Ok(LoginFacts { login, role, clone, clone_owns, sessions, versions })
     }
 
     /// What the clone owns, where there is one.
@@ -92,7 +98,7 @@ impl<S: SecretStore, D: Database<Session: Session>> Context<'_, S, D> {
         &self,
         session: &D::Session,
         clone: &str,
-        found: &Result<std::collections::BTreeMap<String, Role>, String>,
+        found: &Result<BTreeMap<String, Role>, String>,
     ) -> Fact<Vec<Owned>> {
         if !found.as_ref().is_ok_and(|roles| roles.contains_key(clone)) {
             return Fact::Known(Vec::new());
@@ -159,7 +165,7 @@ impl<S: SecretStore, D: Database<Session: Session>> Context<'_, S, D> {
         &self,
         admin: &mut CatalogueSession<D::Session>,
         names: &[&str],
-    ) -> Result<std::collections::BTreeMap<String, Role>, String> {
+    ) -> Result<BTreeMap<String, Role>, String> {
         if matches!(admin, CatalogueSession::NotTried) {
             *admin = match self.log_in_as_admin().await {
                 Ok(admin) => CatalogueSession::Open(admin.session),
@@ -174,6 +180,20 @@ impl<S: SecretStore, D: Database<Session: Session>> Context<'_, S, D> {
             CatalogueSession::NotTried => Err("nobody has tried to log in".to_owned()),
         }
     }
+}
+
+/// Open sessions by role, without those of our functions. Who is logged in, and what their program calls itself, every role
+/// may read (postgresql.org/docs/current/monitoring-stats.html#MONITORING-PG-STAT-ACTIVITY-VIEW: other columns are
+/// null to others).
+async fn sessions_of(session: &impl Session, names: &[&str]) -> Fact<BTreeMap<String, i64>> {
+    const SQL: &str = "SELECT usename::text, count(*)::int8 FROM pg_stat_activity \
+         WHERE usename::text = ANY($1) AND application_name IS DISTINCT FROM $2 GROUP BY 1";
+    let parameters: [(&(dyn ToSql + Sync), Type); 2] = [(&names, Type::TEXT_ARRAY), (&APPLICATION_NAME, Type::TEXT)];
+    let read = async {
+        let rows = session.query("a look at sessions", SQL, &parameters).await?;
+        rows.iter().map(|row| Ok((column(row, 0)?, column(row, 1)?))).collect::<Result<_, DatabaseError>>()
+    };
+    read.await.map_or_else(|error| Fact::Unknown(error.to_string()), Fact::Known)
 }
 
 async fn close<T: Session>(session: CatalogueSession<T>) {

@@ -81,6 +81,7 @@ fn sight(strategy: Strategy, versions: &[(&[&str], Option<&str>, LoginAttempt)])
         facts: LoginFacts {
             login: "app".to_owned(),
             clone_owns: Fact::Known(Vec::new()),
+            sessions: Fact::Known(BTreeMap::new()),
             clone: Fact::Known(Some(role.clone()).filter(|_| strategy == Strategy::AlternatingUsers)),
             role: Fact::Known(Some(role)),
             versions: facts,

@@ -8,6 +8,7 @@ use rotation_function::config::{Config, Function, Hosts};
 use rotation_function::context::Context;
 use rotation_function::database::identifier;
 use rotation_function::handler;
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -44,6 +45,33 @@ async fn roles_are_seen_through_the_admin_when_the_login_is_locked_out() {
     for fact in [&facts.role, &facts.clone] {
         assert!(matches!(fact, Fact::Unknown(why) if why.contains("28P01")), "{facts:?}");
     }
+}
+
+/// Who uses a login shows whoever looks: the login itself, or the admin. Our own sessions, this look's among them, do not
+/// count.
+#[tokio::test]
+async fn open_sessions_of_applications_are_counted() {
+    let world = World::new(Strategy::AlternatingUsers).await;
+    let sessions = async || world.inspect(&world.user_arn).await.sessions;
+    assert_eq!(sessions().await, Fact::Known(BTreeMap::new()));
+    let open = async || {
+        let value = world.current(&world.user_arn);
+        let text = |key: &str| value[key].as_str().unwrap().to_owned();
+        world.server.application(&text("username"), &text("password")).await.unwrap()
+    };
+    let base = open().await;
+    world.rotate(&world.user_arn).await;
+    let clones = [open().await, open().await];
+    let there = BTreeMap::from([(world.user.clone(), 1), (world.clone_name(), 2)]);
+    assert_eq!(sessions().await, Fact::Known(there.clone()));
+    let names = [world.user.clone(), world.clone_name()].map(|name| identifier(&name));
+    for name in &names {
+        world.server.sql(&format!("ALTER ROLE {name} PASSWORD NULL")).await;
+    }
+    assert_eq!(sessions().await, Fact::Known(there), "the admin looks");
+    world.server.sql(&format!("ALTER ROLE {} PASSWORD NULL", identifier(&world.admin))).await;
+    assert!(matches!(sessions().await, Fact::Unknown(_)));
+    drop((base, clones));
 }
 
 #[tokio::test]

@@ -213,7 +213,15 @@ impl World {
     }
 
     pub async fn current_works(&self, arn: &str) -> bool {
-        self.working_labels(arn).await.iter().any(|label| label == CURRENT)
+        self.works(arn, CURRENT).await
+    }
+
+    /// Whether the version with `label` logs in; false where there is none.
+    pub async fn works(&self, arn: &str, label: &str) -> bool {
+        let value: Option<String> = self.store.with(arn, |secret| {
+            secret.labels.get(label).and_then(|version| secret.values.get(version).cloned().flatten())
+        });
+        self.server.admits(value.as_deref()).await
     }
 
     pub fn current(&self, arn: &str) -> serde_json::Value {
