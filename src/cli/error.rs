@@ -242,7 +242,10 @@ mod tests {
                 file: PathBuf::from("shop.toml"),
             },
             CliError::MustBeNamed {
-                unnamed: vec![(Address { kind: Kind("db_instance"), ..at() }, "holds the data, and is deleted".to_owned())],
+                unnamed: vec![(
+                    Address { kind: Kind("db_instance"), ..at() },
+                    "holds the data, and is deleted".to_owned(),
+                )],
                 file: PathBuf::from("shop.toml"),
             },
             CliError::Prevented { lost: vec![at()] },

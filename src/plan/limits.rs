@@ -81,7 +81,9 @@ pub fn to_be_named<F: Family>(plan: &Plan<F>) -> BTreeMap<Address, String> {
         match action.verb {
             Verb::Delete => drop(named.insert(action.address.clone(), "holds the data, and is deleted".to_owned())),
             Verb::Create => named.extend(
-                plan.left_behind.iter().map(|left| (left.clone(), "holds the data, and is left for another".to_owned())),
+                plan.left_behind
+                    .iter()
+                    .map(|left| (left.clone(), "holds the data, and is left for another".to_owned())),
             ),
             Verb::Adopt | Verb::Update | Verb::Ensure | Verb::Rotate => {}
         }

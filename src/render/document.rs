@@ -116,7 +116,8 @@ impl PlanDocument {
     /// With what it takes away beyond its limit, if it does, and what of that has to be named.
     pub fn limited(mut self, removals: &Removals, named: &BTreeMap<Address, String>) -> Self {
         let named = named.iter();
-        self.to_be_named = named.map(|(address, why)| ToBeNamed { address: address.clone(), why: why.clone() }).collect();
+        self.to_be_named =
+            named.map(|(address, why)| ToBeNamed { address: address.clone(), why: why.clone() }).collect();
         self.exceeds =
             removals.is_too_much().then_some(Exceeds { deletes: removals.things.len(), allowed: removals.allowed });
         self

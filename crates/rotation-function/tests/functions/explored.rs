@@ -27,21 +27,21 @@ fn known(second: Second) -> &'static [(Mishaps, [[usize; 3]; 2])] {
     }
 }
 
-/// The part: of the mishaps a crash, of the states before those in which the rotations differ.
+/// The part: a tenth at least, some of every mishap, of the states before those in which the rotations differ.
 fn part(second: Second) -> &'static [(Mishaps, [[usize; 3]; 2])] {
     match second {
         Second::Nothing => known(second),
-        Second::SameToken => &[([1, 0, 0, 0, 0], [[1, 1, 0], [0, 1, 0]])],
-        Second::NewToken => &[([1, 0, 0, 0, 0], [[1, 1, 0], [0, 1, 0]])],
-    }
-}
-
-/// How many states the part has in all.
-fn known_part(second: Second) -> usize {
-    match second {
-        Second::Nothing => 2_357,
-        Second::SameToken => 13_408,
-        Second::NewToken => 12_823,
+        Second::SameToken => &[
+            ([1, 0, 0, 0, 0], [[0, 0, 0], [0, 9_242, 0]]),
+            ([1, 1, 1, 0, 0], [[8_970, 0, 0], [0, 0, 0]]),
+            ([1, 0, 0, 1, 0], [[0, 5_954, 0], [0, 0, 0]]),
+            ([1, 0, 0, 0, 1], [[6_377, 4_571, 0], [0, 0, 0]]),
+        ],
+        Second::NewToken => &[
+            ([1, 0, 0, 0, 0], [[0, 0, 0], [0, 7_825, 0]]),
+            ([1, 1, 1, 0, 0], [[5_068, 0, 0], [0, 0, 0]]),
+            ([1, 0, 0, 0, 1], [[0, 5_985, 0], [0, 0, 0]]),
+        ],
     }
 }
 
@@ -58,11 +58,9 @@ fn all(second: Second) {
                 let [crashes, losses, forgotten, cancels, bars] = *mishaps;
                 let what = Search { strategy, earlier, second, crashes, losses, forgotten, cancels, bars, bug: None };
                 let counts = search(&what).unwrap_or_else(|broken| panic!("{broken}"));
-                if whole {
-                    println!("{strategy:?} after {earlier}, {mishaps:?}: {} states", counts.states);
-                }
+                println!("beside {second:?}, {strategy:?} after {earlier}, {mishaps:?}: {} states", counts.states);
                 // What is known of it holds within the order of a map or two.
-                let lost = counts.ends == 0 || (whole && counts.states * 10 < states * 9);
+                let lost = counts.ends == 0 || counts.states * 10 < states * 9;
                 assert!(!lost, "{what:?} has lost its way: {counts:?} of {states}");
                 total.states += counts.states;
                 total.ends += counts.ends;
@@ -73,7 +71,7 @@ fn all(second: Second) {
     let Counts { states, ends, runs } = total;
     let there: usize = known(second).iter().flat_map(|(_, states)| states.iter().flatten()).sum();
     println!("beside {second:?}: {states} of {there} states, {ends} ends, {runs} runs, no lock-out");
-    assert!(whole || states * 10 >= known_part(second) * 9, "the search has lost its way: {states} states");
+    assert!(states * 10 >= there, "less than a tenth");
 }
 
 #[test]

@@ -14,6 +14,8 @@ use rotation_function::error::FunctionError;
 use rotation_function::event::RotationEvent;
 use rotation_function::rotation::Report;
 use rotation_function::tls;
+use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -59,8 +61,14 @@ pub fn ensure_request(login: &str, secret_arn: &str, duty: Duty, strategy: Strat
     }
 }
 
-/// TLS with the given PEM as the user's bundle.
+/// TLS with the given PEM as the user's bundle. To read a hundred roots takes longer than a login: it is done once a
+/// bundle. (PostgreSQL offers no resumption, so that each handshake verifies the certificate all the same.)
 pub fn client(ca: &str) -> rustls::ClientConfig {
+    static READ: Mutex<BTreeMap<String, rustls::ClientConfig>> = Mutex::new(BTreeMap::new());
+    READ.lock().unwrap().entry(ca.to_owned()).or_insert_with(|| read(ca)).clone()
+}
+
+fn read(ca: &str) -> rustls::ClientConfig {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join(CA_BUNDLE_FILE), ca).unwrap();
     tls::client(Some(folder.path())).unwrap()
