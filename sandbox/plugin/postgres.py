@@ -86,13 +86,19 @@ class Server:
             self._write("server.key", key)
             self._write("data/pg_hba.conf", HBA.encode())
             self._write("data/postgresql.conf", self._settings(address).encode())
-            with open(self.folder / "log", "ab") as log:
-                self._process = spawn([self._binary, "-D", self.folder / "data"], signal.SIGQUIT,
-                                      cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                      start_new_session=True, **self._user.options())
-            if self._ready():
+            if self._run():
                 return address
-        raise RuntimeError(f"PostgreSQL did not start:\n{(self.folder / 'log').read_text()[-2000:]}")
+        raise self._did_not_start()
+
+    def _run(self) -> bool:
+        with open(self.folder / "log", "ab") as log:
+            self._process = spawn([self._binary, "-D", self.folder / "data"], signal.SIGQUIT,
+                                  cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                  start_new_session=True, **self._user.options())
+        return self._ready()
+
+    def _did_not_start(self) -> RuntimeError:
+        return RuntimeError(f"PostgreSQL did not start:\n{(self.folder / 'log').read_text()[-2000:]}")
 
     def _ready(self) -> bool:
         until = time.monotonic() + START_TIMEOUT
@@ -125,11 +131,19 @@ class Server:
             connection.execute(sql.SQL("ALTER ROLE {} PASSWORD {}")
                                .format(sql.Identifier(login), sql.Literal(password)))
 
-    def stop(self) -> None:
+    def crash(self) -> None:
+        """Nobody answers any more; what was written stays."""
         if self._process.poll() is None:
-            # At once: there is nothing to keep.
             self._process.send_signal(signal.SIGQUIT)
             self._process.wait()
+
+    def resume(self) -> None:
+        """At the same address, with what was written."""
+        if not self._run():
+            raise self._did_not_start()
+
+    def stop(self) -> None:
+        self.crash()  # there is nothing to keep
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

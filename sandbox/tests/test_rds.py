@@ -63,6 +63,18 @@ class Instances(Case):
         self.assertEqual(self.described()["EngineVersion"], running)
         self.refused("InvalidParameterCombination", self.instance, identifier="another", wait=False, EngineVersion=running)
 
+    def test_a_server_that_crashes_and_comes_back(self):
+        instance = self.instance()
+        with self.connect(instance) as connection:
+            connection.execute("CREATE TABLE kept (x int)")
+        self.ctl("server", "db", "crashed")
+        with self.assertRaisesRegex(psycopg.OperationalError, "refused"):
+            self.connect(instance)
+        self.assertEqual(self.described()["DBInstanceStatus"], "available")
+        self.ctl("server", "db", "running")
+        with self.connect(instance) as connection:
+            self.assertEqual(connection.execute("SELECT count(*) FROM kept").fetchone()[0], 0)
+
     def test_a_certificate_ends_a_year_after_it_was_made(self):
         self.ctl("clock", "300d ago")
         made = self.instance()["CertificateDetails"]

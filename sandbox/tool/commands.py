@@ -69,6 +69,9 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("move", help="+10d, +3h, +5m, '10d ago', now")
     added = command("withdraw", _withdraw, "offer an account a version of PostgreSQL no more", account=True)
     added.add_argument("version", help="16.12, for one")
+    added = command("server", _server, "end the PostgreSQL behind an instance that stays available, or start it again", account=True)
+    added.add_argument("instance")
+    added.add_argument("state", choices=["crashed", "running"])
     added = command("delays", _delays, "set how long states take, for all accounts or one", account="optional")
     added.add_argument("spec", nargs="?", default="", help="none, fast, demo, aws, or instance_create=3,…; without: show")
     added = command("fault", _fault, "make API requests fail; without a request: show what is planned", account=True)
@@ -213,6 +216,12 @@ def _clock(arguments) -> None:
 def _withdraw(arguments) -> None:
     told = _ask(arguments.dir, "versions", {"account": arguments.account, "version": arguments.version})
     print(f"sandbox: withdrawn are {', '.join(told['withdrawn'])}")
+
+
+def _server(arguments) -> None:
+    told = _ask(arguments.dir, "servers",
+                {"account": arguments.account, "instance": arguments.instance, "state": arguments.state})
+    print(f"sandbox: the server of {told['instance']} is {told['state']}")
 
 
 def _delays(arguments) -> None:

@@ -157,7 +157,9 @@ fn of_login() -> Vec<Mutation<login::Observed>> {
         current: |live| {
             live.current = Some(LoginAttempt::Refused { sqlstate: "28P01".to_owned(), message: other() });
         },
-        sessions: |live| drop(live.sessions.insert(other(), 1)),
+        sessions: |live| {
+            live.sessions.insert(other(), 1);
+        },
         clone_owns: |live| live.clone_owns.push(Owned { database: None, objects: 1 }),
         current_kept_out: |live| live.current_kept_out.push(Obstacle::WrongPassword),
         previous_refused: |live| live.previous_refused = Some(other()),

@@ -287,6 +287,12 @@ fn a_read_replica() {
     }
     account.is_empty(&deployment.config);
 
+    // Nothing that apply could do brings the server back that the secret's owner has chosen; until then it is told of.
+    account.server("reader", "crashed");
+    deployment.finds(&deployment.config, &["login.test_user1"], &["database-unreachable", &reader]);
+    account.server("reader", "running");
+    account.is_empty(&deployment.config);
+
     value(Some(&writer));
     deployment.by_hand(
         "rds",

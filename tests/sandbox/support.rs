@@ -316,6 +316,11 @@ impl Account {
         ctl(&["withdraw", "--dir", path(&sandbox().folder), "--account", &self.number, version]);
     }
 
+    /// The PostgreSQL behind an instance is `crashed`, or `running` again; RDS calls the instance available all the same.
+    pub fn server(&self, instance: &str, state: &str) {
+        control("servers", &json!({ "account": self.number, "instance": instance, "state": state }));
+    }
+
     pub fn delays(&self, spec: &str) {
         control("delays", &json!({ "account": self.number, "spec": spec }));
     }

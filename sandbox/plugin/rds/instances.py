@@ -10,12 +10,12 @@ import time
 
 from tool.paths import postgres_home
 
-from .. import settings
+from .. import control, settings
 from ..ec2 import groups as security
 from ..postgres import Replica, Server
 from ..secrets import rotation
 from ..secrets.store import Secret, Secrets
-from ..world import After, Fault, Place, new_uuid
+from ..world import WORLD, After, Fault, Place, new_uuid
 
 log = logging.getLogger("sandbox.rds")
 # RDS rotates the master's secret every week: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-secrets-manager.html
@@ -186,6 +186,16 @@ class Instances:
                 replica.server.promote()
         threading.Thread(target=self._stop, args=(instance,), daemon=True).start()
 
+    def crash(self, identifier: str, crash: bool) -> None:
+        """Ends the server behind an instance that RDS goes on calling available, or starts it again."""
+        instance = self._by_identifier.get(identifier)
+        if instance is None or instance.server is None:
+            raise ValueError(f"no instance {identifier!r} has a server")
+        if crash:
+            instance.server.crash()
+        else:
+            instance.server.resume()
+
     @staticmethod
     def _stop(instance: Instance) -> None:
         if instance.server:
@@ -259,5 +269,15 @@ def rotate_master(place: Place, secret: Secret) -> None:
                        None, place.now())
 
 
+def _crash(given: dict) -> dict:
+    place = WORLD.place(control.account_number(given), settings.GIVEN["region"])
+    identifier, state = given.get("instance", ""), given.get("state")
+    if state not in ("crashed", "running"):
+        raise ValueError(f"{state!r} is no state of a server: crashed, running")
+    place.of(Instances).crash(identifier, state == "crashed")
+    return {"instance": identifier, "state": state}
+
+
+control.CHANGES["servers"] = _crash
 rotation.MANAGED["rds"] = rotate_master
 security.USERS.append(lambda place, group: any(group in each.groups for each in place.of(Instances).all()))
