@@ -2,9 +2,12 @@
 
 use crate::lives::Life;
 use crate::scenario::{SECOND_USER, Scenario, document, golden};
+use pgrotate::model::Seen;
 use pgrotate::plan::Goal;
 use pgrotate::plan::limits::{Removals, irreversible, to_be_named};
 use pgrotate::render::human;
+use pgrotate::resources::AnyLive;
+use pgrotate::resources::login::Login;
 
 /// No change that the scenarios know, each of one thing, has to be told twice.
 #[test]
@@ -35,6 +38,20 @@ fn many_at_once_have_to_be_said() {
     let plan = Life::between(&with(4), &with(0)).plan();
     let document = document(&plan).limited(&Removals::of(&plan, None), &to_be_named(&plan));
     golden("many-users-removed", &human::plan(&document));
+}
+
+/// Its secret is deleted, while somebody is logged in with it.
+#[test]
+fn a_login_in_use_has_to_be_named() {
+    let mut life = Life::between(&Scenario::article().and(SECOND_USER), &Scenario::article());
+    let leaver = Login::at("reporting").address().clone();
+    let Some(Seen::Present(AnyLive::Login(login))) = life.live.get_mut(&leaver) else { panic!("it is there") };
+    login.sessions = [("reporting".to_owned(), 1), ("reporting_clone".to_owned(), 12)].into();
+    let plan = life.plan();
+    let named = to_be_named(&plan);
+    assert_eq!(named.keys().collect::<Vec<_>>(), [&leaver]);
+    let document = document(&plan).limited(&Removals::of(&plan, None), &named);
+    golden("user-in-use-removed", &human::plan(&document));
 }
 
 #[test]
