@@ -144,7 +144,7 @@ impl Outputs {
         Self(Arc::new(outputs))
     }
 
-    fn get<R: Resource>(&self) -> Option<&R::Outputs> {
+    fn get<P: Producer>(&self) -> Option<&P::Outputs> {
         self.0.downcast_ref()
     }
 }
@@ -155,10 +155,19 @@ impl fmt::Debug for Outputs {
     }
 }
 
-/// An output value: each type comes from exactly one kind.
+/// What outputs come from: a kind, or several that give the same and stand for each other.
+pub trait Producer: 'static {
+    type Outputs: Clone + Send + Sync + 'static;
+}
+
+impl<R: Resource> Producer for R {
+    type Outputs = R::Outputs;
+}
+
+/// An output value: each type comes from exactly one producer.
 pub trait OutputOf: Clone {
-    type By: Resource;
-    fn of(outputs: &<Self::By as Resource>::Outputs) -> Self;
+    type By: Producer;
+    fn of(outputs: &<Self::By as Producer>::Outputs) -> Self;
 }
 
 /// How a resource that was already diffed stands.
@@ -228,7 +237,7 @@ impl<'a> Diff<'a> {
         match self.standings.get(from.address()).and_then(Standing::outputs) {
             Some(outputs) => match outputs.get::<T::By>() {
                 Some(outputs) => Val::Known(T::of(outputs)),
-                // A `Ref` is made only by its kind, and outputs are stored under the kind's address.
+                // A `Ref` is made only by its producer, and outputs are stored under the producer's address.
                 None => unreachable!("outputs of {} are of another kind", from.address()),
             },
             None => Val::After(Output::of(from.address().clone())),
