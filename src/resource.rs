@@ -68,6 +68,9 @@ pub struct Step<C> {
     pub leaves: Option<String>,
     /// What it takes away that somebody uses: it is not done unless somebody names its address.
     pub in_use: Option<String>,
+    /// What comes before it in the plan moves what is seen of the target: found otherwise just before it runs, it goes
+    /// ahead as long as it is still wanted.
+    pub sight_moves: bool,
     /// Addresses whose actions must be done first.
     pub after: BTreeSet<Address>,
 }
@@ -101,6 +104,12 @@ impl<C> Step<C> {
         self
     }
 
+    /// Says whether an earlier action moves what is seen of the target.
+    pub fn sight_moves(mut self, moves: bool) -> Self {
+        self.sight_moves = moves;
+        self
+    }
+
     /// Adds an attribute; unchanged ones are left out.
     pub fn attribute(mut self, name: &'static str, before: Shown, after: Shown) -> Self {
         if before != after {
@@ -115,8 +124,8 @@ impl<C> Step<C> {
     }
 
     pub fn map<D>(self, f: impl FnOnce(C) -> D) -> Step<D> {
-        let Self { key, verb, drift, risk, change, attributes, because, leaves, in_use, after } = self;
-        Step { key, verb, drift, risk, change: f(change), attributes, because, leaves, in_use, after }
+        let Self { key, verb, drift, risk, change, attributes, because, leaves, in_use, sight_moves, after } = self;
+        Step { key, verb, drift, risk, change: f(change), attributes, because, leaves, in_use, sight_moves, after }
     }
 }
 
@@ -268,6 +277,7 @@ impl<'a> Diff<'a> {
             because: None,
             leaves: None,
             in_use: None,
+            sight_moves: false,
             after: std::mem::take(&mut self.edges),
         }
     }

@@ -149,6 +149,7 @@ impl Resource for Login {
         {
             cx.note(owned_by_clone(&want.login, &live.clone_owns));
         }
+        let mut moves = false;
         let (verb, why, drift) = match live {
             Seen::Absent => (Verb::Create, None, DriftCode::Missing.into()),
             Seen::Unobservable(why) => {
@@ -160,6 +161,12 @@ impl Resource for Login {
                     Val::Known(servers) => Some(servers),
                     Val::After(_) => None,
                 };
+                // Once the functions are told of another server they look at no other, and what they see there of the login
+                // (nothing, or a secret that they may not follow) is none of what was seen before. Provisioning looks for
+                // itself, under the login's lock, and refuses what is not ours.
+                let is_told = |host: &String| servers.as_ref().is_some_and(|servers| servers.has(host));
+                let host = live.says.as_ref().and_then(|says| says.host.as_ref());
+                moves = !cx.is_settled(want.stack.address()) && !host.is_none_or(is_told);
                 match lacks(want, live, servers.as_ref())? {
                     None => {
                         if let Some(why) = &live.previous_refused {
@@ -190,6 +197,7 @@ impl Resource for Login {
         let change = Change::Ensure { server, secret: cx.output(&want.secret) };
         let step = cx
             .step("ensure", verb, drift, change)
+            .sight_moves(moves)
             .set("role", Shown::text(&want.login))
             .set("strategy", Shown::text(want.strategy.as_str()))
             .set("database", Shown::text(&want.database))
