@@ -165,6 +165,8 @@ codes! {
     NeverAdopted = "never-adopted", REFUSED;
     /// The config refers to what AWS does not have.
     NoSuchResource = "no-such-resource", REFUSED;
+    /// A cluster of somebody else is not such that its logins can rotate.
+    UnfitCluster = "unfit-cluster", REFUSED;
     /// An instance of somebody else is not such that its logins can rotate.
     UnfitInstance = "unfit-instance", REFUSED;
     /// RDS does not offer the version.

@@ -400,7 +400,7 @@ impl<F: Family, W: World<F>> Run<'_, F, W> {
         // An earlier step of the same address has changed the target on purpose; it is another thing only where that
         // step has made it anew.
         let changed_by_us = action.place > 0 && (self.made_anew_before(action) || !was.is_another(&is));
-        let as_seen = changed_by_us || unseen || was.same(&is);
+        let as_seen = changed_by_us || unseen || action.sight_moves || was.same(&is);
         if still_wanted && as_seen {
             return Ok(Now::AsPlanned);
         }

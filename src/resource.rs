@@ -68,6 +68,9 @@ pub struct Step<C> {
     pub leaves: Option<String>,
     /// What it takes away that somebody uses: it is not done unless somebody names its address.
     pub in_use: Option<String>,
+    /// What comes before it in the plan moves what is seen of the target: found otherwise just before it runs, it goes
+    /// ahead as long as it is still wanted.
+    pub sight_moves: bool,
     /// Addresses whose actions must be done first.
     pub after: BTreeSet<Address>,
 }
@@ -101,6 +104,12 @@ impl<C> Step<C> {
         self
     }
 
+    /// Says whether an earlier action moves what is seen of the target.
+    pub fn sight_moves(mut self, moves: bool) -> Self {
+        self.sight_moves = moves;
+        self
+    }
+
     /// Adds an attribute; unchanged ones are left out.
     pub fn attribute(mut self, name: &'static str, before: Shown, after: Shown) -> Self {
         if before != after {
@@ -115,8 +124,8 @@ impl<C> Step<C> {
     }
 
     pub fn map<D>(self, f: impl FnOnce(C) -> D) -> Step<D> {
-        let Self { key, verb, drift, risk, change, attributes, because, leaves, in_use, after } = self;
-        Step { key, verb, drift, risk, change: f(change), attributes, because, leaves, in_use, after }
+        let Self { key, verb, drift, risk, change, attributes, because, leaves, in_use, sight_moves, after } = self;
+        Step { key, verb, drift, risk, change: f(change), attributes, because, leaves, in_use, sight_moves, after }
     }
 }
 
@@ -144,7 +153,7 @@ impl Outputs {
         Self(Arc::new(outputs))
     }
 
-    fn get<R: Resource>(&self) -> Option<&R::Outputs> {
+    fn get<P: Producer>(&self) -> Option<&P::Outputs> {
         self.0.downcast_ref()
     }
 }
@@ -155,10 +164,19 @@ impl fmt::Debug for Outputs {
     }
 }
 
-/// An output value: each type comes from exactly one kind.
+/// What outputs come from: a kind, or several that give the same and stand for each other.
+pub trait Producer: 'static {
+    type Outputs: Clone + Send + Sync + 'static;
+}
+
+impl<R: Resource> Producer for R {
+    type Outputs = R::Outputs;
+}
+
+/// An output value: each type comes from exactly one producer.
 pub trait OutputOf: Clone {
-    type By: Resource;
-    fn of(outputs: &<Self::By as Resource>::Outputs) -> Self;
+    type By: Producer;
+    fn of(outputs: &<Self::By as Producer>::Outputs) -> Self;
 }
 
 /// How a resource that was already diffed stands.
@@ -228,7 +246,7 @@ impl<'a> Diff<'a> {
         match self.standings.get(from.address()).and_then(Standing::outputs) {
             Some(outputs) => match outputs.get::<T::By>() {
                 Some(outputs) => Val::Known(T::of(outputs)),
-                // A `Ref` is made only by its kind, and outputs are stored under the kind's address.
+                // A `Ref` is made only by its producer, and outputs are stored under the producer's address.
                 None => unreachable!("outputs of {} are of another kind", from.address()),
             },
             None => Val::After(Output::of(from.address().clone())),
@@ -259,6 +277,7 @@ impl<'a> Diff<'a> {
             because: None,
             leaves: None,
             in_use: None,
+            sight_moves: false,
             after: std::mem::take(&mut self.edges),
         }
     }

@@ -24,6 +24,8 @@ from . import cloudformation, control, delays, events, functions, gateway, reque
 from . import function_requests, logs, metrics, roles, topics  # noqa: E402, F401
 from .ec2 import endpoints, groups, tags, vpc  # noqa: E402, F401
 from .rds import api as rds_api  # noqa: E402, F401
+from .rds import cluster_api  # noqa: E402, F401
+from .rds.clusters import Clusters  # noqa: E402
 from .rds.instances import Instances  # noqa: E402
 from .secrets import api as secrets_api  # noqa: E402, F401
 from .secrets import rotation  # noqa: E402
@@ -45,7 +47,7 @@ def _end_with_supervisor(leash: int) -> None:
 
 def _forget(place) -> None:
     for store in place.stores():
-        if isinstance(store, Instances):
+        if isinstance(store, (Clusters, Instances)):
             store.close()
     functions.forget(place)
     emulator.forget(place.account.number)

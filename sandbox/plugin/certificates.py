@@ -41,12 +41,12 @@ class Authority:
                 .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),
                                critical=False))
 
-    def issue(self, address: str) -> tuple[bytes, bytes]:
-        """A server's certificate (with its chain) and key, both PEM."""
+    def issue(self, address: str, *others: str) -> tuple[bytes, bytes]:
+        """A server's certificate (with its chain) and key, both PEM. `others` lead to it as well."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = (
             self._builder(_name(address), key)
-            .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]),
+            .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(each)) for each in (address, *others)]),
                            critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)

@@ -5,6 +5,8 @@ TABLE = {
     "instance_create": ("DB instance: creating → available, at least", 0.4, 3.0, 400.0),
     "instance_modify": ("DB instance: modifying → available", 0.2, 1.0, 60.0),
     "instance_delete": ("DB instance: deleting → gone", 0.3, 1.5, 240.0),
+    "cluster_create": ("DB cluster: creating → available", 0.2, 1.0, 60.0),
+    "cluster_failover": ("DB cluster: failing-over → available, at least", 0.2, 1.0, 30.0),
     "snapshot_create": ("final snapshot: creating → available", 0.2, 1.0, 120.0),
     "proxy_create": ("RDS Proxy: creating → available", 0.2, 1.0, 300.0),
     "proxy_delete": ("RDS Proxy: deleting → gone", 0.2, 1.0, 60.0),

@@ -76,7 +76,8 @@ def _lets_through(rule: Rule, peers: list[str], cidrs: list[str]) -> bool:
 def blocked(place: Place, config: dict, text: str) -> str | None:
     """Why this invocation could not do its work, or None. `text` is where a database's host may be named:
     the function's environment, the event, the secret that the event is about."""
-    from .rds.instances import Instances  # it imports us
+    from .rds.clusters import Clusters  # which import us
+    from .rds.instances import Instances
     vpc_config = config.get("VpcConfig") or {}
     if not reaches_api(place, vpc_config, "secretsmanager"):
         return "no way to Secrets Manager: no available endpoint with private DNS whose and whose caller's security " \
@@ -85,6 +86,10 @@ def blocked(place: Place, config: dict, text: str) -> str | None:
     for instance in place.of(Instances).all():
         if instance.address and instance.address in text and not _reaches_instance(place, vpc_config, instance):
             return f"no way to the database {instance.identifier}: its and the function's security groups do not let port {instance.port} through"
+    for cluster in place.of(Clusters).all():
+        named = any(address in text for address in cluster.addresses)
+        if named and not all(_reaches_instance(place, vpc_config, member) for member in cluster.members()):
+            return f"no way to the cluster {cluster.identifier}: its and the function's security groups do not let port {cluster.port} through"
     return None
 
 

@@ -49,10 +49,12 @@ hostssl all all all scram-sha-256
 class Server:
     """Started at once, and ready when the constructor returns."""
 
-    def __init__(self, home: Path, folder: Path, port: int, authority, master: str, password: str, database: str | None):
+    def __init__(self, home: Path, folder: Path, port: int, authority, master: str, password: str, database: str | None,
+                 endpoints: tuple[str, ...] = ()):
+        """`endpoints` are addresses of a cluster that lead to it at times."""
         self._prepare(home, folder, port)
         self._unpack(home / "template.tar")
-        self.address = self._start(authority)
+        self.address = self._start(authority, endpoints)
         self._set_up(master, password, database)
 
     def _prepare(self, home: Path, folder: Path, port: int) -> None:
@@ -78,10 +80,10 @@ class Server:
         place.chmod(mode)
         self._user.own(place)
 
-    def _start(self, authority) -> str:
+    def _start(self, authority, endpoints: tuple[str, ...] = (), again: str | None = None) -> str:
         for _ in range(20):
-            address = _free_address(self.port)
-            certificate, key = authority.issue(address)
+            address = again or free_address(self.port)
+            certificate, key = authority.issue(address, *endpoints)
             self._write("server.crt", certificate)
             self._write("server.key", key)
             self._write("data/pg_hba.conf", HBA.encode())
@@ -131,6 +133,11 @@ class Server:
             connection.execute(sql.SQL("ALTER ROLE {} PASSWORD {}")
                                .format(sql.Identifier(login), sql.Literal(password)))
 
+    def halt(self) -> None:
+        """As a failover does: once its replicas have all that it has written, which outlive it."""
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait()
+
     def crash(self) -> None:
         """Nobody answers any more; what was written stays."""
         if self._process.poll() is None:
@@ -150,11 +157,13 @@ class Server:
 class Replica(Server):
     """A streaming replica of a server that runs, begun from a base backup of it."""
 
-    def __init__(self, home: Path, folder: Path, source: Server, authority):  # pylint: disable=super-init-not-called
+    def __init__(self, home: Path, folder: Path, source: Server, authority, endpoints: tuple[str, ...] = (),
+                 again: str | None = None):  # pylint: disable=super-init-not-called
+        """`again` is the address of a server that has stopped, and that this one takes the place of."""
         self._prepare(home, folder, source.port)
         self._source = source
         self._back_up()
-        self.address = self._start(authority)
+        self.address = self._start(authority, endpoints, again)
 
     def _back_up(self) -> None:
         data = self.folder / "data"
@@ -174,9 +183,9 @@ class Replica(Server):
     def _settings(self, address: str) -> str:
         return super()._settings(address) + f"primary_conninfo = 'host={self._source.folder} port={self.port} user=rdsadmin'\n"
 
-    def promote(self) -> None:
+    def promote(self, wait: bool = False) -> None:
         with self.admin() as connection:
-            connection.execute("SELECT pg_promote(wait => false)")
+            connection.execute("SELECT pg_promote(wait => %s)", [wait])
 
 
 def _copy_if_there(source: str, target: str) -> None:
@@ -187,7 +196,7 @@ def _copy_if_there(source: str, target: str) -> None:
         pass
 
 
-def _free_address(port: int) -> str:
+def free_address(port: int) -> str:
     """A loopback address of its own, so that each instance has its own host and its own 5432, as on RDS.
 
     127.0.0.0/16 is left to other programs. Someone may take the address between here and

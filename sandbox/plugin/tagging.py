@@ -4,6 +4,7 @@ from ministack.services import tagging
 
 from .ec2.endpoints import Endpoints
 from .ec2.groups import Groups
+from .rds.clusters import Clusters
 from .rds.instances import Instances
 from .rds.subnets import SubnetGroups
 from .secrets.store import Secrets
@@ -19,5 +20,5 @@ def _collector(*kinds):
 
 
 def install() -> None:
-    tagging._COLLECTORS.update({"rds": _collector(Instances, SubnetGroups), "ec2": _collector(Groups, Endpoints),
+    tagging._COLLECTORS.update({"rds": _collector(Instances, Clusters, SubnetGroups), "ec2": _collector(Groups, Endpoints),
                                 "secretsmanager": _collector(Secrets)})

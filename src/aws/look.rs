@@ -48,6 +48,9 @@ impl SecretLook {
 /// What one answer of DescribeDBInstances holds of an instance.
 pub type InstanceLook = aws_sdk_rds::types::DbInstance;
 
+/// What one answer of DescribeDBClusters holds of a cluster.
+pub type ClusterLook = aws_sdk_rds::types::DbCluster;
+
 /// What one answer of DescribeStacks holds of a stack.
 pub type StackLook = aws_sdk_cloudformation::types::Stack;
 
@@ -58,6 +61,7 @@ pub struct Look<'a> {
     pub aws: &'a Aws,
     secrets: Mutex<HashMap<String, Once<Option<SecretLook>>>>,
     instances: Mutex<HashMap<String, Once<Option<InstanceLook>>>>,
+    clusters: Mutex<HashMap<String, Once<Option<ClusterLook>>>>,
     groups: Mutex<HashMap<String, Once<GroupsLook>>>,
     stacks: Mutex<HashMap<String, Once<Option<StackLook>>>>,
     describing: Semaphore,
@@ -74,6 +78,7 @@ impl<'a> Look<'a> {
             aws,
             secrets: Mutex::default(),
             instances: Mutex::default(),
+            clusters: Mutex::default(),
             groups: Mutex::default(),
             stacks: Mutex::default(),
             describing: Semaphore::new(DESCRIBING),
@@ -97,6 +102,11 @@ impl<'a> Look<'a> {
     pub async fn instance(&self, identifier: &str) -> Result<Option<InstanceLook>, AwsError> {
         let cell = once(&self.instances, identifier);
         cell.get_or_try_init(|| describe_instance(self.aws, identifier)).await.cloned()
+    }
+
+    pub async fn cluster(&self, identifier: &str) -> Result<Option<ClusterLook>, AwsError> {
+        let cell = once(&self.clusters, identifier);
+        cell.get_or_try_init(|| describe_cluster(self.aws, identifier)).await.cloned()
     }
 
     /// A stack by name; one that is deleted is none.
@@ -160,6 +170,15 @@ async fn describe_instance(aws: &Aws, identifier: &str) -> Result<Option<Instanc
         return Ok(None);
     };
     Ok(answer.db_instances().first().cloned())
+}
+
+async fn describe_cluster(aws: &Aws, identifier: &str) -> Result<Option<ClusterLook>, AwsError> {
+    let describe = call("rds", "DescribeDBClusters");
+    let request = aws.rds.describe_db_clusters().db_cluster_identifier(identifier);
+    let answer = request.send().await.map_err(|error| describe.failed(error));
+    // The API model's wire code; without `Fault` it would be in line with that of instances.
+    let Some(answer) = absent(answer, &["DBClusterNotFoundFault", "DBClusterNotFound"])? else { return Ok(None) };
+    Ok(answer.db_clusters().first().cloned())
 }
 
 async fn describe_stack(aws: &Aws, name: &str) -> Result<Option<StackLook>, AwsError> {

@@ -8,7 +8,7 @@ use crate::model::{Address, Seen};
 use crate::render::{LoginStatus, StatusDocument, Trouble, human, markdown};
 use crate::resource::{Diff, Family, Resource, Standing};
 use crate::resources::rotation::Rules;
-use crate::resources::{self, AnyLive, DbInstance, Kinds, Login, Rotation, Want};
+use crate::resources::{self, AnyLive, DbCluster, DbInstance, Kinds, Login, Rotation, Want};
 use clap::Args;
 use function_contract::LoginAttempt;
 use std::collections::BTreeMap;
@@ -26,7 +26,8 @@ pub(super) struct StatusArgs {
 pub(super) async fn run(args: StatusArgs) -> Result<u8, CliError> {
     let session = Session::open(&args.deployment).await?;
     // Whatever else there is, a login does not tell.
-    let of_logins = |want: &&Want| matches!(want, Want::DbInstance(_) | Want::Login(_) | Want::Rotation(_));
+    let of_logins =
+        |want: &&Want| matches!(want, Want::DbCluster(_) | Want::DbInstance(_) | Want::Login(_) | Want::Rotation(_));
     let wants: Vec<_> = session.wants.iter().filter(of_logins).cloned().collect();
     let live = resources::observe(&session.aws, &wants).await?;
     let stands = |want: &Want| {
@@ -44,6 +45,21 @@ pub(super) async fn run(args: StatusArgs) -> Result<u8, CliError> {
                 live.status,
                 live.server.as_ref().map(|server| format!(", {server}")).unwrap_or_default()
             ),
+            _ => format!("{}: not there", want.identifier),
+        }),
+        Want::DbCluster(want) => Some(match live.get(&DbCluster::address(want)) {
+            Some(Seen::Present(AnyLive::DbCluster(live))) => {
+                let writer = live.members.iter().find(|member| member.is_writer);
+                format!(
+                    "{}: {} {}, {}{}{}",
+                    want.identifier,
+                    live.engine,
+                    live.version,
+                    live.status,
+                    live.writer.as_ref().map(|server| format!(", {server}")).unwrap_or_default(),
+                    writer.map(|member| format!(" (the writer is {})", member.identifier)).unwrap_or_default(),
+                )
+            }
             _ => format!("{}: not there", want.identifier),
         }),
         _ => None,

@@ -235,7 +235,8 @@ pub(super) fn distinct_clients(problems: &Problems<'_>, allow: &[(Allow, std::op
     }
 }
 
-pub(super) fn instance_identifier(problems: &Problems<'_>, id: &Text) {
+/// The identifier of a DB instance or, under the key `cluster`, of a DB cluster: RDS takes the same for both.
+pub(super) fn database_identifier(problems: &Problems<'_>, id: &Text, key: &str) {
     let Some(id) = id else { return };
     let text = id.value.as_str();
     let fits = text.len() <= 63
@@ -245,9 +246,10 @@ pub(super) fn instance_identifier(problems: &Problems<'_>, id: &Text) {
         && !text.contains("--");
     if !fits {
         let hint = "write 1-63 of a-z, 0-9 and -, starting with a letter, without -- and no - at the end";
-        wrong(problems, Code::BadName, id, format!("{} cannot name a database instance", quoted(text)), hint);
+        let what = if key == "cluster" { "cluster" } else { "instance" };
+        wrong(problems, Code::BadName, id, format!("{} cannot name a database {what}", quoted(text)), hint);
     } else {
-        lower_case(problems, id, "identifier");
+        lower_case(problems, id, key);
     }
 }
 
@@ -530,6 +532,7 @@ mod tests {
         fails(region, &["", "eu-north-1a", "Stockholm", "eu-north", "eu--1", "EU-NORTH-1", "eu-1", "-north-1"]);
         passes(account, &["123456789012", "000000000000"]);
         fails(account, &["", "12345678901", "1234567890123", "1234-5678-9012", "12345678901a"]);
+        let instance_identifier = |problems: &Problems<'_>, id: &Text| database_identifier(problems, id, "identifier");
         passes(instance_identifier, &["my-postgres-instance", "a", &"a".repeat(63)]);
         fails(instance_identifier, &["", "1a", "a-", "a--b", "a_b", "My-Instance", &long]);
         let group = |p: &Problems<'_>, name: &Text| subnet_group(p, name, true);

@@ -197,13 +197,24 @@ pub enum Client {
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Database {
+    /// Of the instance, or of the cluster.
     pub identifier: Located<String>,
+    /// It is a DB cluster, of Aurora PostgreSQL say: only referred to, never made or changed.
+    pub is_cluster: bool,
     pub port: u16,
     /// Name of a security group that exists and that the instance has or shall have; our rules come and go in
     /// it, and nothing else of it is changed. None: one of our own is made.
     pub security_group: Option<Located<String>>,
-    /// What is declared of the instance (`manage = true`); None: it exists, is only referred to, never changed.
+    /// What is declared of the instance (`manage = true`); None: it exists, is only referred to, never changed. None of a
+    /// cluster.
     pub instance: Option<Instance>,
+}
+
+impl Database {
+    /// The DB instance's identifier, unless it is a cluster.
+    pub fn instance_identifier(&self) -> Option<&str> {
+        (!self.is_cluster).then_some(self.identifier.value.as_str())
+    }
 }
 
 /// An instance that pgrotate makes and keeps as declared.

@@ -224,25 +224,43 @@ const OF_MANAGED: [&str; 11] = [
 
 /// The database, and beside it the master, which is needed to check the logins, whatever else is wrong.
 fn database(problems: &Problems<'_>, mut table: Table<'_, '_>) -> (Option<Database>, Option<Located<String>>) {
-    let identifier = table.string("identifier", "\"my-postgres-instance\"");
-    check::instance_identifier(problems, &identifier);
-    let manage = table.optional_bool("manage", true);
+    let is_cluster = table.has("cluster");
+    let cluster = table.optional_string("cluster", "\"my-cluster\"");
+    let identifier = if is_cluster {
+        table.refuse("identifier", "it names a single DB instance, and `cluster` a DB cluster");
+        cluster
+    } else {
+        table.string("identifier", "\"my-postgres-instance\"")
+    };
+    check::database_identifier(problems, &identifier, if is_cluster { "cluster" } else { "identifier" });
+    let manage = table.optional_bool("manage", !is_cluster);
+    if is_cluster && manage {
+        makes_no_cluster(problems, &table.located("manage", ()));
+    }
+    let manage = manage && !is_cluster;
     // The ports that RDS offers.
     let port = table.integer("port", 1150..=65535, "", Some(5432));
     let security_group = existing(&mut table, "security_group", "{ existing = \"my-rds-sg\" }");
     if !manage && !table.has("security_group") {
         // Without it the functions' way to the instance could not be opened, or would be guessed.
-        let message = "`security_group` is missing in [database]: with `manage = false` it is how the functions get in";
+        let (with, of) = if is_cluster { ("`cluster`", "cluster") } else { ("`manage = false`", "instance") };
+        let message = format!("`security_group` is missing in [database]: with {with} it is how the functions get in");
         problems.add(
             ConfigError::at(Code::MissingKey, table.span(), message)
-                .hint("add: security_group = { existing = \"a group of the instance\" }"),
+                .hint(format!("add: security_group = {{ existing = \"a group of the {of}\" }}")),
         );
     }
     let (instance, master) = if manage {
         instance(problems, &mut table)
     } else {
         for key in OF_MANAGED {
-            table.refuse(key, "it describes an instance that is made, and `manage = false` only refers to one");
+            table.refuse(
+                key,
+                match is_cluster {
+                    true => "it describes an instance that is made, and a cluster is only referred to",
+                    false => "it describes an instance that is made, and `manage = false` only refers to one",
+                },
+            );
         }
         (None, None)
     };
@@ -250,12 +268,22 @@ fn database(problems: &Problems<'_>, mut table: Table<'_, '_>) -> (Option<Databa
     let rest = || {
         Some(Database {
             identifier: identifier?,
+            is_cluster,
             port: u16::try_from(port?).ok()?,
             security_group,
             instance: if manage { Some(instance?) } else { None },
         })
     };
     (rest(), master)
+}
+
+/// Making and changing clusters is out of scope: their members, storage and failovers are a subject of their own.
+fn makes_no_cluster(problems: &Problems<'_>, manage: &Located<()>) {
+    let message = "`manage = true` cannot stand beside `cluster`: pgrotate makes and changes no DB cluster, it only refers to one";
+    problems.add(ConfigError::at(Code::NotSupported, &manage.span, message).hint(
+        "remove this line, and have the cluster made by something else, RDS keeping its master password: aws rds \
+         create-db-cluster --manage-master-user-password …",
+    ));
 }
 
 /// The name in `{ existing = "…" }`.

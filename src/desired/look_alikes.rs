@@ -115,11 +115,11 @@ impl Told<'_> {
     }
 
     fn instances(&mut self, found: &[db_instance::Tagged]) {
-        let declared = &self.config.database.identifier.value;
-        let is_there = found.iter().any(|instance| instance.identifier == *declared);
+        let declared = self.config.database.instance_identifier();
+        let is_there = found.iter().any(|instance| Some(instance.identifier.as_str()) == declared);
         for db_instance::Tagged { identifier, arn, address } in found {
             // Its own look tells what is wrong with its tags.
-            if identifier == declared {
+            if Some(identifier.as_str()) == declared {
                 continue;
             }
             let at = DbInstance::at(identifier).address().clone();
@@ -134,7 +134,7 @@ impl Told<'_> {
                      does: a copy, which stays as it is. To be told no more: {untag}"
                 );
                 self.note(at, text);
-            } else if self.config.database.instance.is_some() && !is_there {
+            } else if let Some(declared) = declared.filter(|_| self.config.database.instance.is_some() && !is_there) {
                 let text = format!(
                     "`{identifier}` looks like renamed to `{declared}`. Nothing is renamed: `{declared}` is another instance, and \
                      `{identifier}` stays with all that it holds, and is billed. To rename it, instead of applying this: aws rds \

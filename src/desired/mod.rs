@@ -7,6 +7,8 @@ use crate::model::{Address, Mark, Place, Ref};
 use crate::resource::Resource;
 use crate::resources::artifact::{self, Artifact, Zip};
 use crate::resources::bucket::{self, Bucket};
+use crate::resources::database::Database;
+use crate::resources::db_cluster::{self, DbCluster};
 use crate::resources::db_instance::{self, DbInstance, Version};
 use crate::resources::db_subnet_group::{self, DbSubnetGroup};
 use crate::resources::login::{self, Login};
@@ -17,7 +19,7 @@ use crate::resources::security_group_rule::{self as rule, Direction, Group, Peer
 use crate::resources::stack::{self, Stack};
 use crate::resources::vpc_endpoint::{self, VpcEndpoint};
 use crate::resources::{FunctionNames, TemplateInputs, Want};
-use function_contract::Duty;
+use function_contract::{DatabaseId, Duty};
 use std::collections::BTreeSet;
 
 mod check;
@@ -200,8 +202,19 @@ impl Model<'_> {
         self.wants.push(want.into());
     }
 
-    fn database(&mut self, groups: &Groups, versions: &[Version]) -> Ref<DbInstance> {
+    fn database(&mut self, groups: &Groups, versions: &[Version]) -> Ref<Database> {
         let database = &self.config.database;
+        if database.is_cluster {
+            let at = DbCluster::at(&database.identifier.value);
+            let want = db_cluster::Desired {
+                mark: self.mark(at.address()),
+                identifier: database.identifier.value.clone(),
+                group: groups.database.at.clone(),
+                port: database.port,
+            };
+            self.wants.push(want.into());
+            return at.into();
+        }
         let at = DbInstance::at(&database.identifier.value);
         let spec = database.instance.as_ref().map(|instance| {
             let subnet_group = DbSubnetGroup::at(&instance.subnet_group.name.value);
@@ -243,7 +256,12 @@ impl Model<'_> {
             spec,
         };
         self.wants.push(want.into());
-        at
+        at.into()
+    }
+
+    fn database_id(&self) -> DatabaseId {
+        let name = self.config.database.identifier.value.clone();
+        if self.config.database.is_cluster { DatabaseId::Cluster(name) } else { DatabaseId::Instance(name) }
     }
 
     fn rules_of(&self, group: &Group) -> Vec<Address> {
@@ -319,13 +337,7 @@ impl Model<'_> {
         at
     }
 
-    fn stack(
-        &mut self,
-        groups: &Groups,
-        artifact: &Ref<Artifact>,
-        zip: &Zip,
-        instance: &Ref<DbInstance>,
-    ) -> Ref<Stack> {
+    fn stack(&mut self, groups: &Groups, artifact: &Ref<Artifact>, zip: &Zip, instance: &Ref<Database>) -> Ref<Stack> {
         let name = format!("{}{STACK_SUFFIX}", self.names.rotation);
         let at = Stack::at(&name);
         let want = stack::Desired {
@@ -336,7 +348,14 @@ impl Model<'_> {
                 place: self.place.clone(),
                 names: self.names.clone(),
                 subnets: self.subnets(),
-                instance_arn: self.place.arn("rds", &format!("db:{}", self.config.database.identifier.value)),
+                master_secret_tag: match self.database_id() {
+                    DatabaseId::Instance(name) => {
+                        ("aws:rds:primaryDBInstanceArn", self.place.arn("rds", &format!("db:{name}")))
+                    }
+                    DatabaseId::Cluster(name) => {
+                        ("aws:rds:primaryDBClusterArn", self.place.arn("rds", &format!("cluster:{name}")))
+                    }
+                },
                 lock_database: self.config.admin.database.clone(),
                 topic: self.config.alerts.as_ref().map(|alerts| alerts.topic.value.clone()),
             },
@@ -354,7 +373,7 @@ impl Model<'_> {
         &mut self,
         config: &LoginConfig,
         admin: Option<(&Ref<Login>, &str)>,
-        instance: &Ref<DbInstance>,
+        instance: &Ref<Database>,
         stack: &Ref<Stack>,
         path: &[Address],
     ) -> Ref<Login> {
@@ -385,7 +404,7 @@ impl Model<'_> {
             secret: secret_at.clone(),
             secret_name: config.secret.value.clone(),
             instance: instance.clone(),
-            instance_identifier: self.config.database.identifier.value.clone(),
+            database_id: self.database_id(),
             stack: stack.clone(),
             functions: self.names.clone(),
             admin: admin.map(|(at, name)| (at.clone(), name.to_owned())),
@@ -422,6 +441,7 @@ fn rank(want: &Want) -> (usize, bool, Address) {
         Want::VpcEndpoint(want) => (4, VpcEndpoint::address(want)),
         Want::Bucket(want) => (5, Bucket::address(want)),
         Want::Artifact(want) => (6, Artifact::address(want)),
+        Want::DbCluster(want) => (7, DbCluster::address(want)),
         Want::DbInstance(want) => (7, DbInstance::address(want)),
         Want::Stack(want) => (8, Stack::address(want)),
         Want::Login(want) => (9, Login::address(want)),

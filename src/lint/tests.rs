@@ -80,6 +80,7 @@ fn nothing_is_found_in_defaults_and_in_what_is_meant() {
     assert_eq!(found(LEAST), []);
     for (name, text) in [
         ("article", include_str!("../../configs/article.toml")),
+        ("aurora-cluster", include_str!("../../configs/scenarios/aurora-cluster.toml")),
         ("existing-database", include_str!("../../configs/scenarios/existing-database.toml")),
         ("existing-network", include_str!("../../configs/scenarios/existing-network.toml")),
         ("many-users", include_str!("../../configs/scenarios/many-users.toml")),

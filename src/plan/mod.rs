@@ -38,6 +38,8 @@ pub struct Action<F: Family> {
     pub leaves: Option<String>,
     /// Who uses what it takes away.
     pub in_use: Option<String>,
+    /// Whether an earlier action of this plan moves what is seen of the target.
+    pub sight_moves: bool,
     /// What the diff saw and wanted: the action is stale when its target no longer looks like this.
     pub want: F::Want,
     pub seen: Seen<F::Live>,
@@ -262,7 +264,7 @@ impl<F: Family> Planned<F> {
     ) {
         for (place, step) in steps.into_iter().enumerate() {
             let number = self.actions.len();
-            let Step { key, verb, drift, risk, change, attributes, because, leaves, in_use, after } = step;
+            let Step { key, verb, drift, risk, change, attributes, because, leaves, in_use, sight_moves, after } = step;
             self.edges.extend(after.iter().filter_map(|first| self.last.get(first)).map(|&first| (first, number)));
             if let Some(&previous) = self.last.get(address) {
                 self.edges.push((previous, number));
@@ -280,6 +282,7 @@ impl<F: Family> Planned<F> {
                 because,
                 leaves,
                 in_use,
+                sight_moves,
                 want: want.clone(),
                 seen: seen.clone(),
                 removing,

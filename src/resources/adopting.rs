@@ -9,6 +9,9 @@ pub fn declare(want: &mut Want) -> Result<(), &'static str> {
         Want::DbInstance(_) => {
             return Err("`manage = false` only refers to it: declare it whole in [database], with `manage = true`");
         }
+        Want::DbCluster(_) => {
+            return Err("a cluster is only referred to, and never changed: apply needs no more than its name");
+        }
         Want::DbSubnetGroup(want) if !want.existing => want.adopt = true,
         Want::SecurityGroup(want) if !want.existing => want.adopt = true,
         Want::DbSubnetGroup(_) | Want::SecurityGroup(_) => {

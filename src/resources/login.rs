@@ -2,7 +2,7 @@
 //! provisioning function and seen by the inspection function, both inside the VPC; the CLI has no way to
 //! the database and never sees a password.
 
-use super::db_instance::{DbInstance, Server, Servers};
+use super::database::{Database, Server, Servers};
 use super::functions::{FunctionNames, invoke};
 use super::secret::{Secret, SecretArn};
 use super::stack::{self, Stack};
@@ -14,7 +14,7 @@ use crate::execute::{Applied, Pressed};
 use crate::model::{Address, Facts, Kind, Mark, Owner, Ref, Seen, Shown, Val};
 use crate::resource::{Diff, Known, NotProduced, Refusal, Resource, Risk, Settled, Step, Verb};
 use function_contract::{
-    Duty, EnsureLogin, Fact, InspectLogin, InspectionReport, InspectionRequest, LoginAttempt, LoginFacts, Owned, Provisioned,
+    DatabaseId, Duty, EnsureLogin, Fact, InspectLogin, InspectionReport, InspectionRequest, LoginAttempt, LoginFacts, Owned, Provisioned,
     ProvisioningRequest, RoleAttributes, RoleComment, RoleFacts, Server as ContractServer, Strategy,
     Obstacle, clone_of, told,
 };
@@ -44,8 +44,9 @@ pub struct Desired {
     pub on_remove: OnRemove,
     pub secret: Ref<Secret>,
     pub secret_name: String,
-    pub instance: Ref<DbInstance>,
-    pub instance_identifier: String,
+    /// The instance, or the cluster.
+    pub instance: Ref<Database>,
+    pub database_id: DatabaseId,
     pub stack: Ref<Stack>,
     pub functions: FunctionNames,
     /// The admin login; None for the admin itself.
@@ -98,6 +99,7 @@ pub struct Says {
     pub host: Option<String>,
     pub database: Option<String>,
     pub instance: Option<String>,
+    pub cluster: Option<String>,
     pub strategy: Strategy,
 }
 
@@ -147,6 +149,7 @@ impl Resource for Login {
         {
             cx.note(owned_by_clone(&want.login, &live.clone_owns));
         }
+        let mut moves = false;
         let (verb, why, drift) = match live {
             Seen::Absent => (Verb::Create, None, DriftCode::Missing.into()),
             Seen::Unobservable(why) => {
@@ -158,6 +161,12 @@ impl Resource for Login {
                     Val::Known(servers) => Some(servers),
                     Val::After(_) => None,
                 };
+                // Once the functions are told of another server they look at no other, and what they see there of the login
+                // (nothing, or a secret that they may not follow) is none of what was seen before. Provisioning looks for
+                // itself, under the login's lock, and refuses what is not ours.
+                let is_told = |host: &String| servers.as_ref().is_some_and(|servers| servers.has(host));
+                let host = live.says.as_ref().and_then(|says| says.host.as_ref());
+                moves = !cx.is_settled(want.stack.address()) && !host.is_none_or(is_told);
                 match lacks(want, live, servers.as_ref())? {
                     None => {
                         if let Some(why) = &live.previous_refused {
@@ -188,6 +197,7 @@ impl Resource for Login {
         let change = Change::Ensure { server, secret: cx.output(&want.secret) };
         let step = cx
             .step("ensure", verb, drift, change)
+            .sight_moves(moves)
             .set("role", Shown::text(&want.login))
             .set("strategy", Shown::text(want.strategy.as_str()))
             .set("database", Shown::text(&want.database))
@@ -301,15 +311,20 @@ impl Resource for Login {
             .maybe("AWSCURRENT", attempt)
             .maybe("kept out by", told(current_kept_out))
             .list("keys missing in AWSCURRENT", missing_keys);
-        let Some(Says { host, database, instance, strategy }) = says else { return facts };
+        let Some(Says { host, database, instance, cluster, strategy }) = says else { return facts };
         facts
             .maybe("host in AWSCURRENT", host.as_ref())
             .maybe("database in AWSCURRENT", database.as_ref())
             .maybe("instance in AWSCURRENT", instance.as_ref())
+            .maybe("cluster in AWSCURRENT", cluster.as_ref())
             .with("strategy in AWSCURRENT", strategy.as_str())
     }
 
     fn realised(want: &Desired, known: &Known) -> Result<Observed, NotProduced> {
+        let (instance, cluster) = match want.database_id.clone() {
+            DatabaseId::Instance(name) => (Some(name), None),
+            DatabaseId::Cluster(name) => (None, Some(name)),
+        };
         Ok(Observed {
             role: RoleFacts {
                 comment: Some(want.comment().text()),
@@ -335,7 +350,8 @@ impl Resource for Login {
             says: Some(Says {
                 host: Some(known.output::<Server>(&want.instance)?.to_string()),
                 database: Some(want.database.clone()),
-                instance: Some(want.instance_identifier.clone()),
+                instance,
+                cluster,
                 strategy: want.strategy,
             }),
         })
@@ -378,7 +394,11 @@ impl Live for Login {
         for (at, want) in wants.iter().enumerate() {
             // No instance: certainly no role in it. No secret: whether a role exists cannot be told, since
             // inspection logs in with what secrets hold.
-            if look.instance(&want.instance_identifier).await?.is_none() {
+            let is_there = match &want.database_id {
+                DatabaseId::Instance(name) => look.instance(name).await?.is_some(),
+                DatabaseId::Cluster(name) => look.cluster(name).await?.is_some(),
+            };
+            if !is_there {
                 seen[at] = Some(Seen::Absent);
             } else {
                 match secret_of(look, want).await? {
@@ -431,7 +451,7 @@ impl Live for Login {
             server: ContractServer {
                 host: server.host,
                 port: server.port,
-                instance: want.instance_identifier.clone(),
+                id: want.database_id.clone(),
             },
         });
         provision(aws, want, &request).await
@@ -536,6 +556,7 @@ fn observed(want: &Desired, facts: &LoginFacts) -> Seen<Observed> {
             host: version.host.clone(),
             database: version.database.clone(),
             instance: version.instance.clone(),
+            cluster: version.cluster.clone(),
             strategy: if version.alternating { Strategy::AlternatingUsers } else { Strategy::SingleUser },
         }),
         current: current.map(|version| version.login.clone()),

@@ -187,6 +187,7 @@ macro_rules! narrow {
 kinds! {
     Artifact in artifact,
     Bucket in bucket,
+    DbCluster in db_cluster,
     DbInstance in db_instance,
     DbSubnetGroup in db_subnet_group,
     Login in login,
@@ -199,6 +200,7 @@ kinds! {
 }
 
 pub mod adopting;
+pub mod database;
 mod error;
 pub mod function_log;
 mod functions;

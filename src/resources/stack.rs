@@ -4,7 +4,7 @@
 
 use super::artifact::{Artifact, CodePlace};
 use super::functions::FunctionLook;
-use super::db_instance::{DbInstance, MasterSecretArn, Servers};
+use super::database::{Database, MasterSecretArn, Servers};
 use super::secret::{Secret, SecretArn};
 use super::security_group::{GroupId, SecurityGroup};
 use super::template::{self, Inputs};
@@ -37,7 +37,8 @@ pub struct Desired {
     pub artifact: Ref<Artifact>,
     /// SHA-256 of the artifact in Base64, as Lambda tells it of a function's code.
     pub code: String,
-    pub instance: Ref<DbInstance>,
+    /// The instance, or the cluster.
+    pub instance: Ref<Database>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -367,7 +368,8 @@ fn update(cx: &mut Diff<'_>, want: &Desired, live: &Observed) -> Vec<Step<Change
             values.kept = of_instance.into_iter().filter(|name| live.parameters.contains_key(*name)).collect();
         }
         let (group, secret, code) = (values.group.shown(), values.admin_secret.shown(), values.code.shown());
-        let done = values.instance.is_some();
+        let hosts = values.instance.as_ref().map(|instance| instance.servers.shown());
+        let done = hosts.is_some();
         let otherwise = group_changes || secret_changes || code_changes || template_changes;
         let drift = if otherwise { DriftCode::TemplateChanged } else { DriftCode::TagsMissing };
         let mut step = cx
@@ -376,6 +378,10 @@ fn update(cx: &mut Diff<'_>, want: &Desired, live: &Observed) -> Vec<Step<Change
             .attribute("admin_secret", Shown::text(parameter(template::ADMIN_SECRET_ARN)), secret)
             .attribute("code", Shown::text(before), code)
             .set("tags", Shown::list(missing.keys()));
+        if let Some(hosts) = hosts {
+            let before = parameter(template::HOSTS);
+            step = step.attribute("hosts", if before.is_empty() { Shown::Unset } else { Shown::text(before) }, hosts);
+        }
         if template_changes {
             let (before, after) = (template::topic(&live.template), want.inputs.topic.as_deref());
             let shown = |topic: Option<&str>| topic.map_or(Shown::Unset, Shown::text);

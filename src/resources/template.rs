@@ -14,8 +14,9 @@ pub struct Inputs {
     pub place: Place,
     pub names: FunctionNames,
     pub subnets: BTreeSet<String>,
-    /// ARN of the DB instance: its identifier is ours to choose.
-    pub instance_arn: String,
+    /// The tag that RDS puts on the master's secret, and that it puts there itself: nobody else can set an `aws:` tag.
+    /// Its key, and the ARN of the instance or the cluster.
+    pub master_secret_tag: (&'static str, String),
     /// The database in which the functions take their locks.
     pub lock_database: String,
     /// ARN of the topic that is told of failures.
@@ -37,7 +38,7 @@ const LOG_DAYS: u32 = 90;
 
 /// The template as a JSON value.
 pub fn build(inputs: &Inputs) -> Value {
-    let Inputs { deployment, place, names, subnets, instance_arn, lock_database, topic } = inputs;
+    let Inputs { deployment, place, names, subnets, master_secret_tag, lock_database, topic } = inputs;
     let ours = json!({ format!("aws:ResourceTag/{}", tag::DEPLOYMENT): encode_tag(deployment) });
     let secrets = |actions: &[&str], condition: Value| json!({ "Effect": "Allow", "Action": actions, "Resource": "*", "Condition": { "StringEquals": condition } });
     let admin_secret = json!({
@@ -118,7 +119,7 @@ pub fn build(inputs: &Inputs) -> Value {
                     ],
                     ours.clone(),
                 ),
-                secrets(&read, json!({ "aws:ResourceTag/aws:rds:primaryDBInstanceArn": instance_arn })),
+                secrets(&read, json!({ format!("aws:ResourceTag/{}", master_secret_tag.0): master_secret_tag.1 })),
             ],
             environment: provisioning,
         },

@@ -43,6 +43,24 @@ fn several_things_at_once() {
     of_file(&text, "several-things-at-once");
 }
 
+/// A cluster is referred to and never made: what describes an instance that is made has no place beside it.
+#[test]
+fn a_cluster_to_be_made() {
+    let text = article_with(
+        "identifier = \"my-postgres-instance\"",
+        "cluster = \"my-cluster\"\nidentifier = \"my-cluster-1\"",
+    );
+    of_file(&text, "a-cluster-to-be-made");
+}
+
+#[test]
+fn a_cluster_without_a_group() {
+    let aurora = include_str!("../../configs/scenarios/aurora-cluster.toml");
+    let text =
+        aurora.replace("security_group = { existing = \"my-rds-sg\" }", "").replace("\"my-cluster\"", "\"My_Cluster\"");
+    of_file(&text, "a-cluster-without-a-group");
+}
+
 #[test]
 fn an_empty_file() {
     of_file("", "an-empty-file");

@@ -1,5 +1,6 @@
 //! Whatever moves of what is seen is drift, or it is named here with why it is none.
 
+use crate::clusters::aurora;
 use crate::scenario::{SECOND_USER, Scenario, State};
 use function_contract::{LoginAttempt, Obstacle, Owned, RoleFacts, Strategy, clone_of};
 use pgrotate::model::{Seen, Tags};
@@ -12,7 +13,7 @@ use pgrotate::resources::security_group::GroupId;
 use pgrotate::resources::security_group_rule::Present;
 use pgrotate::resources::stack::behind::{Behind, Moved, Part};
 use pgrotate::resources::{AnyLive, FunctionLook};
-use pgrotate::resources::{artifact, bucket, db_instance, db_subnet_group, login, rotation, secret};
+use pgrotate::resources::{artifact, bucket, db_cluster, db_instance, db_subnet_group, login, rotation, secret};
 use pgrotate::resources::{security_group, security_group_rule, stack, vpc_endpoint};
 use std::collections::BTreeSet;
 
@@ -20,6 +21,10 @@ use std::collections::BTreeSet;
 const IGNORED: &[(&str, &str, &str)] = &[
     ("artifact", "bytes", "its key is the digest of what it holds; a function that runs other code is told by itself"),
     ("bucket", "holds_others", "looked for only where no tag tells whose it is"),
+    ("db_cluster", "arn", "made of its name"),
+    ("db_cluster", "master", "it is never another"),
+    ("db_cluster", "resource_id", "one made anew under the same name lacks its logins, and that is told"),
+    ("db_cluster", "version", "its owner or RDS upgrades it"),
     ("db_instance", "arn", "made of its name"),
     ("db_instance", "resource_id", "one made anew under the same name lacks its logins, and that is told"),
     ("db_instance", "version.minor", "RDS upgrades it; older than declared it is told"),
@@ -108,11 +113,31 @@ fn of_bucket() -> Vec<Mutation<bucket::Observed>> {
     })
 }
 
+fn of_db_cluster() -> Vec<Mutation<db_cluster::Observed>> {
+    mutations!(db_cluster::Observed {
+        arn: |live| live.arn = other(),
+        resource_id: |live| live.resource_id = other(),
+        engine: |live| live.engine = "aurora-mysql".to_owned(),
+        mode: |live| live.mode = Some("serverless".to_owned()),
+        version: |live| live.version = "17.5".to_owned(),
+        status: |live| live.status = "failing-over".to_owned(),
+        source: |live| live.source = Some(other()),
+        port: |live| live.port = Some(1),
+        writer: |live| live.writer = Some(Server { host: other(), port: 5432 }),
+        others: |live| live.others.clear(),
+        members: |live| drop(live.members.pop()),
+        groups: |live| live.groups = BTreeSet::from([GroupId(other())]),
+        master: |live| live.master = other(),
+        master_secret: |live| live.master_secret = Some((MasterSecretArn(other()), "active".to_owned())),
+    })
+}
+
 fn of_db_instance() -> Vec<Mutation<db_instance::Observed>> {
     let mut all = mutations!(db_instance::Observed {
         arn: |live| live.arn = other(),
         resource_id: |live| live.resource_id = other(),
         engine: |live| live.engine = other(),
+        cluster: |live| live.cluster = Some(other()),
         status: |live| live.status = "modifying".to_owned(),
         server: |live| live.server = None,
         replicas: |live| live.replicas.push(Server { host: other(), port: 5432 }),
@@ -195,6 +220,7 @@ fn of_login() -> Vec<Mutation<login::Observed>> {
             host: |says| says.host = Some(other()),
             database: |says| says.database = Some(other()),
             instance: |says| says.instance = Some(other()),
+            cluster: |says| says.cluster = Some(other()),
             strategy: |says| says.strategy = match says.strategy {
                 Strategy::AlternatingUsers => Strategy::SingleUser,
                 Strategy::SingleUser => Strategy::AlternatingUsers,
@@ -302,6 +328,7 @@ fn moved(live: &AnyLive) -> Vec<(String, AnyLive)> {
             each(live, all, AnyLive::Artifact)
         }
         AnyLive::Bucket(live) => each(live, of_bucket(), AnyLive::Bucket),
+        AnyLive::DbCluster(live) => each(live, of_db_cluster(), AnyLive::DbCluster),
         AnyLive::DbInstance(live) => each(live, of_db_instance(), AnyLive::DbInstance),
         AnyLive::DbSubnetGroup(live) => {
             let all = mutations!(db_subnet_group::Observed {
@@ -364,10 +391,14 @@ fn is_told(scenario: &Scenario, live: &State) -> bool {
 /// The list is exact: what stands in it is ignored wherever it says so, and all that is ignored stands in it.
 #[test]
 fn what_moves_is_drift_or_named_here() {
-    let scenario = Scenario::article().and(SECOND_USER).and(DECLARED);
-    let live = scenario.realised();
+    let (article, aurora) = (Scenario::article().and(SECOND_USER).and(DECLARED), aurora());
     let (mut used, mut wrong, mut kinds) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-    for (address, seen) in &live {
+    let (of_article, of_aurora) = (article.realised(), aurora.realised());
+    let all = of_article.iter().map(|each| (&article, &of_article, each));
+    // What else a deployment on a cluster has, is as the article's.
+    let cluster = of_aurora.iter().filter(|(address, _)| address.kind.0 == "db_cluster");
+    let all = all.chain(cluster.map(|each| (&aurora, &of_aurora, each)));
+    for (scenario, live, (address, seen)) in all {
         let is = seen.present().expect("a good apply leaves all of it");
         kinds.insert(address.kind);
         let entry = |field: &str| {
@@ -377,7 +408,7 @@ fn what_moves_is_drift_or_named_here() {
         for (field, moved) in moved(is) {
             let mut state = live.clone();
             state.insert(address.clone(), Seen::Present(moved));
-            match (is_told(&scenario, &state), entry(&field)) {
+            match (is_told(scenario, &state), entry(&field)) {
                 (true, None) => {}
                 (false, Some(entry)) => drop(used.insert(entry)),
                 (true, Some(_)) => drop(wrong.insert(format!("{address}: {field} is told, and stands in the list"))),
@@ -386,10 +417,10 @@ fn what_moves_is_drift_or_named_here() {
         }
         let mut gone = live.clone();
         gone.insert(address.clone(), Seen::Absent);
-        assert!(is_told(&scenario, &gone), "nothing tells that {address} is gone");
+        assert!(is_told(scenario, &gone), "nothing tells that {address} is gone");
     }
     let unused = IGNORED.iter().enumerate().filter(|(entry, _)| !used.contains(entry));
     wrong.extend(unused.map(|(_, (name, field, _))| format!("{name}: {field} stands in the list for nothing")));
     assert!(wrong.is_empty(), "{}", wrong.into_iter().collect::<Vec<_>>().join("\n"));
-    assert_eq!(kinds.len(), 11, "of every kind there is one: {kinds:?}");
+    assert_eq!(kinds.len(), 12, "of every kind there is one: {kinds:?}");
 }

@@ -98,6 +98,7 @@ pub fn not_ours(all: &[&Want]) -> State {
         .filter(|want| match want {
             Want::SecurityGroup(want) => want.existing,
             Want::DbSubnetGroup(want) => want.existing,
+            Want::DbCluster(_) => true,
             Want::DbInstance(want) => want.spec.is_none(),
             _ => false,
         })

@@ -2,6 +2,7 @@
 //! process, no clock that matters.
 
 mod adopting;
+mod clusters;
 mod destroying;
 mod executing;
 mod facts;

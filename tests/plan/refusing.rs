@@ -36,6 +36,8 @@ pub fn give_away(state: &mut State, other: Option<&str>) {
             // A zip is named by its content and a rotation is its secret's: neither has an owner of its
             // own. A rule that says what we want is taken over, in a group that is ours.
             AnyLive::Artifact(_) | AnyLive::Rotation(_) => {}
+            // Only referred to: whose it is, is no matter.
+            AnyLive::DbCluster(_) => {}
             AnyLive::SecurityGroupRule(live) => live.rule.iter_mut().for_each(|rule| rule.tags = theirs.clone()),
         }
     }
@@ -174,6 +176,9 @@ fn an_instance_of_others_that_does_not_do() {
     refuses("refuse-no-such-instance", &|live| set(live, instance, Seen::Absent));
     refuses("refuse-another-engine", &|live| {
         change!(live, DbInstance, instance, |live| live.engine = "mysql".to_owned());
+    });
+    refuses("refuse-member-of-a-cluster", &|live| {
+        change!(live, DbInstance, instance, |live| live.cluster = Some("theirs".to_owned()));
     });
     refuses("refuse-no-master-secret", &|live| {
         change!(live, DbInstance, instance, |live| live.master_secret = None);

@@ -196,9 +196,10 @@ pub fn realise(wants: &[Want]) -> State {
 /// An address of the article's, from its text.
 pub fn at(text: &str) -> Address {
     let (kind, name) = text.split_once('.').expect("kind.name");
-    const KINDS: [&str; 11] = [
+    const KINDS: [&str; 12] = [
         "artifact",
         "bucket",
+        "db_cluster",
         "db_instance",
         "db_subnet_group",
         "login",

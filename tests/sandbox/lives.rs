@@ -132,7 +132,7 @@ fn topic(account: &Account) -> String {
 /// A protected instance is destroyed only once the config says so.
 fn unprotected(text: &str) -> String {
     const LIFTED: &str = "deletion_protection = false";
-    if text.contains(LIFTED) || text.contains("manage = false") {
+    if text.contains(LIFTED) || text.contains("manage = false") || text.contains("\ncluster = ") {
         text.to_owned()
     } else if text.contains("deletion_protection = true") {
         text.replace("deletion_protection = true", LIFTED)
@@ -168,6 +168,7 @@ fn make(account: &Account, there: There) -> Vec<(&'static str, String)> {
             });
             called(account, "rds", "create_db_subnet_group", asked);
         }
+        There::Cluster => crate::clusters::by_hand(account),
         There::Database => database(account),
         There::EndpointGroup => {
             group(account, "pgrotate-article-endpoint");
@@ -208,7 +209,7 @@ fn make(account: &Account, there: There) -> Vec<(&'static str, String)> {
     Vec::new()
 }
 
-fn database(account: &Account) {
+pub fn database(account: &Account) {
     make(account, There::SubnetGroup);
     let asked = json!({
         "DBInstanceIdentifier": "legacy-db", "DBInstanceClass": "db.t4g.micro", "Engine": "postgres",
@@ -246,6 +247,7 @@ fn everything(account: &Account) -> BTreeSet<String> {
         }
     };
     list("rds", "describe_db_instances", json!({}), "DBInstances", "DBInstanceIdentifier");
+    list("rds", "describe_db_clusters", json!({}), "DBClusters", "DBClusterIdentifier");
     list("rds", "describe_db_subnet_groups", json!({}), "DBSubnetGroups", "DBSubnetGroupName");
     list("rds", "describe_db_snapshots", json!({}), "DBSnapshots", "DBSnapshotIdentifier");
     list("lambda", "list_functions", json!({}), "Functions", "FunctionName");

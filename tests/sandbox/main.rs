@@ -6,6 +6,7 @@ mod again;
 mod alerts;
 mod article;
 mod changes;
+mod clusters;
 mod codes;
 mod copies;
 mod drifting;

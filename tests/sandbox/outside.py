@@ -81,10 +81,14 @@ def login(secret, stage="AWSCURRENT"):
         return {"user": user, "tls": bool(connection.pgconn.ssl_in_use)}
 
 
-def sql(statement, instance="my-postgres-instance", password=None):
+def sql(statement, instance="my-postgres-instance", cluster=None, password=None):
     """As the master, which is how people change things behind our back; answers with the rows, if any. His password is in
     RDS's own secret, unless it is given."""
-    found = aws("rds").describe_db_instances(DBInstanceIdentifier=instance)["DBInstances"][0]
+    if cluster:
+        found = aws("rds").describe_db_clusters(DBClusterIdentifier=cluster)["DBClusters"][0]
+        found["Endpoint"] = {"Address": found["Endpoint"], "Port": found["Port"]}
+    else:
+        found = aws("rds").describe_db_instances(DBInstanceIdentifier=instance)["DBInstances"][0]
     if password is None:
         secret = found["MasterUserSecret"]["SecretArn"]
         value = json.loads(aws("secretsmanager").get_secret_value(SecretId=secret)["SecretString"])

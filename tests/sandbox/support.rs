@@ -261,6 +261,12 @@ impl Account {
         serde_json::from_value(rows).expect("rows")
     }
 
+    /// The same on a DB cluster.
+    pub fn sql_on(&self, cluster: &str, statement: &str) -> Vec<Vec<Value>> {
+        let rows = self.outside.ask(json!({ "do": "sql", "statement": statement, "cluster": cluster }));
+        serde_json::from_value(rows).expect("rows")
+    }
+
     /// The same where RDS does not keep the master's password.
     pub fn sql_with(&self, password: &str, statement: &str) {
         self.outside.ask(json!({ "do": "sql", "statement": statement, "password": password }));

@@ -22,6 +22,9 @@ pub const TOPIC: &str = "arn:aws:sns:eu-north-1:111122223333:database-alerts";
 pub enum There {
     /// The bucket `my-bucket-of-zips`.
     Bucket,
+    /// The Aurora PostgreSQL cluster `my-cluster` of two members, whose password RDS keeps, in the security group
+    /// `my-rds-sg`.
+    Cluster,
     /// The security group that configs call [`CLIENTS`].
     Clients,
     /// The instance `legacy-db`, whose password RDS keeps, in the security group `my-rds-sg`.
@@ -59,6 +62,7 @@ pub const SUBNETS: [(&str, &str, &str); 2] = [
 pub const ARTICLE: &str = include_str!("../../configs/article.toml");
 const PRIVATE: &str = include_str!("../../configs/scenarios/private.toml");
 const EXISTING_DATABASE: &str = include_str!("../../configs/scenarios/existing-database.toml");
+const AURORA: &str = include_str!("../../configs/scenarios/aurora-cluster.toml");
 const EXISTING_NETWORK: &str = include_str!("../../configs/scenarios/existing-network.toml");
 const NAT: &str = include_str!("../../configs/scenarios/nat.toml");
 const MANY_USERS: &str = include_str!("../../configs/scenarios/many-users.toml");
@@ -121,6 +125,7 @@ fn shapes() -> Vec<Scenario> {
         new("new-deployment", ARTICLE),
         new("new-private", PRIVATE),
         new("new-with-existing-database", EXISTING_DATABASE).among(&[There::SecurityGroup, There::Database]),
+        new("new-on-an-aurora-cluster", AURORA).among(&[There::SecurityGroup, There::Cluster]),
         new("new-in-existing-network", EXISTING_NETWORK).among(&[
             There::SubnetGroup,
             There::SecurityGroup,

@@ -110,16 +110,43 @@ pub enum Duty {
     User,
 }
 
+/// What the secret's JSON names the database by, beside its address. AWS's console finds by it the network in which a
+/// rotation function belongs, and takes either key
+/// (docs.aws.amazon.com/secretsmanager/latest/userguide/reference_secret_json_structure.html).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DatabaseId {
+    Instance(String),
+    /// A DB cluster: of Aurora PostgreSQL, or a Multi-AZ DB cluster.
+    Cluster(String),
+}
+
+impl DatabaseId {
+    /// Its key in the secret's JSON.
+    pub fn key(&self) -> &'static str {
+        match self {
+            Self::Instance(_) => "dbInstanceIdentifier",
+            Self::Cluster(_) => "dbClusterIdentifier",
+        }
+    }
+
+    /// The identifier itself.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Instance(name) | Self::Cluster(name) => name,
+        }
+    }
+}
+
 /// The server a login lives on, as it goes into the secret's JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Server {
-    /// Address of the instance's endpoint; never a CNAME of it, which would fail certificate
-    /// verification.
+    /// Address of the instance's endpoint, or of the cluster's that leads to its writer; never a CNAME of it, which
+    /// would fail certificate verification.
     pub host: String,
     pub port: u16,
-    /// `dbInstanceIdentifier` in the secret's JSON.
-    pub instance: String,
+    pub id: DatabaseId,
 }
 
 /// What the provisioning function is asked. There is no operation that carries SQL.
@@ -308,6 +335,9 @@ pub struct VersionFacts {
     pub database: Option<String>,
     /// The instance it names.
     pub instance: Option<String>,
+    /// The cluster it names.
+    #[serde(default)]
+    pub cluster: Option<String>,
     /// Whether it names the admin login's secret, as those of alternating users do.
     pub alternating: bool,
     pub login: LoginAttempt,

@@ -126,6 +126,7 @@ impl<S: SecretStore, D: Database<Session: Session>> Context<'_, S, D> {
             host: None,
             database: None,
             instance: None,
+            cluster: None,
             alternating: false,
             login: LoginAttempt::NoValue,
         };
@@ -139,6 +140,7 @@ impl<S: SecretStore, D: Database<Session: Session>> Context<'_, S, D> {
         facts.host = Some(value.address());
         facts.database = Some(value.database.clone());
         facts.instance.clone_from(&value.instance);
+        facts.cluster.clone_from(&value.cluster);
         facts.alternating = value.master_arn.is_some();
         if let Err(error) = ownership::check_value(self.config, &request.secret_arn, &request.login, &value) {
             facts.login = LoginAttempt::Unreachable { message: error.to_string() };

@@ -2,13 +2,14 @@
 
 use crate::config::address;
 use crate::password::Password;
+use function_contract::DatabaseId;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::ops::Range;
 use zeroize::Zeroizing;
 
-/// The keys AWS's rotation functions, drivers and tools read; every secret of ours has the first seven,
-/// and `masterarn` too under alternating users.
+/// The keys AWS's rotation functions, drivers and tools read; every secret of ours has the first six, one of the two
+/// identifiers, and `masterarn` too under alternating users.
 pub mod key {
     pub const ENGINE: &str = "engine";
     pub const HOST: &str = "host";
@@ -17,13 +18,15 @@ pub mod key {
     pub const PASSWORD: &str = "password";
     pub const DBNAME: &str = "dbname";
     pub const INSTANCE: &str = "dbInstanceIdentifier";
+    pub const CLUSTER: &str = "dbClusterIdentifier";
     pub const MASTER_ARN: &str = "masterarn";
 
-    /// Those every secret of ours has.
-    pub const NEEDED: [&str; 7] = [ENGINE, HOST, PORT, USERNAME, PASSWORD, DBNAME, INSTANCE];
+    /// Those every secret of ours has, beside [`INSTANCE`] or [`CLUSTER`].
+    pub const NEEDED: [&str; 6] = [ENGINE, HOST, PORT, USERNAME, PASSWORD, DBNAME];
 }
 
-/// Engines whose servers speak the protocol this function speaks.
+/// Engines whose servers speak the protocol this function speaks: those that AWS's own functions take
+/// (github.com/aws-samples/aws-secrets-manager-rotation-lambdas, pull requests 117 and 131).
 const ENGINES: [&str; 2] = ["postgres", "aurora-postgresql"];
 
 /// Taken where the JSON has no `port`, as AWS's functions do.
@@ -87,9 +90,12 @@ pub struct SecretValue {
     pub database: String,
     /// `dbInstanceIdentifier`.
     pub instance: Option<String>,
+    /// `dbClusterIdentifier`.
+    pub cluster: Option<String>,
     /// ARN of the secret that rotates this one: set for alternating users, absent for a single user.
     pub master_arn: Option<String>,
-    /// Those of [`key::NEEDED`] that it lacks and that have a default here.
+    /// Those of [`key::NEEDED`] that it lacks and that have a default here; [`key::INSTANCE`], where it names no cluster
+    /// either.
     pub missing: Vec<&'static str>,
 }
 
@@ -101,7 +107,7 @@ pub struct NewSecret<'a> {
     pub username: &'a str,
     pub password: &'a Password,
     pub database: &'a str,
-    pub instance: &'a str,
+    pub id: &'a DatabaseId,
     pub master_arn: Option<&'a str>,
 }
 
@@ -123,7 +129,7 @@ impl NewSecret<'_> {
         entry(key::USERNAME, &quoted(self.username));
         entry(key::PASSWORD, &quoted(self.password.expose()));
         entry(key::DBNAME, &quoted(self.database));
-        entry(key::INSTANCE, &quoted(self.instance));
+        entry(self.id.key(), &quoted(self.id.name()));
         if let Some(arn) = self.master_arn {
             entry(key::MASTER_ARN, &quoted(arn));
         }
@@ -138,7 +144,7 @@ pub struct Statement<'a> {
     pub host: &'a str,
     pub port: u16,
     pub database: &'a str,
-    pub instance: &'a str,
+    pub id: &'a DatabaseId,
     /// Of alternating users only.
     pub master_arn: Option<&'a str>,
 }
@@ -190,9 +196,14 @@ impl SecretValue {
             .filter(|name| !name.is_empty())
             .unwrap_or_else(|| DEFAULT_DATABASE.to_owned());
         let master_arn = string(&entries, key::MASTER_ARN)?.filter(|arn| !arn.is_empty());
-        let instance = string(&entries, key::INSTANCE)?;
+        // Emptied is what a value of another kind of database was named by.
+        let instance = string(&entries, key::INSTANCE)?.filter(|name| !name.is_empty());
+        let cluster = string(&entries, key::CLUSTER)?.filter(|name| !name.is_empty());
+        if instance.is_none() && cluster.is_none() {
+            missing.push(key::INSTANCE);
+        }
         drop(entries);
-        Ok(Self { text, host, port, username, password, database, instance, master_arn, missing })
+        Ok(Self { text, host, port, username, password, database, instance, cluster, master_arn, missing })
     }
 
     /// The same text, byte for byte, but for the values of `username` and `password`.
@@ -253,11 +264,18 @@ impl SecretValue {
         if self.database != now.database || one(&entries, key::DBNAME)?.is_none() {
             changes.push((key::DBNAME, quoted(now.database)));
         }
-        if self.instance.as_deref() != Some(now.instance) {
-            changes.push((key::INSTANCE, quoted(now.instance)));
+        let (instance, cluster) = match now.id {
+            DatabaseId::Instance(name) => (Some(name.as_str()), None),
+            DatabaseId::Cluster(name) => (None, Some(name.as_str())),
+        };
+        for (key, is, should) in [(key::INSTANCE, &self.instance, instance), (key::CLUSTER, &self.cluster, cluster)] {
+            if is.as_deref() != should {
+                changes.push((key, quoted(should.unwrap_or_default())));
+            }
         }
         if self.master_arn.as_deref() != now.master_arn {
-            // Emptied rather than taken out for a single user: what reads it takes both for "none".
+            // Emptied rather than taken out for a single user, as the identifier of another kind of database above: what
+            // reads it takes both for "none".
             changes.push((key::MASTER_ARN, quoted(now.master_arn.unwrap_or_default())));
         }
         if changes.is_empty() {
@@ -357,7 +375,7 @@ mod tests {
             host: "db.example",
             port: 5432,
             database: "app",
-            instance: "my-db",
+            id: &DatabaseId::Instance("my-db".to_owned()),
             master_arn: Some("arn:admin"),
         };
         let value = parse(ARTICLE).ok().unwrap();
@@ -377,6 +395,23 @@ mod tests {
         assert_eq!(keys, [key::HOST, key::PORT, key::DBNAME, key::INSTANCE, key::MASTER_ARN]);
         let expected = r#"{ "username": "u", "password": "p", "engine": "postgres", "host": "db.example", "own": 1.50 ,"port":5432,"dbname":"app","dbInstanceIdentifier":"my-db","masterarn":"arn:admin"} "#;
         assert_eq!(text.expose(), expected);
+    }
+
+    /// A database that moves into a cluster, and back.
+    #[test]
+    fn a_value_names_an_instance_or_a_cluster_and_never_both() {
+        let (instance, cluster) = (DatabaseId::Instance("my-db".to_owned()), DatabaseId::Cluster("many".to_owned()));
+        let of = |id| Statement { host: "db.example", port: 5432, database: "app", id, master_arn: Some("arn:admin") };
+        let (keys, text) = parse(ARTICLE).ok().unwrap().restated(&of(&cluster)).unwrap().unwrap();
+        assert_eq!(keys, [key::INSTANCE, key::CLUSTER]);
+        let expected = ARTICLE.replace("\"my-db\"}", "\"\",\"dbClusterIdentifier\":\"many\"}");
+        assert_eq!(text.expose(), expected);
+        let moved = SecretValue::parse(text).ok().unwrap();
+        assert_eq!((moved.instance.as_deref(), moved.cluster.as_deref()), (None, Some("many")));
+        assert!(moved.missing.is_empty() && moved.restated(&of(&cluster)).unwrap().is_none());
+        let (keys, text) = moved.restated(&of(&instance)).unwrap().unwrap();
+        assert_eq!(keys, [key::INSTANCE, key::CLUSTER]);
+        assert_eq!(text.expose(), expected.replace("\"\",", "\"my-db\",").replace("many", ""));
     }
 
     #[test]
@@ -432,7 +467,7 @@ mod tests {
             username: "Über \"x\"",
             password: &secret,
             database: "app",
-            instance: "my-db",
+            id: &DatabaseId::Instance("my-db".to_owned()),
             master_arn: Some("arn:admin"),
         };
         let value = SecretValue::parse(new.compose()).ok().unwrap();

@@ -7,6 +7,7 @@ from ..world import After, Fault, tag_list
 from ..ec2 import vpc
 from . import versions
 from . import tags as tagging
+from .clusters import Clusters
 from .create import (CERTIFICATES, check_class, check_groups, check_growth, check_identifier, check_parameter_group,
                      check_password, check_public, check_storage)
 from .instances import LINGERING_SHARE, Instance, Instances, Snapshot, make_password
@@ -27,7 +28,7 @@ def shown(instance: Instance) -> dict:
     parameters, major = told.pop("DBParameterGroupName"), instance.version.split(".")[0]
     told |= {
         "DBInstanceIdentifier": instance.identifier, "DBInstanceArn": instance.arn, "DbiResourceId": instance.resource_id,
-        "DBInstanceStatus": instance.status, "Engine": "postgres", "EngineVersion": instance.version,
+        "DBInstanceStatus": instance.status, "Engine": instance.engine, "EngineVersion": instance.version,
         "MasterUsername": instance.master, "DBName": instance.database, "PubliclyAccessible": instance.public,
         "DBSubnetGroup": {key: value for key, value in place.of(SubnetGroups).get(instance.subnet_group).shown().items()
                           if key not in ("DBSubnetGroupArn", "SupportedNetworkTypes")},
@@ -41,6 +42,8 @@ def shown(instance: Instance) -> dict:
         "ActivityStreamStatus": "stopped", "BackupTarget": "region", "DedicatedLogVolume": False,
         "EngineLifecycleSupport": "open-source-rds-extended-support", "IsStorageConfigUpgradeAvailable": False,
     }
+    if instance.cluster:
+        told["DBClusterIdentifier"] = instance.cluster.identifier
     if instance.source:
         told["ReadReplicaSourceDBInstanceIdentifier"] = instance.source
     if instance.address:
@@ -60,7 +63,8 @@ def _describe(request: Request) -> dict:
     found = [instances.get(params["DBInstanceIdentifier"])] if "DBInstanceIdentifier" in params else instances.all()
     for each in params.get("Filters", []):
         keys = {"db-instance-id": lambda i: (i.identifier, i.arn), "dbi-resource-id": lambda i: (i.resource_id,),
-                "engine": lambda i: ("postgres",), "db-cluster-id": lambda i: ()}
+                "engine": lambda i: (i.engine,),
+                "db-cluster-id": lambda i: (i.cluster.identifier, i.cluster.arn) if i.cluster else ()}
         if each["Name"] not in keys:
             raise Fault("InvalidParameterValue", f"Unrecognized filter name: {each['Name']}")
         found = [i for i in found if set(keys[each["Name"]](i)) & set(each["Values"])]
@@ -77,6 +81,7 @@ def _modify(request: Request) -> dict:
     changes = {key: params[key] for key in _DEFERRABLE if key in params and params[key] != instance.shown.get(key)}
     _check_changes(place, instance, params, changes)
     refuse_password(instance, params)
+    _refuse_cluster(instance, params)
     _change_password(instances, instance, params)
     if "VpcSecurityGroupIds" in params:
         instance.groups = params["VpcSecurityGroupIds"]
@@ -93,6 +98,14 @@ def _modify(request: Request) -> dict:
             seconds = place.delay("instance_modify")
             instance.modify_lingers, instance.modified = After(seconds * LINGERING_SHARE), After(seconds)
     return {"DBInstance": shown(instance)}
+
+
+def _refuse_cluster(instance: Instance, params: dict) -> None:
+    """They are the cluster's (API reference, CreateDBInstance); the code is not verified on AWS."""
+    for name in ("MasterUserPassword", "ManageMasterUserPassword", "VpcSecurityGroupIds", "BackupRetentionPeriod"):
+        if instance.cluster and name in params:
+            raise Fault("InvalidParameterCombination", "The specified DB Instance is a member of a cluster. "
+                        f"Modify {name} for the DB Instance using the ModifyDbCluster API")
 
 
 def _check_changes(place, instance: Instance, params: dict, changes: dict) -> None:
@@ -154,10 +167,13 @@ def _delete(request: Request) -> dict:
         raise Fault("InvalidDBInstanceStateFault", f"Instance {instance.identifier} is already being deleted.")
     if skip and final:
         raise Fault("InvalidParameterCombination", "FinalDBSnapshotIdentifier can not be specified when deleting an instance with SkipFinalSnapshot.")
-    if not skip and not final:
+    if not skip and not final and not instance.cluster:
         raise Fault("InvalidParameterCombination", "FinalDBSnapshotIdentifier is required unless SkipFinalSnapshot is specified.")
     if instance.shown["DeletionProtection"]:
         raise Fault("InvalidParameterCombination", "Cannot delete protected DB Instance, please disable deletion protection and try again.")
+    if instance.cluster:
+        # A member is nothing to take a snapshot of; https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DeleteDBInstance.html
+        instance.cluster.check_leaving(instance)
     if final:
         check_identifier(final, "FinalDBSnapshotIdentifier", 255)
         if final.lower() in instances.snapshots:
@@ -225,13 +241,15 @@ def _tags(request: Request) -> dict[str, str] | None:
     arn, here = request.params["ResourceName"], request.place
     if not arn.startswith(f"arn:aws:rds:{here.region}:{here.account.number}:"):
         raise Fault("InvalidParameterValue", f"Invalid resource name: {arn}")
-    for kind in (Instances, SubnetGroups, Proxies):
+    for kind in (Instances, Clusters, SubnetGroups, Proxies):
         found = request.place.of(kind).tags_of(arn)
         if found is not None:
             return found
     name = arn.rsplit(":", 1)[-1]
     if ":db:" in arn:
         raise Fault("DBInstanceNotFoundFault", f"DBInstance {name} not found.")
+    if ":cluster:" in arn:
+        raise Fault("DBClusterNotFoundFault", f"DBCluster {name} not found.")
     if ":subgrp:" in arn:
         raise Fault("DBSubnetGroupNotFoundFault", f"DB subnet group '{name}' does not exist.")
     if ":snapshot:" in arn:

@@ -38,6 +38,19 @@ def check_password(text: str) -> None:
                     "characters besides '/', '@', '\"', ' ' may be used.")
 
 
+def check_master(master: str) -> None:
+    if not _MASTER.fullmatch(master):
+        raise Fault("InvalidParameterValue", f"MasterUsername {master} is not valid: it must begin with a letter and have up to "
+                    "63 letters, digits and underscores.")
+    if master.lower() in _RESERVED or master.lower().startswith("pg_"):
+        raise Fault("InvalidParameterValue", f"MasterUsername {master} cannot be used as it is a reserved word used by the engine")
+
+
+def check_port(port: int) -> None:
+    if not 1150 <= port <= 65535:
+        raise Fault("InvalidParameterValue", f"Invalid port {port}: it must be between 1150 and 65535.")
+
+
 def check_class(text: str) -> None:
     if not _CLASS.fullmatch(text):
         raise Fault("InvalidParameterValue", f"Invalid DB Instance class: {text}")
@@ -95,7 +108,7 @@ def _required(params: dict, *names: str) -> None:
                         f"The parameter {name} must be provided and must not be blank.")
 
 
-def _subnet_group(place: Place, name: str | None) -> SubnetGroup:
+def subnet_group(place: Place, name: str | None) -> SubnetGroup:
     groups = place.of(SubnetGroups)
     if name is None and "default" not in groups.by_name:  # AWS makes it from the default VPC's subnets
         with request_scope(place.account.number, place.region):
@@ -116,6 +129,12 @@ def _create(request: Request) -> dict:
     place, params = request.place, request.params
     instances, identifier = place.of(Instances), params["DBInstanceIdentifier"].lower()
     check_identifier(identifier)
+    if "DBClusterIdentifier" in params:
+        from .cluster_api import create_member  # which imports us
+        check_class(params["DBInstanceClass"])
+        if instances.exists(identifier):
+            raise Fault("DBInstanceAlreadyExistsFault", "DB instance already exists")
+        return {"DBInstance": shown(create_member(place, params))}
     if params["Engine"] != "postgres":
         raise Fault("InvalidParameterValue", f"Invalid DB engine: {params['Engine']} (the sandbox has only postgres)")
     check_class(params["DBInstanceClass"])
@@ -127,11 +146,7 @@ def _create(request: Request) -> dict:
         _required(params, "MasterUserPassword")
         check_password(params["MasterUserPassword"])
     master = params["MasterUsername"]
-    if not _MASTER.fullmatch(master):
-        raise Fault("InvalidParameterValue", f"MasterUsername {master} is not valid: it must begin with a letter and have up to "
-                    "63 letters, digits and underscores.")
-    if master.lower() in _RESERVED or master.lower().startswith("pg_"):
-        raise Fault("InvalidParameterValue", f"MasterUsername {master} cannot be used as it is a reserved word used by the engine")
+    check_master(master)
     version = versions.resolve(params.get("EngineVersion"), place)
     kind = params.get("StorageType", "gp2")
     check_storage(kind, params["AllocatedStorage"])
@@ -144,13 +159,12 @@ def _create(request: Request) -> dict:
     if "DBName" in params and not _DATABASE.fullmatch(params["DBName"]):
         raise Fault("InvalidParameterValue", "DBName must begin with a letter and contain only alphanumeric characters.")
     port = params.get("Port", 5432)
-    if not 1150 <= port <= 65535:
-        raise Fault("InvalidParameterValue", f"Invalid port {port}: it must be between 1150 and 65535.")
+    check_port(port)
     if not 0 <= params.get("BackupRetentionPeriod", 1) <= 35:
         raise Fault("InvalidParameterValue", f"Invalid backup retention period: {params['BackupRetentionPeriod']}. Must be between 0 and 35.")
     if params.get("CACertificateIdentifier", CERTIFICATES[0]) not in CERTIFICATES:
         raise Fault("CertificateNotFoundFault", f"Certificate not found: {params['CACertificateIdentifier']}")
-    group = _subnet_group(place, params.get("DBSubnetGroupName"))
+    group = subnet_group(place, params.get("DBSubnetGroupName"))
     groups = params.get("VpcSecurityGroupIds") or [place.of(security.Groups).default(group.vpc_id).group_id]
     check_groups(place, groups, group.vpc_id)
     parameters = params.get("DBParameterGroupName") or f"default.postgres{version.split('.')[0]}"

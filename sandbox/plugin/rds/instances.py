@@ -54,12 +54,17 @@ class Instance:
     modified: After | None = None
     gone: After | None = None
     source: str | None = None  # whose read replica it is
+    cluster: object | None = None  # the Cluster that it is a member of
     master_secret: str | None = None  # its ARN
     master_secret_active: After | None = None
 
     @property
     def arn(self) -> str:
         return self.place.arn("rds", f"db:{self.identifier}")
+
+    @property
+    def engine(self) -> str:
+        return "aurora-postgresql" if self.cluster else "postgres"
 
     @property
     def address(self) -> str | None:
@@ -74,6 +79,8 @@ class Instance:
             return "failed"
         if self.address is None:
             return "creating"
+        if self.cluster and self.cluster.rest:
+            return self.cluster.rest
         if not self.ready:
             return "backing-up" if self.shown["BackupRetentionPeriod"] else "creating"
         if self.modified is not None and self.modify_lingers:
@@ -144,13 +151,14 @@ class Instances:
         if password is None:
             password = make_password()
             self.make_master_secret(instance, password)
-        self._begin(instance, lambda home, folder: Server(home, folder, instance.port, settings.AUTHORITY, instance.master,
-                                                          password, instance.database))
+        self.begin(instance, lambda home, folder: Server(home, folder, instance.port, settings.AUTHORITY, instance.master,
+                                                         password, instance.database))
 
     def add_replica(self, instance: Instance, source: Instance) -> None:
-        self._begin(instance, lambda home, folder: Replica(home, folder, source.server, settings.AUTHORITY))
+        self.begin(instance, lambda home, folder: Replica(home, folder, source.server, settings.AUTHORITY))
 
-    def _begin(self, instance: Instance, start) -> None:
+    def begin(self, instance: Instance, start) -> None:
+        """`start` makes its server, of a PostgreSQL and in a folder."""
         self._by_identifier[instance.identifier] = instance
         instance.backing_up = After(self.place.delay("instance_create") * BACKUP_SHARE)
         instance.ready = After(self.place.delay("instance_create"))

@@ -22,7 +22,7 @@ fn want(strategy: Strategy) -> Desired {
         secret: Secret::at("app"),
         secret_name: "app_secret".to_owned(),
         instance: Ref::to(crate::model::Address { kind: DbInstance::KIND, name: "db".to_owned() }),
-        instance_identifier: "db".to_owned(),
+        database_id: function_contract::DatabaseId::Instance("db".to_owned()),
         stack: Ref::to(crate::model::Address { kind: Stack::KIND, name: "stack".to_owned() }),
         functions: FunctionNames::derive("pgpasslambda"),
         admin: Some((Login::at("rotator_admin"), "rotator_admin".to_owned())),
@@ -51,6 +51,7 @@ fn sight(strategy: Strategy, versions: &[(&[&str], Option<&str>, LoginAttempt)])
             host: user.map(|_| "db:5432".to_owned()),
             database: None,
             instance: None,
+            cluster: None,
             alternating: strategy == Strategy::AlternatingUsers,
             login: login.clone(),
         });

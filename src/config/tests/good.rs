@@ -54,6 +54,7 @@ fn the_article() {
                 identifier: Located {
                     value: "my-postgres-instance",
                 },
+                is_cluster: false,
                 port: 5432,
                 security_group: None,
                 instance: Some(
@@ -223,6 +224,18 @@ fn the_article() {
     let user = &config.users[0];
     assert_eq!(&ARTICLE[user.login.span.clone()], "\"test_user1\"");
     assert_eq!(&ARTICLE[user.secret.span.clone()], "\"test_user1_secret\"");
+}
+
+/// `manage = false` is implied, and may be said.
+#[test]
+fn a_cluster_is_referred_to() {
+    let text = include_str!("../../../configs/scenarios/aurora-cluster.toml");
+    let said = text.replace("cluster = \"my-cluster\"", "cluster = \"my-cluster\"\nmanage = false");
+    for text in [text, &said] {
+        let Database { identifier, is_cluster, port, security_group, instance } = good(text).database;
+        assert_eq!((identifier.value.as_str(), is_cluster, port, instance), ("my-cluster", true, 5432, None));
+        assert_eq!(security_group.expect("how the functions get in").value, "my-rds-sg");
+    }
 }
 
 #[test]

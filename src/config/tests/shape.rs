@@ -66,21 +66,21 @@ fn unknown_keys_are_suggested_or_sent_to_their_table() {
                |
             10 | engin_version = "16"
                | ^^^^^^^^^^^^^
-            hint: did you mean `engine_version`? Known here: identifier, manage, port, security_group, subnet_group, engine_version, class, storage, backup_days, public, master, deletion_protection, final_snapshot, encrypted, adopt
+            hint: did you mean `engine_version`? Known here: cluster, identifier, manage, port, security_group, subnet_group, engine_version, class, storage, backup_days, public, master, deletion_protection, final_snapshot, encrypted, adopt
 
             error[unknown-key]: unknown key `region` in [database]
               --> demo.toml:11:1
                |
             11 | region = "eu-north-1"
                | ^^^^^^
-            hint: `region` belongs to [aws]. Known here: identifier, manage, port, security_group, subnet_group, engine_version, class, storage, backup_days, public, master, deletion_protection, final_snapshot, encrypted, adopt
+            hint: `region` belongs to [aws]. Known here: cluster, identifier, manage, port, security_group, subnet_group, engine_version, class, storage, backup_days, public, master, deletion_protection, final_snapshot, encrypted, adopt
 
             error[unknown-key]: unknown key "strange\u{1b} key" in [database]
               --> demo.toml:12:1
                |
             12 | "strange\u001b key" = 1
                | ^^^^^^^^^^^^^^^^^^^
-            hint: remove it. Known here: identifier, manage, port, security_group, subnet_group, engine_version, class, storage, backup_days, public, master, deletion_protection, final_snapshot, encrypted, adopt
+            hint: remove it. Known here: cluster, identifier, manage, port, security_group, subnet_group, engine_version, class, storage, backup_days, public, master, deletion_protection, final_snapshot, encrypted, adopt
 
             error[unknown-key]: unknown key `netwrok` at the top level
               --> demo.toml:24:2
@@ -254,7 +254,7 @@ login = "app"
                |
             21 | prot = 5432
                | ^^^^
-            hint: did you mean `port`? Known here: identifier, manage, port, security_group, subnet_group, engine_version, class, storage, backup_days, public, master, deletion_protection, final_snapshot, encrypted, adopt
+            hint: did you mean `port`? Known here: cluster, identifier, manage, port, security_group, subnet_group, engine_version, class, storage, backup_days, public, master, deletion_protection, final_snapshot, encrypted, adopt
 
             error[bad-schedule]: "2 hours" is too often: AWS rotates at most every 4 hours
               --> demo.toml:24:9

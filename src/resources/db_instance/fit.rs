@@ -25,12 +25,20 @@ pub(super) fn referred(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>)
             return Err(Refusal::new(
                 Code::NoSuchResource,
                 format!("there is no DB instance `{what}`"),
-                "correct `identifier`; or set `manage = true` in [database] to have it made",
+                "correct `identifier`; if it is a cluster, name it as `cluster`; or set `manage = true` in [database] to have it made",
             ));
         }
         Seen::Unobservable(why) => return Err(unobservable(why)),
         Seen::Present(live) => live,
     };
+    // Its logins are the cluster's, its endpoint loses the writer in a failover, and RDS keeps the cluster's password.
+    if let Some(cluster) = &live.cluster {
+        return Err(Refusal::new(
+            Code::UnfitInstance,
+            format!("`{what}` is a member of the DB cluster `{cluster}`"),
+            format!("set `cluster = \"{cluster}\"` in [database], in the place of `identifier`"),
+        ));
+    }
     if live.engine != ENGINE {
         return Err(Refusal::new(
             Code::UnfitInstance,
@@ -71,6 +79,13 @@ pub(super) fn referred(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>)
 /// What RDS cannot change in place, or pgrotate does not.
 pub(super) fn refuse_the_impossible(want: &Desired, spec: &Spec, live: &Observed) -> Result<(), Refusal> {
     let what = &want.identifier;
+    if let Some(cluster) = &live.cluster {
+        return Err(Refusal::new(
+            Code::CannotChange,
+            format!("`{what}` is a member of the DB cluster `{cluster}`, and pgrotate manages no clusters"),
+            format!("refer to it: set `cluster = \"{cluster}\"` in [database], in the place of `identifier`"),
+        ));
+    }
     if live.engine != ENGINE {
         return Err(Refusal::new(
             Code::CannotChange,

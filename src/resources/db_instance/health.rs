@@ -45,26 +45,27 @@ impl Certificate {
 /// that new instances get first.
 const AUTHORITIES: [&str; 2] = ["rds-ca-rsa2048-g1", "rds-ca-rsa4096-g1"];
 
+/// Notes what time has made of the certificate of the instance `identifier`, its own or a cluster's.
+pub(in crate::resources) fn tell_certificate(cx: &mut Diff<'_>, certificate: Option<&Certificate>, identifier: &str) {
+    let Some(Certificate { authority, until, age }) = certificate else { return };
+    let (code, ends) = match age {
+        Age::Good => return,
+        Age::Ending => (DriftCode::CertificateEnding, "ends on"),
+        Age::Ended => (DriftCode::CertificateEnded, "has ended on"),
+    };
+    let next = AUTHORITIES.iter().find(|next| *next != authority).unwrap_or(&AUTHORITIES[0]);
+    cx.drift(
+        code.found(format!("its server's certificate (of {authority}) {ends} {until}")),
+        format!(
+            "once every client trusts {next}: aws rds modify-db-instance --db-instance-identifier {identifier} \
+             --ca-certificate-identifier {next} --apply-immediately"
+        ),
+    );
+}
+
 /// Notes what time has made of it.
 pub(super) fn tell(cx: &mut Diff<'_>, want: &Desired, live: &Observed) {
-    if let Some(Certificate { authority, until, age }) = &live.certificate {
-        let code = match age {
-            Age::Good => None,
-            Age::Ending => Some((DriftCode::CertificateEnding, "ends on")),
-            Age::Ended => Some((DriftCode::CertificateEnded, "has ended on")),
-        };
-        if let Some((code, ends)) = code {
-            let next = AUTHORITIES.iter().find(|next| *next != authority).unwrap_or(&AUTHORITIES[0]);
-            cx.drift(
-                code.found(format!("its server's certificate (of {authority}) {ends} {until}")),
-                format!(
-                    "once every client trusts {next}: aws rds modify-db-instance --db-instance-identifier {} \
-                     --ca-certificate-identifier {next} --apply-immediately",
-                    want.identifier
-                ),
-            );
-        }
-    }
+    tell_certificate(cx, live.certificate.as_ref(), &want.identifier);
     let Some(spec) = &want.spec else { return };
     // RDS lists only versions that are available; of another major than declared the instance is refused.
     let of_major = |version: &&super::Version| version.major == live.version.major;

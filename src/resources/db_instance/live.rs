@@ -185,9 +185,18 @@ async fn replicas(look: &Look<'_>, instance: &InstanceLook) -> Result<Vec<Server
     Ok(found.into_values().collect())
 }
 
-fn server(instance: &InstanceLook) -> Option<Server> {
+/// Where an instance listens; None while it has no address yet.
+pub(in crate::resources) fn server(instance: &InstanceLook) -> Option<Server> {
     let endpoint = instance.endpoint()?;
     Some(Server { host: endpoint.address()?.to_owned(), port: u16::try_from(endpoint.port()?).ok()? })
+}
+
+/// How the certificate of an instance's server stands now; None where RDS does not tell.
+pub(in crate::resources) fn certificate(instance: &InstanceLook) -> Option<Certificate> {
+    let certificate = instance.certificate_details()?;
+    let until = certificate.valid_till()?.secs();
+    let authority = certificate.ca_identifier().unwrap_or("an unknown authority");
+    Some(Certificate::of(authority, until, jiff::Timestamp::now().as_second()))
 }
 
 fn observed(instance: &InstanceLook) -> Result<Observed, LiveError> {
@@ -201,6 +210,7 @@ fn observed(instance: &InstanceLook) -> Result<Observed, LiveError> {
         arn: text(instance.db_instance_arn(), "DBInstanceArn")?,
         resource_id: text(instance.dbi_resource_id(), "DbiResourceId")?,
         engine: text(instance.engine(), "Engine")?,
+        cluster: instance.db_cluster_identifier().map(str::to_owned),
         status: text(instance.db_instance_status(), "DBInstanceStatus")?,
         version: Version::parse(&version)
             .ok_or_else(|| describe.unexpected(format!("EngineVersion `{version}`")))?,
@@ -234,11 +244,7 @@ fn observed(instance: &InstanceLook) -> Result<Observed, LiveError> {
                 secret.secret_status().unwrap_or("creating").to_owned(),
             ))
         }),
-        certificate: instance.certificate_details().and_then(|certificate| {
-            let until = certificate.valid_till()?.secs();
-            let authority = certificate.ca_identifier().unwrap_or("an unknown authority");
-            Some(Certificate::of(authority, until, jiff::Timestamp::now().as_second()))
-        }),
+        certificate: certificate(instance),
         pending: instance.pending_modified_values().is_some_and(|values| {
             values.db_instance_class().is_some()
                 || values.allocated_storage().is_some()

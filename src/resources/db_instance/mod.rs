@@ -2,16 +2,17 @@
 //! secret active.
 
 mod fit;
-mod health;
+pub(super) mod health;
 mod live;
-mod server;
 mod standing;
 
 pub use live::{Tagged, tagged};
+pub(super) use live::{certificate, server};
+pub(super) use standing::of_status;
 
+pub use super::database::{MasterSecretArn, Outputs, Server, Servers};
 pub use super::postgres_version::Version;
 pub use health::{Age, Certificate};
-pub use server::{Server, Servers};
 
 use standing::{is_optimizing, is_outgrown, is_ready, is_unmanaged, standing};
 use super::db_subnet_group::DbSubnetGroup;
@@ -21,12 +22,11 @@ use crate::code::Code;
 use crate::drift::DriftCode;
 use crate::model::{Address, Facts, Kind, Mark, Ref, Seen, Shown, Tags, Val};
 use crate::resource::{
-    AWAIT, Claim, Diff, Known, NotProduced, OutputOf, Refusal, Resource, Risk, Settled, Step, Verb, made_up_id,
+    AWAIT, Claim, Diff, Known, NotProduced, Refusal, Resource, Risk, Settled, Step, Verb, made_up_id,
     unobservable,
 };
 use fit::{claimed, referred, refuse_the_impossible};
 use std::collections::BTreeSet;
-use std::fmt;
 
 #[derive(Debug, Clone)]
 pub struct DbInstance;
@@ -75,6 +75,8 @@ pub struct Observed {
     pub resource_id: String,
     /// `postgres`
     pub engine: String,
+    /// The cluster that it is a member of.
+    pub cluster: Option<String>,
     pub status: String,
     pub server: Option<Server>,
     /// Its read replicas in this region, and theirs, as far as they have an address; by name.
@@ -113,44 +115,6 @@ pub enum Change {
     SetTags { arn: String },
     Unprotect,
     Delete { snapshot: Option<String> },
-}
-
-#[derive(Debug, Clone)]
-pub struct Outputs {
-    pub server: Server,
-    pub servers: Servers,
-    pub master_secret: MasterSecretArn,
-}
-
-/// ARN of the secret in which RDS keeps the master user's password.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MasterSecretArn(pub String);
-
-impl fmt::Display for MasterSecretArn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl OutputOf for Server {
-    type By = DbInstance;
-    fn of(outputs: &Outputs) -> Self {
-        outputs.server.clone()
-    }
-}
-
-impl OutputOf for Servers {
-    type By = DbInstance;
-    fn of(outputs: &Outputs) -> Self {
-        outputs.servers.clone()
-    }
-}
-
-impl OutputOf for MasterSecretArn {
-    type By = DbInstance;
-    fn of(outputs: &Outputs) -> Self {
-        outputs.master_secret.clone()
-    }
 }
 
 impl DbInstance {
@@ -273,6 +237,7 @@ impl Resource for DbInstance {
             arn,
             resource_id,
             engine,
+            cluster,
             // They come and go with maintenance.
             status: _,
             server: _,
@@ -303,6 +268,7 @@ impl Resource for DbInstance {
             .with("arn", arn)
             .with("resource id", resource_id)
             .with("engine", engine)
+            .maybe("cluster", cluster.as_ref())
             .with("major version", major)
             .with("class", class)
             .with("storage, GiB", storage)
@@ -331,6 +297,7 @@ impl Resource for DbInstance {
             arn: arn("rds", &format!("db:{}", want.identifier)),
             resource_id: made_up_id("db", &want.mark.address).to_uppercase(),
             engine: ENGINE.to_owned(),
+            cluster: None,
             status: "available".to_owned(),
             replicas: Vec::new(),
             server: Some(Server { host: format!("{}.example.rds.amazonaws.com", want.identifier), port: want.port }),

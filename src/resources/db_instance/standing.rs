@@ -3,10 +3,24 @@
 use super::{Observed, Outputs, Servers, Spec};
 use crate::resource::Settled;
 
+/// States in which an instance works and takes changes.
+const READY: [&str; 4] = ["available", "storage-optimization", "backing-up", "configuring-enhanced-monitoring"];
+
 /// Whether it works and takes changes.
 pub(super) fn is_ready(live: &Observed) -> bool {
-    ["available", "storage-optimization", "backing-up", "configuring-enhanced-monitoring"]
-        .contains(&live.status.as_str())
+    READY.contains(&live.status.as_str())
+}
+
+/// Whether an instance in that state works, be it alone or a cluster's.
+pub(in crate::resources) fn of_status(status: &str) -> Settled<()> {
+    match status {
+        _ if READY.contains(&status) => Settled::Yes(()),
+        "failed" | "incompatible-network" | "incompatible-parameters" | "incompatible-restore"
+        | "inaccessible-encryption-credentials" | "storage-full" | "stopped" | "restore-error" => {
+            Settled::Never { because: format!("the instance is {status}; see its events in the RDS console") }
+        }
+        status => Settled::NotYet { saying: format!("the instance is {status}") },
+    }
 }
 
 /// Whether somebody has taken the master's password out of RDS's hands. RDS tells of a secret only where it keeps one, and
@@ -31,15 +45,10 @@ pub(super) fn is_optimizing(live: &Observed) -> bool {
 
 /// Whether an instance is in working order, whatever is wanted of it.
 pub(super) fn standing(live: &Observed) -> Settled<Outputs> {
-    match live.status.as_str() {
-        _ if is_ready(live) => {}
-        "failed" | "incompatible-network" | "incompatible-parameters" | "incompatible-restore"
-        | "inaccessible-encryption-credentials" | "storage-full" | "stopped" | "restore-error" => {
-            return Settled::Never {
-                because: format!("the instance is {}; see its events in the RDS console", live.status),
-            };
-        }
-        status => return Settled::NotYet { saying: format!("the instance is {status}") },
+    match of_status(&live.status) {
+        Settled::Yes(()) => {}
+        Settled::NotYet { saying } => return Settled::NotYet { saying },
+        Settled::Never { because } => return Settled::Never { because },
     }
     if live.pending {
         return Settled::NotYet { saying: "changes of the instance are pending".to_owned() };

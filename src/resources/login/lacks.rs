@@ -4,9 +4,9 @@ use super::adoption::{adopts, not_ours};
 use super::{Desired, Observed, Says};
 use crate::drift::{Drift, DriftCode};
 use crate::resource::Refusal;
-use crate::resources::db_instance::Servers;
+use crate::resources::database::Servers;
 use function_contract::{
-    Duty, LoginAttempt, Obstacle, RoleAttributes, RoleFacts, Strategy, clone_of, same_setting, setting, told,
+    DatabaseId, Duty, LoginAttempt, Obstacle, RoleAttributes, RoleFacts, Strategy, clone_of, same_setting, setting, told,
 };
 
 /// What is wrong with a login that was seen; None where it is as it should be. `servers` are those that its secret may
@@ -55,7 +55,7 @@ pub(super) fn lacks(
         let what = format!("its secret says username {user}; pgrotate recover FILE {login} tells more");
         return Ok(Some(DriftCode::SecretNamesAnother.found(what)));
     }
-    if let Some(Says { host, database, instance, strategy }) = &live.says {
+    if let Some(Says { host, database, instance, cluster, strategy }) = &live.says {
         // A replica is as good as the writer: the value's owner may have chosen it.
         if let (Some(host), Some(servers)) = (host, servers)
             && !servers.has(host)
@@ -63,9 +63,13 @@ pub(super) fn lacks(
             let what = format!("its secret says host {host}, and the database is at {servers}");
             return Ok(Some(DriftCode::SecretNamesAnother.found(what)));
         }
+        let named = match want.database_id {
+            DatabaseId::Instance(_) => instance,
+            DatabaseId::Cluster(_) => cluster,
+        };
         for (what, is, should) in [
             ("dbname", database.as_deref(), want.database.as_str()),
-            ("dbInstanceIdentifier", instance.as_deref(), want.instance_identifier.as_str()),
+            (want.database_id.key(), named.as_deref(), want.database_id.name()),
             ("strategy", Some(strategy.as_str()), want.strategy.as_str()),
         ] {
             if is != Some(should) {
@@ -74,6 +78,10 @@ pub(super) fn lacks(
                 return Ok(Some(DriftCode::SecretNamesAnother.found(what)));
             }
         }
+    }
+    if let Some(Says { instance: Some(instance), cluster: Some(cluster), .. }) = &live.says {
+        let what = format!("its secret says dbInstanceIdentifier {instance} and dbClusterIdentifier {cluster}: only one can be");
+        return Ok(Some(DriftCode::SecretNamesAnother.found(what)));
     }
     if !live.missing_keys.is_empty() {
         let what = format!("AWSCURRENT lacks {}", live.missing_keys.join(", "));

@@ -9,8 +9,8 @@ use pgrotate::model::{Address, Ref, Seen, Tags};
 use pgrotate::resource::{Family, Known};
 use pgrotate::resources::tagged::Found;
 use pgrotate::resources::{
-    AnyChange, AnyLive, Kinds, Secret, Want, db_instance, login, rotation, secret, security_group, security_group_rule,
-    stack, vpc_endpoint,
+    AnyChange, AnyLive, Kinds, Secret, Want, db_cluster, db_instance, login, rotation, secret, security_group,
+    security_group_rule, stack, vpc_endpoint,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -418,6 +418,9 @@ fn arrived(live: &AnyLive, whole: Option<&Seen<AnyLive>>) -> Option<Seen<AnyLive
                 ..live
             })
         }
+        AnyLive::DbCluster(live) if live.status != "available" => {
+            AnyLive::DbCluster(db_cluster::Observed { status: "available".to_owned(), ..live })
+        }
         AnyLive::Stack(live) => match live.status.strip_suffix("_IN_PROGRESS")? {
             "DELETE" => return Some(Seen::Absent),
             what => AnyLive::Stack(stack::Observed { status: format!("{what}_COMPLETE"), ..live.clone() }),
@@ -484,7 +487,8 @@ fn waits(change: &AnyChange) -> bool {
     use pgrotate::resources::rotation;
     matches!(
         change,
-        AnyChange::DbInstance(db_instance::Change::Await)
+        AnyChange::DbCluster(db_cluster::Change::Await)
+            | AnyChange::DbInstance(db_instance::Change::Await)
             | AnyChange::Rotation(rotation::Change::Await)
             | AnyChange::Stack(stack::Change::Await)
             | AnyChange::VpcEndpoint(vpc_endpoint::Change::Await)

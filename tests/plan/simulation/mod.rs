@@ -19,8 +19,8 @@ use pgrotate::resource::Family;
 use pgrotate::resource::{Known, Leaver, NotProduced};
 use pgrotate::resources::{AnyChange, AnyLive, Kinds, Want};
 use pgrotate::resources::{
-    Artifact, Bucket, DbInstance, DbSubnetGroup, Live, Login, Rotation, Secret, SecurityGroup, SecurityGroupRule,
-    Stack, VpcEndpoint,
+    Artifact, Bucket, DbCluster, DbInstance, DbSubnetGroup, Live, Login, Rotation, Secret, SecurityGroup,
+    SecurityGroupRule, Stack, VpcEndpoint,
 };
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -296,6 +296,7 @@ fn of_kind(want: &Want) -> (Duration, Pressed) {
     match want {
         Want::Artifact(_) => (Artifact::PATIENCE, Artifact::PRESSED),
         Want::Bucket(_) => (Bucket::PATIENCE, Bucket::PRESSED),
+        Want::DbCluster(_) => (DbCluster::PATIENCE, DbCluster::PRESSED),
         Want::DbInstance(_) => (DbInstance::PATIENCE, DbInstance::PRESSED),
         Want::DbSubnetGroup(_) => (DbSubnetGroup::PATIENCE, DbSubnetGroup::PRESSED),
         Want::Login(_) => (Login::PATIENCE, Login::PRESSED),

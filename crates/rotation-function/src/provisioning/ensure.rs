@@ -104,20 +104,22 @@ impl<S: SecretStore, D: Database<Session: Session>> Context<'_, S, D> {
             host: &ensure.server.host,
             port: ensure.server.port,
             database: &ensure.database,
-            instance: &ensure.server.instance,
+            id: &ensure.server.id,
             master_arn: alternating.then_some(self.config.admin_secret_arn.as_str()),
         };
         let text = match self.store.get(secret, Which::Label(label::CURRENT)).await? {
             None => {
                 let passwords = ownership::passwords_of(&self.store.describe(secret).await?)?;
                 let new = NewSecret {
+                    // Of a cluster too: AWS's JSON structure names no other for PostgreSQL, and its functions of before
+                    // 2023 take no other.
                     engine: "postgres",
                     host: now.host,
                     port: now.port,
                     username: &ensure.login,
                     password: &Password::generate(&passwords)?,
                     database: now.database,
-                    instance: now.instance,
+                    id: now.id,
                     master_arn: now.master_arn,
                 };
                 Some(new.compose())

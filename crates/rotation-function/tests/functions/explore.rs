@@ -10,7 +10,7 @@ use crate::bugs::{Bug, Buggy, BuggyDatabase, steps};
 use crate::desk::{Desk, DeskDatabase, DeskStore, Grant, Op};
 use crate::fake::{CURRENT, Fake, PENDING, PREVIOUS};
 use crate::memory::MemoryServer;
-use function_contract::{PasswordPolicy, RoleComment, Strategy, label};
+use function_contract::{DatabaseId, PasswordPolicy, RoleComment, Strategy, label};
 use rotation_function::config::{Config, Function, Hosts};
 use rotation_function::context::Context;
 use rotation_function::event::RotationEvent;
@@ -133,7 +133,7 @@ impl Start {
             username: login,
             password: &password,
             database: "postgres",
-            instance: "memory",
+            id: &DatabaseId::Instance("memory".to_owned()),
             master_arn,
         };
         self.store.create(arn, DEPLOYMENT, login);

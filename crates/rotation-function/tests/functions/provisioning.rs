@@ -2,8 +2,8 @@ use crate::fake::CURRENT;
 use crate::server::MASTER;
 use crate::world::{MASTER_ARN, World};
 use function_contract::{
-    Duty, EnsureLogin, Fact, LoginAttempt, ProvisioningRequest, RoleAttributes, RoleComment, Strategy, error_type,
-    same_setting, setting, tag,
+    DatabaseId, Duty, EnsureLogin, Fact, LoginAttempt, ProvisioningRequest, RoleAttributes, RoleComment, Server,
+    Strategy, error_type, same_setting, setting, tag,
 };
 use rotation_function::database::{identifier, literal};
 
@@ -206,6 +206,38 @@ async fn provisioning_leaves_a_half_done_rotation_alone() {
     for step in ["testSecret", "finishSecret"] {
         world.step(&world.user_arn, step, &token).await.unwrap();
     }
+    assert!(world.current_works(&world.user_arn).await);
+}
+
+/// A database that moves into a cluster keeps its logins: their secrets name the cluster from then on, and no instance.
+#[tokio::test]
+async fn a_cluster_is_named_in_the_place_of_an_instance() {
+    let world = World::unprovisioned(Strategy::AlternatingUsers);
+    world.ensure(world.request(Duty::Admin)).await.unwrap();
+    let mut request = world.request(Duty::User);
+    let instance = std::mem::replace(&mut request.server.id, DatabaseId::Cluster("my-cluster".to_owned()));
+    world.ensure(request.clone()).await.unwrap();
+    let value = world.current(&world.user_arn);
+    let keys: Vec<&String> = value.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["engine", "host", "port", "username", "password", "dbname", "dbClusterIdentifier", "masterarn"]);
+    assert_eq!((&value["engine"], &value["dbClusterIdentifier"]), (&"postgres".into(), &"my-cluster".into()));
+    let version = world.inspect(&world.user_arn).await.versions.remove(0);
+    assert_eq!((version.instance, version.cluster.as_deref()), (None, Some("my-cluster")));
+    assert!(version.missing_keys.is_empty());
+
+    world.rotate(&world.user_arn).await;
+    let password = world.current(&world.user_arn)["password"].clone();
+    world
+        .ensure(EnsureLogin { server: Server { id: instance, ..request.server.clone() }, ..request.clone() })
+        .await
+        .unwrap();
+    let version = world.inspect(&world.user_arn).await.versions.remove(0);
+    assert_eq!((version.instance.as_deref(), version.cluster), (Some("my-postgres-instance"), None));
+    let done = world.ensure(request).await.unwrap();
+    assert!(done.notes.iter().any(|note| note.contains("dbInstanceIdentifier, dbClusterIdentifier")), "{done:?}");
+    let value = world.current(&world.user_arn);
+    assert_eq!((&value["dbInstanceIdentifier"], &value["dbClusterIdentifier"]), (&"".into(), &"my-cluster".into()));
+    assert_eq!(value["password"], password);
     assert!(world.current_works(&world.user_arn).await);
 }
 

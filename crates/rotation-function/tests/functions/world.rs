@@ -4,8 +4,8 @@ use crate::fake::{CURRENT, Fake};
 use crate::faults::{FaultyDatabase, FaultyStore, Plan};
 use crate::server::{MASTER, MASTER_PASSWORD, Server, server};
 use function_contract::{
-    CA_BUNDLE_FILE, Duty, EnsureLogin, InspectLogin, InspectionRequest, LoginFacts, Provisioned, ProvisioningRequest,
-    RoleAttributes, Strategy,
+    CA_BUNDLE_FILE, DatabaseId, Duty, EnsureLogin, InspectLogin, InspectionRequest, LoginFacts, Provisioned,
+    ProvisioningRequest, RoleAttributes, Strategy,
 };
 use rotation_function::config::{Config, Function, Hosts};
 use rotation_function::context::Context;
@@ -54,7 +54,7 @@ pub fn ensure_request(login: &str, secret_arn: &str, duty: Duty, strategy: Strat
         server: function_contract::Server {
             host: "127.0.0.1".to_owned(),
             port: server.port,
-            instance: "my-postgres-instance".to_owned(),
+            id: DatabaseId::Instance("my-postgres-instance".to_owned()),
         },
         attributes: RoleAttributes::default(),
         adopt: false,

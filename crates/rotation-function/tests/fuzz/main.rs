@@ -6,9 +6,9 @@
 mod mutator;
 
 use function_contract::{
-    Duty, EnsureLogin, IDENTIFIER_BYTES, InspectLogin, InspectionRequest, PasswordPolicy, ProvisioningRequest,
-    RecoverLogin, Recovery, RoleAttributes, RoleComment, Server, Strategy, decode_tag, encode_tag, error_type,
-    name_list, same_setting,
+    DatabaseId, Duty, EnsureLogin, IDENTIFIER_BYTES, InspectLogin, InspectionRequest, PasswordPolicy,
+    ProvisioningRequest, RecoverLogin, Recovery, RoleAttributes, RoleComment, Server, Strategy, decode_tag, encode_tag,
+    error_type, name_list, same_setting,
 };
 use mutator::{Random, json_of, text, text_of};
 use rotation_function::config::Hosts;
@@ -107,7 +107,7 @@ fn request() -> ProvisioningRequest {
         strategy: Strategy::AlternatingUsers,
         secret_arn: "arn:secret".to_owned(),
         database: "postgres".to_owned(),
-        server: Server { host: "db.example".to_owned(), port: 5432, instance: "my-db".to_owned() },
+        server: Server { host: "db.example".to_owned(), port: 5432, id: DatabaseId::Instance("my-db".to_owned()) },
         attributes: RoleAttributes {
             member_of: ["app_rw".to_owned()].into(),
             settings: [("search_path".to_owned(), "app, public".to_owned())].into(),
@@ -226,7 +226,7 @@ fn values_of_secrets() {
         host: "new.example",
         port: 5433,
         database: "other",
-        instance: "my-db",
+        id: &DatabaseId::Cluster("my-cluster".to_owned()),
         master_arn: Some("arn:admin"),
     };
     let passwords = [0; 2].map(|_| Password::generate(&PasswordPolicy::default()).expect("random bytes"));
