@@ -1,11 +1,13 @@
 //! The kinds of drift: the codes by which every finding can be looked up in `docs/drift.md`, and how much each of
 //! them matters. They are stable: scripts match on them, and on nothing else of a finding's text.
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
+use std::borrow::Cow;
 use std::fmt;
 
 /// How much a finding matters, most of all first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Severity {
     /// Clients cannot log in or soon will not, passwords are no longer rotated, or somebody may do what nobody should.
@@ -162,6 +164,17 @@ impl fmt::Display for DriftCode {
 impl Serialize for DriftCode {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.text())
+    }
+}
+
+impl JsonSchema for DriftCode {
+    fn schema_name() -> Cow<'static, str> {
+        "DriftCode".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let all: Vec<_> = Self::ALL.iter().map(|code| code.text()).collect();
+        json_schema!({ "description": "Which kind of drift it is: docs/drift.md.", "type": "string", "enum": all })
     }
 }
 

@@ -20,3 +20,4 @@ pub mod render;
 pub mod resource;
 pub mod resources;
 pub mod saved;
+pub mod schema;

@@ -25,6 +25,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("render", &["code", "drift", "execute", "graph", "lint", "model", "plan", "resource"]),
     // A saved plan is a plan's document with what was seen for it.
     ("saved", &["code", "model", "plan", "render", "resource"]),
+    ("schema", &["config", "render"]),
     (
         "cli",
         &[
@@ -41,6 +42,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "resource",
             "resources",
             "saved",
+            "schema",
         ],
     ),
 ];

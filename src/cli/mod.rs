@@ -14,6 +14,7 @@ mod plan;
 mod progress;
 mod recover;
 mod rotate;
+mod schema;
 mod session;
 mod status;
 mod stop;
@@ -61,6 +62,8 @@ enum Command {
     Graph(graph::GraphArgs),
     /// Check a config without asking AWS
     Validate(validate::ValidateArgs),
+    /// Print the JSON Schema of the config, or of what other commands print and write
+    Schema(schema::SchemaArgs),
     /// Print what makes a shell complete commands and flags
     Completions(completions::CompletionsArgs),
 }
@@ -135,6 +138,7 @@ pub fn main() -> ExitCode {
                 Command::Logs(args) => logs::run(args).await,
                 Command::Graph(args) => graph::run(args).await,
                 Command::Validate(args) => validate::run(&args),
+                Command::Schema(args) => schema::run(&args),
                 Command::Completions(args) => completions::run(&args),
             }
         }),

@@ -13,6 +13,7 @@ mod passwords;
 mod read;
 mod rhythm;
 mod schedule;
+mod schema;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ pub use error::{ConfigError, Errors, Source};
 pub use limits::Limits;
 pub use lints::{Allowed, LintCode, Lints};
 pub use rhythm::{Rhythm, Traps};
+pub use schema::schema;
 
 use crate::code::{Code, REPORT_IT};
 use function_contract::{PasswordPolicy, RoleAttributes, Strategy};

@@ -1,19 +1,18 @@
 //! Drift: a plan's document read the other way round. A plan says what will be done and why; who asks for drift
 //! wants to know what has become of what was declared.
 
-use super::document::{ActionDocument, FORMAT, PlanDocument};
+use super::document::{ActionDocument, Head, PlanDocument, Title};
 use crate::drift::{Drift, DriftCode, Severity};
-use crate::model::{Address, Place, Shown};
+use crate::model::{Address, Shown};
 use crate::resource::{Note, Refusal, Remedy, Step, Verb};
+use schemars::JsonSchema;
 use serde::Serialize;
 
-/// What has moved away from the config.
-#[derive(Debug, Clone, Serialize)]
+/// What has moved away from the config: `drift --format json`.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct DriftDocument {
-    pub format: u32,
-    pub deployment: String,
     #[serde(flatten)]
-    pub place: Place,
+    pub head: Head,
     /// Most severe first, then by address.
     pub findings: Vec<Finding>,
     /// How many resources are as declared.
@@ -21,7 +20,7 @@ pub struct DriftDocument {
 }
 
 /// One thing that is not as declared.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Finding {
     pub address: Address,
     /// Under which it is documented.
@@ -38,10 +37,13 @@ pub struct Finding {
 }
 
 /// One attribute's way from what was declared to what there is.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Moved {
+    /// As the plan calls it.
     pub name: &'static str,
+    /// In the config, by its own key or by default.
     pub declared: Shown,
+    /// In AWS, or in the database.
     pub is: Shown,
 }
 
@@ -76,13 +78,7 @@ impl DriftDocument {
         let mut findings: Vec<_> = untold.flat_map(of_action).collect();
         findings.extend(plan.notes.iter().filter_map(of_note));
         findings.sort_by(|a, b| (a.severity, &a.address).cmp(&(b.severity, &b.address)));
-        Self {
-            format: FORMAT,
-            deployment: plan.deployment.clone(),
-            place: plan.place.clone(),
-            findings,
-            unchanged: plan.unchanged.len(),
-        }
+        Self { head: Head { document: Title::Drift, ..plan.head.clone() }, findings, unchanged: plan.unchanged.len() }
     }
 }
 
@@ -102,11 +98,13 @@ fn has(plan: &PlanDocument, action: &ActionDocument, verb: Verb) -> bool {
 }
 
 /// A finding in one sentence with its code, for who asks how one thing stands and not what the whole plan is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Trouble {
+    /// None: it is no drift, but cannot be planned for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<DriftCode>,
     pub severity: Severity,
+    /// What is wrong, in a sentence.
     pub what: String,
     /// What mends it, where `apply` does not.
     #[serde(skip_serializing_if = "Option::is_none")]

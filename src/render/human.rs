@@ -1,6 +1,8 @@
 //! Plans and reports for people, as plain lines.
 
-use super::document::{ActionDocument, Exceeds, PlanDocument, ReportDocument, StatusDocument, ToBeNamed};
+use super::document::{
+    ActionDocument, Ending, Exceeds, Goal, Head, PlanDocument, ReportDocument, StatusDocument, ToBeNamed,
+};
 use super::drift::{DriftDocument, Finding, Moved, Trouble};
 use crate::model::Shown;
 use crate::resource::{Attribute, Risk, Verb};
@@ -9,8 +11,9 @@ use std::fmt::Write;
 /// The plan, risks first.
 pub fn plan(plan: &PlanDocument) -> String {
     let mut out = String::new();
-    let PlanDocument { deployment, place, actions, deferred, notes, unchanged, lints, .. } = plan;
-    let what = if plan.goal == "destroy" { "Destroying" } else { "Plan for" };
+    let PlanDocument { head, goal, actions, deferred, notes, unchanged, lints, exceeds, to_be_named } = plan;
+    let Head { deployment, place, .. } = head;
+    let what = if *goal == Goal::Destroy { "Destroying" } else { "Plan for" };
     line(&mut out, format_args!("{what} deployment {deployment} in account {}, {}", place.account, place.region));
     let risky: Vec<_> = actions.iter().filter(|action| action.risk != Risk::None).collect();
     if !risky.is_empty() {
@@ -47,15 +50,15 @@ pub fn plan(plan: &PlanDocument) -> String {
         plan.counts().into_iter().map(|(verb, count)| format!("{count} to {}", self::verb(verb))).collect();
     out.push('\n');
     if counts.is_empty() {
-        let nothing = if plan.goal == "destroy" { "nothing is left to destroy" } else { "everything is as declared" };
+        let nothing = if *goal == Goal::Destroy { "nothing is left to destroy" } else { "everything is as declared" };
         line(&mut out, format_args!("No changes: {nothing} ({} resources looked at).", unchanged.len()));
     } else {
         line(&mut out, format_args!("{}, {} unchanged.", counts.join(", "), unchanged.len()));
     }
-    for ToBeNamed { address, why } in &plan.to_be_named {
+    for ToBeNamed { address, why } in to_be_named {
         line(&mut out, format_args!("{address} {why}: apply refuses it without --allow-delete {address}."));
     }
-    if let Some(Exceeds { deletes, allowed }) = &plan.exceeds {
+    if let Some(Exceeds { deletes, allowed }) = exceeds {
         line(
             &mut out,
             format_args!(
@@ -118,7 +121,7 @@ fn text_diff(out: &mut String, before: &str, after: &str) {
 /// What became of everything, and what remains.
 pub fn report(report: &ReportDocument) -> String {
     let mut out = String::new();
-    let width = report.outcomes.iter().map(|outcome| outcome.outcome.len()).max().unwrap_or(0);
+    let width = report.outcomes.iter().map(|outcome| outcome.outcome.text().len()).max().unwrap_or(0);
     for outcome in &report.outcomes {
         let took = outcome.took.map(|took| format!(" ({})", seconds(took))).unwrap_or_default();
         let which = if outcome.change == "create" { String::new() } else { format!(" {}", outcome.change) };
@@ -132,11 +135,11 @@ pub fn report(report: &ReportDocument) -> String {
         }
     }
     section(&mut out, "What remains", report.remains.iter().cloned());
-    let count = |name: &str| report.outcomes.iter().filter(|outcome| outcome.outcome == name).count();
-    let done = count("done") + count("already done");
-    let rest: Vec<_> = ["failed", "stale", "skipped", "cancelled"]
+    let count = |ending: Ending| report.outcomes.iter().filter(|outcome| outcome.outcome == ending).count();
+    let done = count(Ending::Done) + count(Ending::AlreadyDone);
+    let rest: Vec<_> = [Ending::Failed, Ending::Stale, Ending::Skipped, Ending::Cancelled]
         .into_iter()
-        .filter_map(|name| Some(format!("{} {name}", Some(count(name)).filter(|&count| count > 0)?)))
+        .filter_map(|ending| Some(format!("{} {ending}", Some(count(ending)).filter(|&count| count > 0)?)))
         .collect();
     let rest = if rest.is_empty() { String::new() } else { format!(", {}", rest.join(", ")) };
     line(&mut out, format_args!("\n{done} of {} done{rest}, in {}.", report.outcomes.len(), seconds(report.took)));
@@ -146,7 +149,7 @@ pub fn report(report: &ReportDocument) -> String {
 /// What has moved, and what mends it.
 pub fn drift(drift: &DriftDocument) -> String {
     let mut out = String::new();
-    let DriftDocument { deployment, place, findings, unchanged, .. } = drift;
+    let DriftDocument { head: Head { deployment, place, .. }, findings, unchanged } = drift;
     line(&mut out, format_args!("Drift of deployment {deployment} in account {}, {}", place.account, place.region));
     for Finding { address, code, severity, what, missing, moved: all, fix } in findings {
         line(&mut out, format_args!("\n{severity}[{code}]: {address}: {what}"));
@@ -201,7 +204,7 @@ fn moved(out: &mut String, moved: &[Moved]) {
 /// A paragraph a login.
 pub fn status(status: &StatusDocument) -> String {
     let mut out = String::new();
-    let StatusDocument { deployment, place, database, logins, .. } = status;
+    let StatusDocument { head: Head { deployment, place, .. }, database, logins } = status;
     line(&mut out, format_args!("Deployment {deployment} in account {}, {}", place.account, place.region));
     if let Some(database) = database {
         line(&mut out, format_args!("Database {database}"));

@@ -5,6 +5,7 @@ pub mod document;
 pub mod drift;
 pub mod graph;
 pub mod human;
+pub mod journal;
 pub mod live;
 pub mod markdown;
 

@@ -26,6 +26,7 @@ fn help_of_every_command() {
         "logs",
         "graph",
         "validate",
+        "schema",
         "completions",
     ];
     let all_arguments = std::iter::once(vec!["--help"]).chain(commands.map(|command| vec![command, "--help"]));
@@ -36,6 +37,18 @@ fn help_of_every_command() {
         all.push_str(&format!("$ pgrotate {}\n{}\n", arguments.join(" "), String::from_utf8(done.stdout).unwrap()));
     }
     expect_file!["golden/help.txt"].assert_eq(&all);
+}
+
+/// The files under `schema/`, to the byte.
+#[test]
+fn schemas() {
+    let folder = tempfile::tempdir().unwrap();
+    for of in ["config", "plan", "drift", "status", "report", "journal"] {
+        let done = bare(folder.path(), &["schema", of]).output().unwrap();
+        assert_eq!(done.status.code(), Some(0));
+        let file = std::fs::read(format!("{}/schema/{of}.json", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        assert!(done.stdout == file, "schema/{of}.json is not what is printed");
+    }
 }
 
 /// Those of a shell that is here are taken by it.

@@ -2,6 +2,7 @@
 //! process, no clock that matters.
 
 mod adopting;
+mod config_schema;
 mod destroying;
 mod executing;
 mod facts;
@@ -19,6 +20,7 @@ mod saving;
 mod scenario;
 #[path = "../scenarios/mod.rs"]
 mod scenarios;
+mod schemas;
 mod simulation;
 mod speed;
 mod stopping;
