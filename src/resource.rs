@@ -212,6 +212,9 @@ pub struct Remedy {
     pub code: DriftCode,
     /// The next command, or what else to do.
     pub fix: String,
+    /// Since when, where AWS tells: RFC 3339, UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
 }
 
 /// Wanted, not in this plan, and why.
@@ -304,7 +307,7 @@ impl<'a> Diff<'a> {
     /// Notes that something has moved which no step of ours mends, and what does.
     pub fn drift(&mut self, drift: impl Into<Drift>, fix: impl Into<String>) {
         let drift = drift.into();
-        let remedy = Some(Remedy { code: drift.code, fix: fix.into() });
+        let remedy = Some(Remedy { code: drift.code, fix: fix.into(), since: drift.since_text() });
         self.notes.push(Note { address: self.address.clone(), text: drift.what().to_owned(), remedy });
     }
 

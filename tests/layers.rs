@@ -33,6 +33,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "code",
             "config",
             "desired",
+            "drift",
             "execute",
             "function_zip",
             "lint",

@@ -28,6 +28,9 @@ pub struct Finding {
     pub severity: Severity,
     /// What is wrong, in a few words.
     pub what: String,
+    /// Since when, where AWS tells: RFC 3339, UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
     /// Whether nothing of it is there: `moved` then tells all that was declared of it.
     pub missing: bool,
     /// What is otherwise than declared, where it can be said by attributes.
@@ -56,6 +59,7 @@ impl DriftDocument {
                 code: drift.code,
                 severity: drift.code.severity(),
                 what: drift.what().to_owned(),
+                since: drift.since_text(),
                 missing: action.verb == Verb::Create,
                 moved: moved(action, drift),
                 fix: apply.to_owned(),
@@ -63,12 +67,13 @@ impl DriftDocument {
             action.drift.iter().map(of_drift).collect::<Vec<_>>()
         };
         let of_note = |note: &Note| {
-            let Remedy { code, fix } = note.remedy.clone()?;
+            let Remedy { code, fix, since } = note.remedy.clone()?;
             Some(Finding {
                 address: note.address.clone(),
                 code,
                 severity: code.severity(),
                 what: note.text.clone(),
+                since,
                 missing: false,
                 moved: Vec::new(),
                 fix,
@@ -106,6 +111,9 @@ pub struct Trouble {
     pub severity: Severity,
     /// What is wrong, in a sentence.
     pub what: String,
+    /// Since when, where AWS tells: RFC 3339, UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
     /// What mends it, where `apply` does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fix: Option<String>,
@@ -118,11 +126,12 @@ impl Trouble {
             code: Some(drift.code),
             severity: drift.code.severity(),
             what: drift.what().to_owned(),
+            since: drift.since_text(),
             fix,
         };
         let of_note = |note: &Note| {
-            let Remedy { code, fix } = note.remedy.clone()?;
-            Some(of(&code.found(&note.text), Some(fix)))
+            let Remedy { code, fix, since } = note.remedy.clone()?;
+            Some(Self { since, ..of(&code.found(&note.text), Some(fix)) })
         };
         let mut all: Vec<_> = steps.iter().flat_map(|step| &step.drift).map(|drift| of(drift, None)).collect();
         all.extend(notes.iter().filter_map(of_note));
@@ -133,7 +142,7 @@ impl Trouble {
 impl From<Refusal> for Trouble {
     /// No drift, and nothing that `apply` would touch.
     fn from(refusal: Refusal) -> Self {
-        Self { code: None, severity: Severity::Critical, what: refusal.cause, fix: Some(refusal.hint) }
+        Self { code: None, severity: Severity::Critical, what: refusal.cause, since: None, fix: Some(refusal.hint) }
     }
 }
 

@@ -151,8 +151,11 @@ pub fn drift(drift: &DriftDocument) -> String {
     let mut out = String::new();
     let DriftDocument { head: Head { deployment, place, .. }, findings, unchanged } = drift;
     line(&mut out, format_args!("Drift of deployment {deployment} in account {}, {}", place.account, place.region));
-    for Finding { address, code, severity, what, missing, moved: all, fix } in findings {
+    for Finding { address, code, severity, what, since, missing, moved: all, fix } in findings {
         line(&mut out, format_args!("\n{severity}[{code}]: {address}: {what}"));
+        if let Some(since) = since {
+            line(&mut out, format_args!("      since: {since}"));
+        }
         if *missing {
             declared(&mut out, all)
         } else {
@@ -230,9 +233,12 @@ pub fn status(status: &StatusDocument) -> String {
         for (name, value) in rows {
             line(&mut out, format_args!("  {name:13}  {value}"));
         }
-        for Trouble { code, severity, what, fix } in &login.troubles {
+        for Trouble { code, severity, what, since, fix } in &login.troubles {
             let code = code.map(|code| format!("[{code}]")).unwrap_or_default();
             line(&mut out, format_args!("  {severity}{code}: {what}"));
+            if let Some(since) = since {
+                line(&mut out, format_args!("      since: {since}"));
+            }
             if let Some(fix) = fix {
                 line(&mut out, format_args!("      fix: {fix}"));
             }

@@ -188,10 +188,11 @@ pub fn status(status: &StatusDocument) -> String {
     }
     let troubles = logins.iter().flat_map(|login| login.troubles.iter().map(move |trouble| (&login.login, trouble)));
     let troubles = troubles.map(|(login, trouble)| {
-        let Trouble { code: which, severity, what, fix } = trouble;
+        let Trouble { code: which, severity, what, since, fix } = trouble;
+        let since = since_when(since.as_deref());
         let which = which.map(|which| format!(" {}", code(which.text()))).unwrap_or_default();
         let fix = fix.as_ref().map(|fix| format!("; fix: {}", code(fix))).unwrap_or_default();
-        format!("- **{severity}**{which} {}: {}{fix}\n", code(login), prose(what))
+        format!("- **{severity}**{which} {}: {}{since}{fix}\n", code(login), prose(what))
     });
     section(&mut out, &mut space, "#### Troubles", troubles.collect());
     out
@@ -275,8 +276,13 @@ fn lint(lint: &crate::lint::Finding) -> String {
 }
 
 fn finding(finding: &Finding) -> String {
-    let Finding { address: at, code: which, severity, what, missing: _, moved: _, fix } = finding;
-    format!("- **{severity}** {} {}: {}; fix: {}\n", code(which.text()), address(at), prose(what), code(fix))
+    let Finding { address: at, code: which, severity, what, since, missing: _, moved: _, fix } = finding;
+    let (which, fix, since) = (code(which.text()), code(fix), since_when(since.as_deref()));
+    format!("- **{severity}** {which} {}: {}{since}; fix: {fix}\n", address(at), prose(what))
+}
+
+fn since_when(since: Option<&str>) -> String {
+    since.map(|since| format!(", since {since}")).unwrap_or_default()
 }
 
 /// What waits for what, where it is small enough to be looked at.

@@ -80,6 +80,17 @@ fn an_unknown_flag() {
     run(&["apply", "--force", "x.toml"], "an-unknown-flag");
 }
 
+/// A word that means nothing would never fail, and nobody would hear of it.
+#[test]
+fn an_unknown_drift_code() {
+    run(&["drift", "x.toml", "--fail-on", "critical,rotation-cancled"], "an-unknown-drift-code");
+}
+
+#[test]
+fn no_drift_code() {
+    run(&["drift", "x.toml", "--fail-on", ""], "no-drift-code");
+}
+
 #[test]
 fn no_file() {
     run(&["plan"], "no-file");

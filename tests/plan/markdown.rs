@@ -177,7 +177,7 @@ fn nothing_is_injected() {
     plan.notes.push(Note {
         address: plan.actions[0].address.clone(),
         text: evil.to_owned(),
-        remedy: Some(Remedy { code: DriftCode::Changed, fix: evil.to_owned() }),
+        remedy: Some(Remedy { code: DriftCode::Changed, fix: evil.to_owned(), since: None }),
     });
     plan.lints.push(Finding {
         code: LintCode::ProxiesUnseen,

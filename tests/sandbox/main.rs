@@ -8,6 +8,7 @@ mod article;
 mod changes;
 mod codes;
 mod copies;
+mod documents;
 mod drifting;
 mod faltering;
 mod faults;
