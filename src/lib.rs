@@ -11,6 +11,7 @@ pub mod config;
 pub mod desired;
 pub mod drift;
 pub mod execute;
+pub mod explain;
 pub mod function_zip;
 pub mod graph;
 pub mod lint;

@@ -4,7 +4,7 @@
 use crate::config;
 use crate::render::document::{FORMAT, Title};
 use crate::render::journal::{self, JournalLine};
-use crate::render::{DriftDocument, PlanDocument, ReportDocument, StatusDocument};
+use crate::render::{DriftDocument, ExplanationDocument, PlanDocument, ReportDocument, StatusDocument};
 use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema};
@@ -18,12 +18,14 @@ pub enum Subject {
     Drift,
     Status,
     Report,
+    Explanation,
     Journal,
 }
 
 impl Subject {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Config, Self::Plan, Self::Drift, Self::Status, Self::Report, Self::Journal];
+    pub const ALL: [Self; 7] =
+        [Self::Config, Self::Plan, Self::Drift, Self::Status, Self::Report, Self::Explanation, Self::Journal];
 
     /// As it is named on the command line, and by its file under `schema/`.
     pub const fn text(self) -> &'static str {
@@ -33,6 +35,7 @@ impl Subject {
             Self::Drift => "drift",
             Self::Status => "status",
             Self::Report => "report",
+            Self::Explanation => "explanation",
             Self::Journal => "journal",
         }
     }
@@ -45,6 +48,7 @@ impl Subject {
             Self::Drift => document::<DriftDocument>(Title::Drift),
             Self::Status => document::<StatusDocument>(Title::Status),
             Self::Report => document::<ReportDocument>(Title::Report),
+            Self::Explanation => document::<ExplanationDocument>(Title::Explanation),
             Self::Journal => {
                 // Open: what is added to a line changes nothing for who knows its number.
                 let mut schema = written::<JournalLine>("A line of pgrotate's journal", |_| {});

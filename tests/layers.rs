@@ -25,6 +25,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("render", &["code", "drift", "execute", "graph", "lint", "model", "plan", "resource"]),
     // A saved plan is a plan's document with what was seen for it.
     ("saved", &["code", "model", "plan", "render", "resource"]),
+    // Out of what a resource comes from, and what is planned for it.
+    ("explain", &["config", "model", "plan", "render", "resource", "resources"]),
     ("schema", &["config", "render"]),
     (
         "cli",
@@ -35,6 +37,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "desired",
             "drift",
             "execute",
+            "explain",
             "function_zip",
             "lint",
             "model",

@@ -6,6 +6,7 @@ mod completions;
 mod destroy;
 mod drift;
 mod error;
+mod explain;
 mod graph;
 mod journal;
 mod logs;
@@ -56,6 +57,8 @@ enum Command {
     Status(status::StatusArgs),
     /// Tell what has moved away from the config, for cron: exit code 2 if anything has
     Drift(drift::DriftArgs),
+    /// Tell why one resource is planned for as it is: config, live facts, difference, what waits for what
+    Explain(explain::ExplainArgs),
     /// Show what the functions have logged about one login
     Logs(logs::LogsArgs),
     /// Draw the deployment's resources, what each waits for, and what a plan would do
@@ -135,6 +138,7 @@ pub fn main() -> ExitCode {
                 Command::Recover(args) => recover::run(args).await,
                 Command::Status(args) => status::run(args).await,
                 Command::Drift(args) => drift::run(args).await,
+                Command::Explain(args) => explain::run(args).await,
                 Command::Logs(args) => logs::run(args).await,
                 Command::Graph(args) => graph::run(args).await,
                 Command::Validate(args) => validate::run(&args),

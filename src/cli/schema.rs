@@ -26,6 +26,7 @@ impl clap::ValueEnum for Subject {
             Self::Drift => "What `drift --format json` prints",
             Self::Status => "What `status --format json` prints",
             Self::Report => "What `apply`, `adopt` and `destroy` print with `--format json`",
+            Self::Explanation => "What `explain --format json` prints",
             Self::Journal => "A line of what `--journal` writes",
         };
         Some(PossibleValue::new(self.text()).help(what))

@@ -6,6 +6,7 @@ mod attributes;
 mod check;
 mod cron;
 mod error;
+mod keys;
 mod limits;
 mod lints;
 mod logins;
@@ -19,6 +20,7 @@ mod tables;
 mod tests;
 
 pub use error::{ConfigError, Errors, Source};
+pub use keys::{Key, keys};
 pub use limits::Limits;
 pub use lints::{Allowed, LintCode, Lints};
 pub use rhythm::{Rhythm, Traps};

@@ -43,6 +43,7 @@ pub enum Title {
     Drift,
     Status,
     Report,
+    Explanation,
 }
 
 impl fmt::Display for Title {
@@ -52,6 +53,7 @@ impl fmt::Display for Title {
             Self::Drift => "drift",
             Self::Status => "status",
             Self::Report => "report",
+            Self::Explanation => "explanation",
         })
     }
 }

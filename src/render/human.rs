@@ -4,8 +4,9 @@ use super::document::{
     ActionDocument, Ending, Exceeds, Goal, Head, PlanDocument, ReportDocument, StatusDocument, ToBeNamed,
 };
 use super::drift::{DriftDocument, Finding, Moved, Trouble};
+use super::explanation::{ConfigLine, ExplainedDrift, ExplainedStep, ExplanationDocument, Reason, Seen};
 use crate::model::Shown;
-use crate::resource::{Attribute, Risk, Verb};
+use crate::resource::{Attribute, Remedy, Risk, Verb};
 use std::fmt::Write;
 
 /// The plan, risks first.
@@ -202,6 +203,100 @@ fn moved(out: &mut String, moved: &[Moved]) {
             }
         }
     }
+}
+
+/// Why one resource is planned for as it is.
+pub fn explanation(explanation: &ExplanationDocument) -> String {
+    let mut out = String::new();
+    let ExplanationDocument {
+        head: Head { deployment, place, .. },
+        address,
+        config,
+        declared,
+        lines,
+        seen,
+        facts,
+        steps,
+        notes,
+        deferred,
+        refers_to,
+        referred_to_by,
+    } = explanation;
+    line(&mut out, format_args!("{address} of deployment {deployment} in account {}, {}", place.account, place.region));
+    let says_nothing = if *declared {
+        format!("{config} has no line about it alone: it follows from the rest, and from defaults")
+    } else {
+        format!("{config} no longer declares it")
+    };
+    let lines: Vec<_> = lines.iter().map(|ConfigLine { line, text }| format!("{config}:{line}  {text}")).collect();
+    section(&mut out, "Comes from", or(lines, says_nothing).into_iter());
+    let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let facts: Vec<_> = facts
+        .iter()
+        .map(|(name, value)| format!("{name:width$}  {}", if value.is_empty() { "none" } else { value }))
+        .collect();
+    let none = match seen {
+        Seen::Present => "it is there",
+        Seen::Absent => "it is not there",
+        Seen::Unobservable => "nobody could look at it",
+    };
+    section(&mut out, "Seen", or(facts, none.to_owned()).into_iter());
+    for (number, step) in steps.iter().enumerate() {
+        self::step(&mut out, step, (number + 1, steps.len()));
+    }
+    let waits = deferred.iter().map(|d| format!("{} ({})", d.what, d.why));
+    section(&mut out, "Not in this plan", waits);
+    let said = notes.iter().map(|note| {
+        let Some(Remedy { code, fix, since }) = &note.remedy else { return note.text.clone() };
+        let since = since.as_ref().map(|since| format!("\n    since: {since}")).unwrap_or_default();
+        format!("{}[{code}]: {}{since}\n    fix: {fix}", code.severity(), note.text)
+    });
+    section(&mut out, "Notes", said);
+    if steps.is_empty() {
+        section(&mut out, "Refers to", refers_to.iter().map(reason));
+        section(&mut out, "Referred to by", referred_to_by.iter().map(reason));
+        line(&mut out, format_args!("\nNothing is planned for it: it is as declared, as far as apply can make it so."));
+    }
+    out
+}
+
+fn step(out: &mut String, step: &ExplainedStep, (number, all): (usize, usize)) {
+    let ExplainedStep { change, verb, drift, risk, because, attributes, leaves, waits_for, waited_for_by } = step;
+    let which = if all == 1 { String::new() } else { format!(" {number} of {all}") };
+    line(out, format_args!("\nStep{which}: {} ({change})", self::verb(*verb)));
+    for ExplainedDrift { code, severity, what } in drift {
+        line(out, format_args!("  {severity}[{code}]: {what}"));
+    }
+    if let Some(why) = because {
+        line(out, format_args!("  # {why}"));
+    }
+    self::attributes(out, attributes);
+    if let Some(leaves) = leaves {
+        line(out, format_args!("  leaves {leaves}"));
+    }
+    let risk = match risk {
+        Risk::None => "none",
+        Risk::Interrupts => "interrupts: clients may see errors for a while",
+        Risk::Irreversible => "irreversible: what is lost does not come back",
+    };
+    line(out, format_args!("  risk: {risk}"));
+    for (title, reasons) in [("waits for", waits_for), ("waited for by", waited_for_by)] {
+        if reasons.is_empty() {
+            line(out, format_args!("  {title}: nothing"));
+        } else {
+            line(out, format_args!("  {title}:"));
+            reasons.iter().for_each(|each| line(out, format_args!("    {}", reason(each))));
+        }
+    }
+}
+
+fn reason(Reason { of, why }: &Reason) -> String {
+    format!("{of}: {why}")
+}
+
+/// The lines, or what is said where there are none.
+fn or(lines: Vec<String>, otherwise: String) -> Vec<String> {
+    if lines.is_empty() { vec![otherwise] } else { lines }
 }
 
 /// A paragraph a login.

@@ -3,6 +3,7 @@
 
 pub mod document;
 pub mod drift;
+pub mod explanation;
 pub mod graph;
 pub mod human;
 pub mod journal;
@@ -11,3 +12,4 @@ pub mod markdown;
 
 pub use document::{GraphDocument, LoginStatus, PlanDocument, ReportDocument, StatusDocument};
 pub use drift::{DriftDocument, Finding, Moved, Trouble};
+pub use explanation::ExplanationDocument;

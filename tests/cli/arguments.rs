@@ -23,6 +23,7 @@ fn help_of_every_command() {
         "recover",
         "status",
         "drift",
+        "explain",
         "logs",
         "graph",
         "validate",
@@ -43,7 +44,7 @@ fn help_of_every_command() {
 #[test]
 fn schemas() {
     let folder = tempfile::tempdir().unwrap();
-    for of in ["config", "plan", "drift", "status", "report", "journal"] {
+    for of in ["config", "plan", "drift", "status", "report", "explanation", "journal"] {
         let done = bare(folder.path(), &["schema", of]).output().unwrap();
         assert_eq!(done.status.code(), Some(0));
         let file = std::fs::read(format!("{}/schema/{of}.json", env!("CARGO_MANIFEST_DIR"))).unwrap();

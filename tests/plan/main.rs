@@ -5,6 +5,7 @@ mod adopting;
 mod config_schema;
 mod destroying;
 mod executing;
+mod explaining;
 mod facts;
 mod golden;
 mod laws;

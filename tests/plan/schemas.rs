@@ -29,7 +29,7 @@ fn value(of: &impl Serialize) -> Value {
     serde_json::from_str(&serde_json::to_string(of).unwrap()).unwrap()
 }
 
-fn fits(schema: &Schema, of: &impl Serialize, what: &str) {
+pub fn fits(schema: &Schema, of: &impl Serialize, what: &str) {
     schema.check(&value(of)).unwrap_or_else(|error| panic!("{what}: {error}\n{:#}", value(of)));
 }
 
@@ -144,7 +144,7 @@ fn golden_documents() {
         fits(&schema(of), &golden, &path.display().to_string());
         checked.insert(of.text());
     }
-    assert_eq!(checked, ["drift", "plan", "report", "status"].into());
+    assert_eq!(checked, ["drift", "explanation", "plan", "report", "status"].into());
 }
 
 /// A plan and one outcome of each sort.
