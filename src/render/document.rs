@@ -5,7 +5,6 @@ use crate::code::{Code, Coded};
 use crate::drift::Drift;
 use crate::execute::{Outcome, Report};
 use crate::graph::Order;
-use crate::lint::Finding;
 use crate::model::{Address, Place};
 use crate::plan::Plan;
 use crate::plan::limits::Removals;
@@ -16,6 +15,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 
+pub use crate::lint::Finding as Lint;
 pub use crate::plan::Goal;
 
 /// Raised with every change that a reader of the JSON could notice.
@@ -79,7 +79,7 @@ pub struct PlanDocument {
     /// With nothing to do.
     pub unchanged: Vec<Address>,
     /// What the config has that is often regretted, and does not allow.
-    pub lints: Vec<Finding>,
+    pub lints: Vec<Lint>,
     /// Where it takes away more than it may unsaid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exceeds: Option<Exceeds>,
@@ -173,7 +173,7 @@ impl PlanDocument {
     }
 
     /// With what was found in its config.
-    pub fn linted(mut self, lints: Vec<Finding>) -> Self {
+    pub fn linted(mut self, lints: Vec<Lint>) -> Self {
         self.lints = lints;
         self
     }

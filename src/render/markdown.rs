@@ -3,8 +3,8 @@
 //! calls nobody.
 
 use super::document::{
-    ActionDocument, Exceeds, Goal, GraphDocument, Head, LoginStatus, PlanDocument, ReportDocument, StatusDocument,
-    ToBeNamed,
+    ActionDocument, Exceeds, Goal, GraphDocument, Head, Lint, LoginStatus, PlanDocument, ReportDocument,
+    StatusDocument, ToBeNamed,
 };
 use super::drift::{DriftDocument, Finding, Trouble};
 use super::{graph, human};
@@ -270,7 +270,7 @@ fn listed(action: &ActionDocument) -> String {
     format!("- `{sign}` {verb} {}{because}\n", address(&action.address))
 }
 
-fn lint(lint: &crate::lint::Finding) -> String {
+fn lint(lint: &Lint) -> String {
     let line = lint.line.map(|line| format!(" (line {line})")).unwrap_or_default();
     format!("- {}{line}: {}; {}\n", code(lint.code.text()), prose(&lint.what), prose(&lint.hint))
 }
