@@ -1,7 +1,9 @@
 //! The codes by which every error can be looked up in `docs/errors.md`. They are stable: scripts match on
 //! them, and on nothing else of an error's text.
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 
@@ -218,6 +220,17 @@ impl fmt::Display for Code {
 impl Serialize for Code {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.text())
+    }
+}
+
+impl JsonSchema for Code {
+    fn schema_name() -> Cow<'static, str> {
+        "ErrorCode".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let all: Vec<_> = Self::ALL.iter().map(|code| code.text()).collect();
+        json_schema!({ "description": "Which error it is: docs/errors.md.", "type": "string", "enum": all })
     }
 }
 

@@ -1,11 +1,13 @@
 //! The kinds of drift: the codes by which every finding can be looked up in `docs/drift.md`, and how much each of
 //! them matters. They are stable: scripts match on them, and on nothing else of a finding's text.
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
+use std::borrow::Cow;
 use std::fmt;
 
 /// How much a finding matters, most of all first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Severity {
     /// Clients cannot log in or soon will not, passwords are no longer rotated, or somebody may do what nobody should.
@@ -16,13 +18,20 @@ pub enum Severity {
     Info,
 }
 
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Severity {
+    /// As it is written.
+    pub const fn text(self) -> &'static str {
+        match self {
             Self::Critical => "critical",
             Self::Warning => "warning",
             Self::Info => "info",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
     }
 }
 
@@ -146,10 +155,52 @@ codes! {
     LogGroupChanged = "log-group-changed", Warning, "a log group was changed behind the stack";
 }
 
+/// What `drift --fail-on` names: a code, or a severity and whatever is worse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailOn {
+    Code(DriftCode),
+    Severity(Severity),
+}
+
+impl FailOn {
+    /// All of them, the severities first.
+    pub const ALL: &[Self] = &{
+        const SEVERITIES: [Severity; 3] = [Severity::Critical, Severity::Warning, Severity::Info];
+        let mut all = [Self::Severity(Severity::Info); SEVERITIES.len() + DriftCode::ALL.len()];
+        let mut place = 0;
+        while place < all.len() {
+            all[place] = if place < SEVERITIES.len() {
+                Self::Severity(SEVERITIES[place])
+            } else {
+                Self::Code(DriftCode::ALL[place - SEVERITIES.len()])
+            };
+            place += 1;
+        }
+        all
+    };
+
+    /// As it is written.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Code(code) => code.text(),
+            Self::Severity(severity) => severity.text(),
+        }
+    }
+
+    /// Whether a finding of that code is meant. A severity means what is worse as well: who wants to hear of warnings does
+    /// not want to miss what is critical.
+    pub fn means(self, found: DriftCode) -> bool {
+        match self {
+            Self::Code(code) => code == found,
+            Self::Severity(severity) => found.severity() <= severity,
+        }
+    }
+}
+
 impl DriftCode {
     /// With what was found, in the place of its own words.
     pub fn found(self, what: impl Into<String>) -> Drift {
-        Drift { code: self, found: Some(what.into()) }
+        Drift { code: self, found: Some(what.into()), since: None }
     }
 }
 
@@ -165,21 +216,45 @@ impl Serialize for DriftCode {
     }
 }
 
+impl JsonSchema for DriftCode {
+    fn schema_name() -> Cow<'static, str> {
+        "DriftCode".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let all: Vec<_> = Self::ALL.iter().map(|code| code.text()).collect();
+        json_schema!({ "description": "Which kind of drift it is: docs/drift.md.", "type": "string", "enum": all })
+    }
+}
+
 /// Which drift it is, and what was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Drift {
     pub code: DriftCode,
     /// None: the code's own words and the attributes that have moved say it. Otherwise this says all.
     pub found: Option<String>,
+    /// Unix seconds; None where AWS does not tell.
+    pub since: Option<i64>,
 }
 
 impl From<DriftCode> for Drift {
     fn from(code: DriftCode) -> Self {
-        Self { code, found: None }
+        Self { code, found: None, since: None }
     }
 }
 
 impl Drift {
+    /// Since when, in Unix seconds, where AWS tells.
+    pub fn since(mut self, moment: Option<i64>) -> Self {
+        self.since = moment;
+        self
+    }
+
+    /// Since when, as it is written: RFC 3339, UTC.
+    pub fn since_text(&self) -> Option<String> {
+        jiff::Timestamp::from_second(self.since?).ok().map(|at| at.to_string())
+    }
+
     /// What is wrong, in a few words.
     pub fn what(&self) -> &str {
         self.found.as_deref().unwrap_or(self.code.words())
@@ -199,6 +274,27 @@ mod tests {
             let plain = text.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
             assert!(plain && text.len() <= 24, "{text}");
         }
+    }
+
+    /// Each word of `--fail-on` means one thing.
+    #[test]
+    fn no_code_is_called_as_a_severity_is() {
+        let texts: BTreeSet<_> = FailOn::ALL.iter().map(|on| on.text()).collect();
+        assert_eq!(texts.len(), DriftCode::ALL.len() + 3);
+    }
+
+    #[test]
+    fn a_severity_means_what_is_worse_as_well() {
+        for (severity, means) in [
+            (Severity::Critical, [true, false, false]),
+            (Severity::Warning, [true, true, false]),
+            (Severity::Info, [true, true, true]),
+        ] {
+            let found = [DriftCode::Missing, DriftCode::Changed, DriftCode::UnderWay];
+            assert_eq!(found.map(|code| FailOn::Severity(severity).means(code)), means);
+        }
+        assert!(FailOn::Code(DriftCode::Changed).means(DriftCode::Changed));
+        assert!(!FailOn::Code(DriftCode::Changed).means(DriftCode::Missing));
     }
 
     /// Findings are sorted by it.

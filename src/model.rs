@@ -1,7 +1,9 @@
 //! The words everything else is written in: addresses, values that may not be known yet, what was seen,
 //! and what a renderer may show.
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize, Serializer};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
@@ -34,6 +36,20 @@ impl fmt::Display for Address {
 impl Serialize for Address {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+impl JsonSchema for Address {
+    fn schema_name() -> Cow<'static, str> {
+        "Address".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "What a deployment calls one of its resources: `kind.name`, such as `secret.test_user1`.",
+            "type": "string",
+            "pattern": r"^[a-z_]+\.[\s\S]+$",
+        })
     }
 }
 
@@ -120,11 +136,12 @@ impl<T: fmt::Display> Val<T> {
 }
 
 /// All that a renderer can get of an attribute.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Shown {
     /// The attribute has no value.
     Unset,
+    /// As it reads.
     Text(String),
     /// Known once the action at this address has run.
     AfterApply(Address),
@@ -190,7 +207,7 @@ impl<T> Seen<T> {
 ///
 /// Two looks at one resource are the same to a plan if all facts are that both tell. A look tells less of what is
 /// just being deleted.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Facts(BTreeMap<String, String>);
 
@@ -344,10 +361,11 @@ fn decoded(value: &str) -> String {
 }
 
 /// Where a deployment stands in AWS.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Place {
     /// `aws`, `aws-cn` or `aws-us-gov`: the second part of every ARN.
     pub partition: String,
+    /// Such as `eu-north-1`.
     pub region: String,
     /// Twelve digits.
     pub account: String,

@@ -4,6 +4,7 @@
 use crate::code::Code;
 use crate::drift::{Drift, DriftCode};
 use crate::model::{Address, Facts, Kind, Mark, Output, Owner, Ref, Seen, Shown, Sight, Tags, Val};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +12,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// What an action does to its target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verb {
     /// Makes ours what is there and is nobody's.
@@ -25,7 +26,7 @@ pub enum Verb {
 }
 
 /// What can go wrong for those who use the target while the action runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Risk {
     None,
@@ -43,10 +44,13 @@ pub const AWAIT: &str = "await";
 pub const ADOPT: &str = "adopt";
 
 /// One attribute's way from live to desired.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Attribute {
+    /// As the plan calls it.
     pub name: &'static str,
+    /// As it is.
     pub before: Shown,
+    /// As it is to become.
     pub after: Shown,
 }
 
@@ -209,9 +213,10 @@ pub struct Diff<'a> {
 }
 
 /// Something a reader of the plan should know although no action follows from it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 pub struct Note {
     pub address: Address,
+    /// In a sentence.
     pub text: String,
     /// Where it is drift that no apply mends.
     #[serde(flatten)]
@@ -219,18 +224,24 @@ pub struct Note {
 }
 
 /// Drift that no apply mends, and what does.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 pub struct Remedy {
+    /// Under which it is documented in docs/drift.md.
     pub code: DriftCode,
     /// The next command, or what else to do.
     pub fix: String,
+    /// Since when, where AWS tells: RFC 3339, UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
 }
 
 /// Wanted, not in this plan, and why.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 pub struct Deferral {
     pub address: Address,
+    /// What is wanted.
     pub what: String,
+    /// What it waits for.
     pub why: String,
 }
 
@@ -315,7 +326,7 @@ impl<'a> Diff<'a> {
     /// Notes that something has moved which no step of ours mends, and what does.
     pub fn drift(&mut self, drift: impl Into<Drift>, fix: impl Into<String>) {
         let drift = drift.into();
-        let remedy = Some(Remedy { code: drift.code, fix: fix.into() });
+        let remedy = Some(Remedy { code: drift.code, fix: fix.into(), since: drift.since_text() });
         self.notes.push(Note { address: self.address.clone(), text: drift.what().to_owned(), remedy });
     }
 

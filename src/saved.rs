@@ -9,6 +9,7 @@ use crate::code::{Code, Coded};
 use crate::model::{Place, Sight};
 use crate::plan::{Goal, Plan};
 use crate::render::PlanDocument;
+use crate::render::document::FORMAT;
 use crate::resource::{AWAIT, Family};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -141,6 +142,13 @@ impl SavedPlan {
         self
     }
 
+    /// The same with another document in it: a test's way to one of another format.
+    #[doc(hidden)]
+    pub fn with_plan(mut self, change: impl FnOnce(&mut Value)) -> Self {
+        change(&mut self.plan);
+        self
+    }
+
     /// The file's text; the same plan gives the same.
     pub fn text(&self) -> String {
         let mut whole =
@@ -167,6 +175,16 @@ impl SavedPlan {
             return Err(damaged("it was changed after it was saved".to_owned()));
         }
         let mut saved: Self = serde_json::from_value(whole).map_err(|error| damaged(error.to_string()))?;
+        // Before the rest of it is read, which another format may have changed.
+        match saved.plan.get("format").and_then(Value::as_u64) {
+            Some(format) if format == u64::from(FORMAT) => {}
+            format => {
+                let format = format.map_or("none".to_owned(), |format| format.to_string());
+                return Err(damaged(format!(
+                    "its plan is of format {format}, and this pgrotate knows format {FORMAT}"
+                )));
+            }
+        }
         saved.reviewed = Reviewed::deserialize(&saved.plan).map_err(|error| damaged(error.to_string()))?;
         Ok(saved)
     }
@@ -214,7 +232,7 @@ impl SavedPlan {
         if self.version != env!("CARGO_PKG_VERSION") {
             return Err(SavedError::OtherVersion { saved: self.version.clone() });
         }
-        let destroys = self.reviewed.goal == goal_name(Goal::Destroy);
+        let destroys = self.reviewed.goal == Goal::Destroy;
         if destroys != (goal == Goal::Destroy) {
             return Err(SavedError::OtherGoal { destroys });
         }
@@ -271,13 +289,6 @@ fn document<F: Family>(plan: &Plan<F>, deployment: &str, place: &Place) -> Value
         .unwrap_or_else(|error| unreachable!("a document has only text keys: {error}"))
 }
 
-fn goal_name(goal: Goal) -> &'static str {
-    match goal {
-        Goal::Converge => "converge",
-        Goal::Destroy => "destroy",
-    }
-}
-
 /// Readable as any other file that is written: by whom the umask says.
 fn new_file(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
@@ -297,7 +308,7 @@ struct Reviewed {
     deployment: String,
     #[serde(flatten)]
     place: ReviewedPlace,
-    goal: String,
+    goal: Goal,
     actions: Vec<Action>,
 }
 

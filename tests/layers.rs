@@ -25,6 +25,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("render", &["code", "drift", "execute", "graph", "lint", "model", "plan", "resource"]),
     // A saved plan is a plan's document with what was seen for it.
     ("saved", &["code", "model", "plan", "render", "resource"]),
+    // Out of what a resource comes from, and what is planned for it.
+    ("explain", &["config", "model", "plan", "render", "resource", "resources"]),
+    ("schema", &["config", "render"]),
     (
         "cli",
         &[
@@ -32,7 +35,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "code",
             "config",
             "desired",
+            "drift",
             "execute",
+            "explain",
             "function_zip",
             "lint",
             "model",
@@ -41,6 +46,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "resource",
             "resources",
             "saved",
+            "schema",
         ],
     ),
 ];
@@ -73,9 +79,15 @@ fn imports_point_down() {
 
 #[test]
 fn formats_read_only_the_document() {
-    let (_, _, text) = sources().into_iter().find(|(_, file, _)| file.ends_with("render/human.rs")).unwrap();
-    let used: BTreeSet<_> = words_after(&text, "crate::").into_iter().collect();
-    assert!(used.iter().all(|used| used == "model" || used == "resource"), "human.rs uses {used:?}");
+    let formats = ["render/human.rs", "render/markdown.rs", "render/graph.rs"];
+    let all: Vec<_> =
+        sources().into_iter().filter(|(_, file, _)| formats.iter().any(|format| file.ends_with(format))).collect();
+    assert_eq!(all.len(), formats.len());
+    for (_, file, text) in all {
+        let used: BTreeSet<_> = words_after(&text, "crate::").into_iter().collect();
+        let reads = |used: &String| used == "model" || used == "resource";
+        assert!(used.iter().all(reads), "{} uses {used:?}", file.display());
+    }
 }
 
 #[test]

@@ -14,7 +14,8 @@ pub struct SecretLook {
     pub arn: String,
     pub description: String,
     pub tags: Tags,
-    /// Set while the recovery window runs: when it was deleted, Unix seconds.
+    /// Set while the recovery window runs, Unix seconds. Whether that is its begin or its end, AWS's documents say otherwise of
+    /// DescribeSecret than of ListSecrets.
     pub deleted: Option<i64>,
     /// The customer's key that encrypts its values; None: AWS's own.
     pub key: Option<String>,

@@ -109,7 +109,7 @@ pub(super) async fn carry_out(
     }
     // The report comes below what has ended, not below the board.
     drop(progress);
-    let document = ReportDocument::of(plan, &report, &session.config.deployment);
+    let document = ReportDocument::of(plan, &report, &session.config.deployment, &session.aws.place());
     match format {
         Format::Human => {
             let mut text = format!("\n{}", human::report(&document));

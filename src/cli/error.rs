@@ -126,7 +126,10 @@ impl Coded for CliError {
             }
             Self::NotConfirmed { hint, .. } | Self::NotRecoverable { hint, .. } => hint.clone(),
             Self::NoSuchLogin { .. } => "declare it as a [[user]] in the config, and apply".to_owned(),
-            Self::NoSuchAddress { .. } => "name one of these, as plan names it".to_owned(),
+            Self::NoSuchAddress { address, known } => {
+                let near = nearest(address, known).map(|near| format!("did you mean {near}? "));
+                format!("{}name one of these, as plan names it", near.unwrap_or_default())
+            }
             Self::NeverAdopted { instead, .. } => format!("{instead}; nothing was changed"),
             Self::RotationFailed { login, function, .. } => format!(
                 "Secrets Manager repeats it by itself; for the cause: pgrotate logs FILE {login}, or \
@@ -187,6 +190,13 @@ fn reasons(named: &[(Address, String)]) -> String {
 
 fn listed<'a>(addresses: impl IntoIterator<Item = &'a Address>) -> String {
     format!("  {}", addresses.into_iter().map(Address::to_string).collect::<Vec<_>>().join(", "))
+}
+
+/// The address that a misspelled one was probably meant to be: at most a third of it wrong.
+fn nearest<'a>(address: &str, known: &'a [Address]) -> Option<&'a Address> {
+    let wrong = |known: &Address| strsim::osa_distance(address, &known.to_string());
+    let near = known.iter().min_by_key(|known| wrong(known))?;
+    (wrong(near) <= near.to_string().len() / 3).then_some(near)
 }
 
 fn listed_once(lints: &[LintCode]) -> String {
@@ -280,7 +290,7 @@ mod tests {
             hint: where it is meant, take `prevent_destroy` out of [limits]; nothing was changed
             error[no-such-address]: the deployment has no `login.ap`; it has:
               login.app
-            hint: name one of these, as plan names it
+            hint: did you mean login.app? name one of these, as plan names it
             refused[never-adopted]: login.app cannot be taken over by its address
             hint: take over the secret; nothing was changed
             error[internal]: login.app is not done, and there is nothing to do about it (please report this)

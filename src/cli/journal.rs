@@ -4,21 +4,14 @@
 //! secret.
 
 use super::CliError;
-use crate::code::Coded;
 use crate::execute::{Event, Outcome, Report};
-use crate::plan::{Action, Plan};
-use crate::render::document::{chain, name};
+use crate::plan::Plan;
+use crate::render::journal::{JournalEvent, JournalLine, Told, milliseconds};
 use crate::resources::Kinds;
-use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-/// Of the lines below. A reader that knows this number can read every line with it: members may be added, and
-/// none changes its meaning.
-const SCHEMA: u32 = 1;
 
 /// A file that was opened and may not take everything.
 pub(super) struct Journal {
@@ -55,10 +48,14 @@ impl Journal {
         (account, region): (&str, &str),
         plan: &Plan<Kinds>,
     ) -> Result<(), CliError> {
-        let line = json!({
-            "event": "begin", "command": command, "deployment": deployment, "account": account, "region": region,
-            "version": env!("CARGO_PKG_VERSION"), "actions": plan.actions.len(),
-        });
+        let line = JournalEvent::Begin {
+            command: command.to_owned(),
+            deployment: deployment.to_owned(),
+            account: account.to_owned(),
+            region: region.to_owned(),
+            version: env!("CARGO_PKG_VERSION"),
+            actions: plan.actions.len(),
+        };
         let path = self.path.clone();
         self.write(line).map_err(|source| CliError::JournalUnwritable { path, source })
     }
@@ -66,22 +63,25 @@ impl Journal {
     /// What an event comes to. Actions that come to nothing are told by [`Self::end`].
     pub fn tell(&mut self, plan: &Plan<Kinds>, event: &Event, outcomes: &BTreeMap<usize, Outcome>) -> Result<(), Lost> {
         match event {
-            Event::Started { action } => self.line(about("started", &plan.actions[*action])),
+            Event::Started { action } => self.line(JournalEvent::Started { action: Told::of(&plan.actions[*action]) }),
             Event::Waiting { action, saying, since } => {
                 if self.said.get(action) == Some(saying) {
                     return Ok(());
                 }
                 self.said.insert(*action, saying.clone());
-                let mut line = about("waiting", &plan.actions[*action]);
-                line["saying"] = json!(saying);
-                line["since_ms"] = json!(milliseconds(*since));
-                self.line(line)
+                self.line(JournalEvent::Waiting {
+                    action: Told::of(&plan.actions[*action]),
+                    saying: saying.clone(),
+                    since_ms: milliseconds(*since),
+                })
             }
             Event::Finished { action } => match outcomes.get(action) {
-                Some(outcome) if came_to_something(outcome) => self.line(ended(&plan.actions[*action], outcome)),
+                Some(outcome) if came_to_something(outcome) => {
+                    self.line(JournalEvent::ended(&plan.actions[*action], outcome))
+                }
                 _ => Ok(()),
             },
-            Event::Stopping => self.line(json!({ "event": "stopping" })),
+            Event::Stopping => self.line(JournalEvent::Stopping),
         }
     }
 
@@ -90,18 +90,18 @@ impl Journal {
         for (action, outcome) in
             plan.actions.iter().zip(&report.outcomes).filter(|(_, outcome)| !came_to_something(outcome))
         {
-            self.line(ended(action, outcome))?;
+            self.line(JournalEvent::ended(action, outcome))?;
         }
-        self.line(json!({ "event": "end", "exit": exit, "duration_ms": milliseconds(report.took) }))
+        self.line(JournalEvent::End { exit, duration_ms: Some(milliseconds(report.took)), under_way: None })
     }
 
     /// It was ended at once, with these under way.
     pub fn torn(&mut self, under_way: &[String], exit: u8) -> Result<(), Lost> {
-        self.line(json!({ "event": "end", "exit": exit, "under_way": under_way }))
+        self.line(JournalEvent::End { exit, duration_ms: None, under_way: Some(under_way.to_vec()) })
     }
 
     /// What cannot be written is lost, and said once: no reason to stop half way.
-    fn line(&mut self, line: Value) -> Result<(), Lost> {
+    fn line(&mut self, line: JournalEvent) -> Result<(), Lost> {
         let path = self.path.display().to_string();
         let result = self.write(line);
         result.map_err(|error| {
@@ -110,18 +110,11 @@ impl Journal {
         })
     }
 
-    fn write(&mut self, line: Value) -> std::io::Result<()> {
+    fn write(&mut self, line: JournalEvent) -> std::io::Result<()> {
         let Some(file) = &mut self.file else { return Ok(()) };
         let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string();
-        let mut whole = Map::from_iter([
-            ("schema".to_owned(), json!(SCHEMA)),
-            ("run".to_owned(), json!(self.run)),
-            ("time".to_owned(), json!(now)),
-        ]);
-        if let Value::Object(line) = line {
-            whole.extend(line);
-        }
-        let text = format!("{}\n", Value::Object(whole));
+        let line = JournalLine::new(&self.run, now, line);
+        let text = serde_json::to_string(&line).map_err(std::io::Error::other)? + "\n";
         file.write_all(text.as_bytes())
     }
 }
@@ -137,10 +130,6 @@ fn is_torn(path: &Path) -> std::io::Result<bool> {
     Ok(last != *b"\n")
 }
 
-fn about(event: &str, action: &Action<Kinds>) -> Value {
-    json!({ "event": event, "address": action.address, "change": action.key, "verb": action.verb })
-}
-
 /// Whether such an action has come to something. One that was cancelled may have been started all the same: AWS would not
 /// take it yet when the run was stopped.
 fn came_to_something(outcome: &Outcome) -> bool {
@@ -148,27 +137,4 @@ fn came_to_something(outcome: &Outcome) -> bool {
         Outcome::Done(_) | Outcome::AlreadyDone | Outcome::Failed(_) | Outcome::Stale(_) => true,
         Outcome::Skipped { .. } | Outcome::Cancelled => false,
     }
-}
-
-fn ended(action: &Action<Kinds>, outcome: &Outcome) -> Value {
-    let mut line = about(&name(outcome).replace(' ', "_"), action);
-    match outcome {
-        Outcome::Done(took) => line["duration_ms"] = json!(milliseconds(*took)),
-        Outcome::Failed(error) => {
-            line["code"] = json!(error.code());
-            line["cause"] = json!(chain(error).join(": "));
-            line["hint"] = json!(error.hint());
-        }
-        Outcome::Stale(found) => {
-            line["code"] = json!(crate::code::Code::Stale);
-            line["cause"] = json!(found);
-        }
-        Outcome::Skipped { after } => line["after"] = json!(after),
-        Outcome::AlreadyDone | Outcome::Cancelled => {}
-    }
-    line
-}
-
-fn milliseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -6,6 +6,7 @@ mod completions;
 mod destroy;
 mod drift;
 mod error;
+mod explain;
 mod graph;
 mod journal;
 mod logs;
@@ -14,6 +15,7 @@ mod plan;
 mod progress;
 mod recover;
 mod rotate;
+mod schema;
 mod session;
 mod status;
 mod stop;
@@ -55,12 +57,16 @@ enum Command {
     Status(status::StatusArgs),
     /// Tell what has moved away from the config, for cron: exit code 2 if anything has
     Drift(drift::DriftArgs),
+    /// Tell why one resource is planned for as it is: config, live facts, difference, what waits for what
+    Explain(explain::ExplainArgs),
     /// Show what the functions have logged about one login
     Logs(logs::LogsArgs),
     /// Draw the deployment's resources, what each waits for, and what a plan would do
     Graph(graph::GraphArgs),
     /// Check a config without asking AWS
     Validate(validate::ValidateArgs),
+    /// Print the JSON Schema of the config, or of what other commands print and write
+    Schema(schema::SchemaArgs),
     /// Print what makes a shell complete commands and flags
     Completions(completions::CompletionsArgs),
 }
@@ -132,9 +138,11 @@ pub fn main() -> ExitCode {
                 Command::Recover(args) => recover::run(args).await,
                 Command::Status(args) => status::run(args).await,
                 Command::Drift(args) => drift::run(args).await,
+                Command::Explain(args) => explain::run(args).await,
                 Command::Logs(args) => logs::run(args).await,
                 Command::Graph(args) => graph::run(args).await,
                 Command::Validate(args) => validate::run(&args),
+                Command::Schema(args) => schema::run(&args),
                 Command::Completions(args) => completions::run(&args),
             }
         }),

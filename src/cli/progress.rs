@@ -6,7 +6,7 @@ use super::output;
 use crate::code::{Code, Coded};
 use crate::execute::{Event, Outcome};
 use crate::plan::Plan;
-use crate::render::document::{chain, name};
+use crate::render::document::{Ending, chain};
 use crate::render::human;
 use crate::render::live::Board;
 use crate::resources::Kinds;
@@ -134,7 +134,7 @@ impl<'a> Progress<'a> {
                     Outcome::Stale(found) => format!(": {}: {found}", Code::Stale.heading()),
                     Outcome::AlreadyDone | Outcome::Skipped { .. } | Outcome::Cancelled => String::new(),
                 };
-                self.line(name(outcome), &self.plan.actions[action].label(), &more);
+                self.line(Ending::of(outcome).text(), &self.plan.actions[action].label(), &more);
             }
             Event::Stopping => self.line("stop", "", "no new actions; those under way are let finish"),
         }

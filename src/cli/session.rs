@@ -6,9 +6,10 @@ use crate::aws::{Aws, AwsError, NetworkQuestion, ProxyLook};
 use crate::code::{Code, Coded};
 use crate::config::{self, Client, Config, Errors, SecretsManagerPath, Source};
 use crate::desired::{self, Around};
+use crate::explain::Explained;
 use crate::function_zip;
 use crate::lint::{self, Finding, Live};
-use crate::model::Address;
+use crate::model::{Address, Place};
 use crate::plan::adopting;
 use crate::plan::limits::{self, Removals};
 use crate::plan::{self, Goal, Plan, PlanError};
@@ -110,6 +111,11 @@ impl Session {
             return Err(CliError::TooManyDeletes { things: removals.things, allowed, file: file.to_owned() });
         }
         Ok(())
+    }
+
+    /// What explanations of `plan` are put together from.
+    pub fn explained<'a>(&'a self, plan: &'a Plan<Kinds>, place: &'a Place) -> Explained<'a> {
+        Explained { config: &self.config, source: &self.source, place, wants: &self.wants, plan }
     }
 
     /// What `plan` was, for whoever is to review it and apply exactly that.

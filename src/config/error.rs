@@ -200,7 +200,7 @@ pub(super) fn is_unprintable(c: char) -> bool {
 }
 
 /// Text without what a terminal would obey, whoever put it into a message; only lines stay.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     text.chars().map(|c| if c == '\n' { c } else { harmless(c) }).collect()
 }
 

@@ -5,7 +5,9 @@ use super::error::is_unprintable;
 use super::read::{Problems, Table};
 use super::{Located, error::quoted};
 use crate::code::Code;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
+use std::borrow::Cow;
 use std::fmt;
 
 /// A quarter: what rules that still ask for regular changes of passwords ask for.
@@ -92,6 +94,17 @@ impl fmt::Display for LintCode {
 impl Serialize for LintCode {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.text())
+    }
+}
+
+impl JsonSchema for LintCode {
+    fn schema_name() -> Cow<'static, str> {
+        "LintCode".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let all: Vec<_> = Self::ALL.iter().map(|code| code.text()).collect();
+        json_schema!({ "description": "Which lint it is: docs/lint.md.", "type": "string", "enum": all })
     }
 }
 

@@ -6,6 +6,7 @@ mod attributes;
 mod check;
 mod cron;
 mod error;
+mod keys;
 mod limits;
 mod lints;
 mod logins;
@@ -13,14 +14,17 @@ mod passwords;
 mod read;
 mod rhythm;
 mod schedule;
+mod schema;
 mod tables;
 #[cfg(test)]
 mod tests;
 
 pub use error::{ConfigError, Errors, Source};
+pub use keys::{Key, keys};
 pub use limits::Limits;
 pub use lints::{Allowed, LintCode, Lints};
 pub use rhythm::{Rhythm, Traps};
+pub use schema::schema;
 
 use crate::code::{Code, REPORT_IT};
 use function_contract::{PasswordPolicy, RoleAttributes, Strategy};

@@ -11,12 +11,12 @@ const EXAMPLE: &str = "{ length = 40 }";
 
 /// What may stand in the place of a table, or in one as `preset`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Preset {
+pub(super) enum Preset {
     Default,
     UrlSafe,
 }
 
-const PRESETS: [(&str, Preset); 2] = [("default", Preset::Default), ("url-safe", Preset::UrlSafe)];
+pub(super) const PRESETS: [(&str, Preset); 2] = [("default", Preset::Default), ("url-safe", Preset::UrlSafe)];
 
 impl Preset {
     fn policy(self, length: usize) -> Result<PasswordPolicy, PolicyError> {

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::code::Code;
 use function_contract::{PasswordPolicy, RoleAttributes, Strategy};
+use std::ops::RangeInclusive;
 use toml::de::DeTable;
 
 /// AWS's own default, and its longest: nothing is lost sooner unless asked for.
@@ -25,16 +26,32 @@ const RECOVERY_DAYS: u32 = 30;
 /// rotates, so not more often than the usual month.
 const ADMIN_EVERY: Rule = Rule::Days(30);
 
-const STRATEGIES: [(&str, Strategy); 2] =
+pub(super) const STRATEGIES: [(&str, Strategy); 2] =
     [("alternating-users", Strategy::AlternatingUsers), ("single-user", Strategy::SingleUser)];
 
-const ON_REMOVE: [(&str, OnRemove); 2] = [("keep", OnRemove::Keep), ("drop", OnRemove::Drop)];
+pub(super) const ON_REMOVE: [(&str, OnRemove); 2] = [("keep", OnRemove::Keep), ("drop", OnRemove::Drop)];
 
-const PATHS: [(&str, SecretsManagerPath); 3] = [
+pub(super) const PATHS: [(&str, SecretsManagerPath); 3] = [
     ("endpoint", SecretsManagerPath::Endpoint),
     ("existing-endpoint", SecretsManagerPath::ExistingEndpoint),
     ("nat", SecretsManagerPath::Nat),
 ];
+
+pub(super) const UNMANAGED: [(&str, bool); 2] = [("report", false), ("revoke", true)];
+
+pub(super) const STORAGE_TYPES: [(&str, &str); 2] = [("gp2", "gp2"), ("gp3", "gp3")];
+
+/// Sizes that RDS offers for these types.
+pub(super) const GIB: RangeInclusive<u32> = 20..=65536;
+
+/// Days of automated backups that RDS keeps; 0 is none.
+pub(super) const BACKUP_DAYS: RangeInclusive<u32> = 0..=35;
+
+/// The ports that RDS offers.
+pub(super) const PORTS: RangeInclusive<u32> = 1150..=65535;
+
+/// Recovery windows that Secrets Manager offers, in days.
+pub(super) const RECOVERY: RangeInclusive<u32> = 7..=RECOVERY_DAYS;
 
 const USER_EXAMPLE: &str = "[[user]]\nlogin = \"app\"\nsecret = \"app_secret\"";
 
@@ -143,7 +160,7 @@ fn network(problems: &Problems<'_>, mut table: Table<'_, '_>) -> Option<Network>
     let clients = table.optional_strings("endpoint_clients", "[\"10.0.0.0/16\"]");
     let endpoint_clients = clients.map(|clients| endpoint_clients(problems, &clients, secrets_manager));
     let revoke_unmanaged_rules = match table.optional_string("unmanaged_rules", "\"report\"") {
-        Some(what) => check::choice(problems, "unmanaged_rules", &what, &[("report", false), ("revoke", true)]),
+        Some(what) => check::choice(problems, "unmanaged_rules", &what, &UNMANAGED),
         None => Some(false),
     };
     let adopt = table.optional_bool("adopt", false);
@@ -208,7 +225,7 @@ fn endpoint_clients(
 }
 
 /// Keys of an instance that is only referred to: they describe one that is made.
-const OF_MANAGED: [&str; 11] = [
+pub(super) const OF_MANAGED: [&str; 11] = [
     "adopt",
     "subnet_group",
     "engine_version",
@@ -238,8 +255,7 @@ fn database(problems: &Problems<'_>, mut table: Table<'_, '_>) -> (Option<Databa
         makes_no_cluster(problems, &table.located("manage", ()));
     }
     let manage = manage && !is_cluster;
-    // The ports that RDS offers.
-    let port = table.integer("port", 1150..=65535, "", Some(5432));
+    let port = table.integer("port", PORTS, "", Some(5432));
     let security_group = existing(&mut table, "security_group", "{ existing = \"my-rds-sg\" }");
     if !manage && !table.has("security_group") {
         // Without it the functions' way to the instance could not be opened, or would be guessed.
@@ -311,7 +327,7 @@ fn instance(problems: &Problems<'_>, table: &mut Table<'_, '_>) -> (Option<Insta
     let class = table.string("class", "\"db.t3.micro\"");
     check::class(problems, &class);
     let storage = storage(problems, table.table("storage", "{ gib = 20, type = \"gp3\" }"));
-    let backup_days = table.integer("backup_days", 0..=35, " days", Some(7));
+    let backup_days = table.integer("backup_days", BACKUP_DAYS, " days", Some(7));
     let backup_days = backup_days.map(|days| table.located("backup_days", days));
     let public = located_bool(table, "public", false);
     let master = match table.optional_string("master", "\"postgres\"") {
@@ -349,9 +365,9 @@ fn located_bool(table: &mut Table<'_, '_>, key: &'static str, default: bool) -> 
 }
 
 fn storage(problems: &Problems<'_>, mut table: Table<'_, '_>) -> Option<Storage> {
-    let gib = table.integer("gib", 20..=65536, " GiB", None);
+    let gib = table.integer("gib", GIB, " GiB", None);
     let kind = match table.optional_string("type", "\"gp3\"") {
-        Some(kind) => check::choice(problems, "type", &kind, &[("gp2", "gp2"), ("gp3", "gp3")]),
+        Some(kind) => check::choice(problems, "type", &kind, &STORAGE_TYPES),
         None => Some("gp3"),
     };
     table.finish();
@@ -415,7 +431,7 @@ fn strategy(problems: &Problems<'_>, table: &mut Table<'_, '_>, default: Option<
 
 fn recovery_days(table: &mut Table<'_, '_>, default: Option<Located<u32>>) -> Option<Located<u32>> {
     // An unusable default was told where it stands.
-    let found = table.integer("recovery_days", 7..=30, " days", Some(RECOVERY_DAYS));
+    let found = table.integer("recovery_days", RECOVERY, " days", Some(RECOVERY_DAYS));
     if table.has("recovery_days") { found.map(|days| table.located("recovery_days", days)) } else { default }
 }
 

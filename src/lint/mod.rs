@@ -11,6 +11,7 @@ use crate::aws::ProxyLook;
 use crate::config::{Config, LintCode, Source};
 use crate::model::Place;
 use function_contract::Strategy;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -19,7 +20,8 @@ use std::ops::Range;
 const NAMED: usize = 5;
 
 /// One thing that is allowed and often regretted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "Lint")]
 pub struct Finding {
     pub code: LintCode,
     /// Whose: logins, a CIDR, a proxy; what `of` takes in the config. Nobody's, where there is only one of its kind.
@@ -30,7 +32,9 @@ pub struct Finding {
     pub line: Option<usize>,
     #[serde(skip)]
     pub span: Option<Range<usize>>,
+    /// What is found, in a sentence.
     pub what: String,
+    /// Why it matters.
     pub why: &'static str,
     /// What to do about it, where it is not meant.
     pub hint: String,

@@ -9,12 +9,16 @@ use crate::model::{Address, Seen, Sight};
 use crate::resource::{
     Attribute, Deferral, Diff, Family, Leaver, Note, Outputs, Refusal, Risk, Standing, Step, Verb, sight,
 };
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a plan is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Goal {
     /// Live state becomes what is desired.
+    #[default]
     Converge,
     /// Everything of the deployment goes.
     Destroy,

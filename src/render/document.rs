@@ -5,32 +5,81 @@ use crate::code::{Code, Coded};
 use crate::drift::Drift;
 use crate::execute::{Outcome, Report};
 use crate::graph::Order;
-use crate::lint::Finding;
 use crate::model::{Address, Place};
+use crate::plan::Plan;
 use crate::plan::limits::Removals;
-use crate::plan::{Goal, Plan};
 use crate::resource::{Attribute, Deferral, Family, Note, Risk, Verb};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::fmt;
+
+pub use crate::lint::Finding as Lint;
+pub use crate::plan::Goal;
 
 /// Raised with every change that a reader of the JSON could notice.
-pub const FORMAT: u32 = 5;
+pub const FORMAT: u32 = 6;
 
-#[derive(Debug, Clone, Serialize)]
-pub struct PlanDocument {
+/// What every document begins with: enough to know whether one can read it, and whose it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Head {
+    /// Of all documents: it is raised with every change that a reader could notice.
     pub format: u32,
+    /// What it tells.
+    pub document: Title,
+    /// The deployment's name.
     pub deployment: String,
     #[serde(flatten)]
     pub place: Place,
-    pub goal: &'static str,
+}
+
+/// What a document tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum Title {
+    Plan,
+    Drift,
+    Status,
+    Report,
+    Explanation,
+}
+
+impl fmt::Display for Title {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Plan => "plan",
+            Self::Drift => "drift",
+            Self::Status => "status",
+            Self::Report => "report",
+            Self::Explanation => "explanation",
+        })
+    }
+}
+
+impl Head {
+    pub fn new(document: Title, deployment: &str, place: &Place) -> Self {
+        Self { format: FORMAT, document, deployment: deployment.to_owned(), place: place.clone() }
+    }
+}
+
+/// What is to be done, in which order, and what is not and why: `plan --format json`.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct PlanDocument {
+    #[serde(flatten)]
+    pub head: Head,
+    pub goal: Goal,
     /// In an order in which they could run one by one.
     pub actions: Vec<ActionDocument>,
+    /// Wanted, and not in this plan.
     pub deferred: Vec<Deferral>,
+    /// To be known, though no action follows from it.
     pub notes: Vec<Note>,
+    /// With nothing to do.
     pub unchanged: Vec<Address>,
     /// What the config has that is often regretted, and does not allow.
-    pub lints: Vec<Finding>,
+    pub lints: Vec<Lint>,
     /// Where it takes away more than it may unsaid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exceeds: Option<Exceeds>,
@@ -40,7 +89,7 @@ pub struct PlanDocument {
 }
 
 /// What a plan does not touch unless its address is named.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ToBeNamed {
     pub address: Address,
     /// What becomes of it, as a sentence about it ends.
@@ -48,14 +97,16 @@ pub struct ToBeNamed {
 }
 
 /// What a plan takes away beyond its limit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Exceeds {
-    /// A login with its secret and its rotation is one.
+    /// How many things. A login with its secret and its rotation is one.
     pub deletes: usize,
+    /// How many may go unsaid.
     pub allowed: usize,
 }
 
-#[derive(Debug, Clone, Serialize)]
+/// One thing to do.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ActionDocument {
     pub address: Address,
     /// Which of the address's changes it is.
@@ -65,11 +116,14 @@ pub struct ActionDocument {
     #[serde(skip)]
     pub drift: Vec<Drift>,
     pub risk: Risk,
+    /// Why, where the attributes do not say it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,
+    /// What of it changes.
     pub attributes: Vec<Attribute>,
     /// What must be done first; what these wait for themselves is left out.
     pub after: Vec<String>,
+    /// What stays behind once it is deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub leaves: Option<String>,
 }
@@ -96,13 +150,8 @@ impl PlanDocument {
             }
         };
         Self {
-            format: FORMAT,
-            deployment: deployment.to_owned(),
-            place: place.clone(),
-            goal: match plan.goal {
-                Goal::Converge => "converge",
-                Goal::Destroy => "destroy",
-            },
+            head: Head::new(Title::Plan, deployment, place),
+            goal: plan.goal,
             actions: plan.order.sorted().iter().map(action).collect(),
             deferred: plan.deferred.clone(),
             notes: plan.notes.clone(),
@@ -124,7 +173,7 @@ impl PlanDocument {
     }
 
     /// With what was found in its config.
-    pub fn linted(mut self, lints: Vec<Finding>) -> Self {
+    pub fn linted(mut self, lints: Vec<Lint>) -> Self {
         self.lints = lints;
         self
     }
@@ -143,10 +192,13 @@ impl PlanDocument {
     }
 }
 
-#[derive(Debug, Clone, Serialize)]
+/// What has become of a plan that was carried out: `apply`, `adopt` and `destroy` with `--format json`.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ReportDocument {
-    pub format: u32,
-    pub deployment: String,
+    #[serde(flatten)]
+    pub head: Head,
+    /// Of the plan.
+    pub goal: Goal,
     /// Seconds.
     pub took: f64,
     /// Every planned address, in the plan's order.
@@ -155,11 +207,13 @@ pub struct ReportDocument {
     pub remains: Vec<String>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+/// What has become of one action.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct OutcomeDocument {
     pub address: Address,
+    /// Which of the address's changes it was.
     pub change: &'static str,
-    pub outcome: &'static str,
+    pub outcome: Ending,
     /// Seconds, where it ran.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub took: Option<f64>,
@@ -175,7 +229,7 @@ pub struct OutcomeDocument {
 }
 
 impl ReportDocument {
-    pub fn of<F: Family>(plan: &Plan<F>, report: &Report, deployment: &str) -> Self {
+    pub fn of<F: Family>(plan: &Plan<F>, report: &Report, deployment: &str, place: &Place) -> Self {
         let outcomes = plan.order.sorted().iter().map(|&number| {
             let (action, outcome) = (&plan.actions[number], &report.outcomes[number]);
             let (code, hint) = match outcome {
@@ -186,7 +240,7 @@ impl ReportDocument {
             OutcomeDocument {
                 address: action.address.clone(),
                 change: action.key,
-                outcome: name(outcome),
+                outcome: Ending::of(outcome),
                 took: match outcome {
                     Outcome::Done(took) => Some(took.as_secs_f64()),
                     _ => None,
@@ -204,8 +258,8 @@ impl ReportDocument {
             .filter_map(|(action, _)| action.leaves.clone())
             .collect();
         Self {
-            format: FORMAT,
-            deployment: deployment.to_owned(),
+            head: Head::new(Title::Report, deployment, place),
+            goal: plan.goal,
             took: report.took.as_secs_f64(),
             outcomes: outcomes.collect(),
             remains,
@@ -214,14 +268,53 @@ impl ReportDocument {
 }
 
 /// An outcome's one word.
-pub fn name(outcome: &Outcome) -> &'static str {
-    match outcome {
-        Outcome::Done(_) => "done",
-        Outcome::AlreadyDone => "already done",
-        Outcome::Failed(_) => "failed",
-        Outcome::Stale(_) => "stale",
-        Outcome::Skipped { .. } => "skipped",
-        Outcome::Cancelled => "cancelled",
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    Done,
+    /// Somebody had already done it.
+    AlreadyDone,
+    Failed,
+    /// Its target had moved since the plan was made.
+    Stale,
+    /// It waited for an action that is not done.
+    Skipped,
+    Cancelled,
+}
+
+impl Ending {
+    pub fn of(outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Done(_) => Self::Done,
+            Outcome::AlreadyDone => Self::AlreadyDone,
+            Outcome::Failed(_) => Self::Failed,
+            Outcome::Stale(_) => Self::Stale,
+            Outcome::Skipped { .. } => Self::Skipped,
+            Outcome::Cancelled => Self::Cancelled,
+        }
+    }
+
+    /// Whether it is as the plan wanted it.
+    pub fn is_done(self) -> bool {
+        matches!(self, Self::Done | Self::AlreadyDone)
+    }
+
+    /// For people.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::AlreadyDone => "already done",
+            Self::Failed => "failed",
+            Self::Stale => "stale",
+            Self::Skipped => "skipped",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.text())
     }
 }
 
@@ -248,28 +341,31 @@ pub fn chain(error: &dyn Error) -> Vec<String> {
     lines
 }
 
-/// How every login stands.
-#[derive(Debug, Clone, Serialize)]
+/// How every login stands: `status --format json`.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct StatusDocument {
-    pub format: u32,
-    pub deployment: String,
     #[serde(flatten)]
-    pub place: Place,
+    pub head: Head,
     /// Identifier, version, state and address of the instance.
     pub database: Option<String>,
+    /// The admin login first.
     pub logins: Vec<LoginStatus>,
 }
 
 impl StatusDocument {
     pub fn new(deployment: &str, place: &Place, database: Option<String>, logins: Vec<LoginStatus>) -> Self {
-        Self { format: FORMAT, deployment: deployment.to_owned(), place: place.clone(), database, logins }
+        Self { head: Head::new(Title::Status, deployment, place), database, logins }
     }
 }
 
-#[derive(Debug, Clone, Serialize)]
+/// How one login stands.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct LoginStatus {
+    /// Its name in PostgreSQL.
     pub login: String,
+    /// `alternating-users` or `single-user`.
     pub strategy: &'static str,
+    /// As it is declared.
     pub schedule: String,
     /// The user name that AWSCURRENT holds.
     pub current_user: Option<String>,
@@ -279,6 +375,7 @@ pub struct LoginStatus {
     pub last_rotated: Option<String>,
     /// RFC 3339, UTC.
     pub next_rotation: Option<String>,
+    /// Whether it has no troubles.
     pub healthy: bool,
     /// Most severe first.
     pub troubles: Vec<Trouble>,

@@ -1,19 +1,18 @@
 //! Drift: a plan's document read the other way round. A plan says what will be done and why; who asks for drift
 //! wants to know what has become of what was declared.
 
-use super::document::{ActionDocument, FORMAT, PlanDocument};
+use super::document::{ActionDocument, Head, PlanDocument, Title};
 use crate::drift::{Drift, DriftCode, Severity};
-use crate::model::{Address, Place, Shown};
+use crate::model::{Address, Shown};
 use crate::resource::{Note, Refusal, Remedy, Step, Verb};
+use schemars::JsonSchema;
 use serde::Serialize;
 
-/// What has moved away from the config.
-#[derive(Debug, Clone, Serialize)]
+/// What has moved away from the config: `drift --format json`.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct DriftDocument {
-    pub format: u32,
-    pub deployment: String,
     #[serde(flatten)]
-    pub place: Place,
+    pub head: Head,
     /// Most severe first, then by address.
     pub findings: Vec<Finding>,
     /// How many resources are as declared.
@@ -21,7 +20,7 @@ pub struct DriftDocument {
 }
 
 /// One thing that is not as declared.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Finding {
     pub address: Address,
     /// Under which it is documented.
@@ -29,6 +28,9 @@ pub struct Finding {
     pub severity: Severity,
     /// What is wrong, in a few words.
     pub what: String,
+    /// Since when, where AWS tells: RFC 3339, UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
     /// Whether nothing of it is there: `moved` then tells all that was declared of it.
     pub missing: bool,
     /// What is otherwise than declared, where it can be said by attributes.
@@ -38,10 +40,13 @@ pub struct Finding {
 }
 
 /// One attribute's way from what was declared to what there is.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Moved {
+    /// As the plan calls it.
     pub name: &'static str,
+    /// In the config, by its own key or by default.
     pub declared: Shown,
+    /// In AWS, or in the database.
     pub is: Shown,
 }
 
@@ -54,6 +59,7 @@ impl DriftDocument {
                 code: drift.code,
                 severity: drift.code.severity(),
                 what: drift.what().to_owned(),
+                since: drift.since_text(),
                 missing: action.verb == Verb::Create,
                 moved: moved(action, drift),
                 fix: apply.to_owned(),
@@ -61,12 +67,13 @@ impl DriftDocument {
             action.drift.iter().map(of_drift).collect::<Vec<_>>()
         };
         let of_note = |note: &Note| {
-            let Remedy { code, fix } = note.remedy.clone()?;
+            let Remedy { code, fix, since } = note.remedy.clone()?;
             Some(Finding {
                 address: note.address.clone(),
                 code,
                 severity: code.severity(),
                 what: note.text.clone(),
+                since,
                 missing: false,
                 moved: Vec::new(),
                 fix,
@@ -76,13 +83,7 @@ impl DriftDocument {
         let mut findings: Vec<_> = untold.flat_map(of_action).collect();
         findings.extend(plan.notes.iter().filter_map(of_note));
         findings.sort_by(|a, b| (a.severity, &a.address).cmp(&(b.severity, &b.address)));
-        Self {
-            format: FORMAT,
-            deployment: plan.deployment.clone(),
-            place: plan.place.clone(),
-            findings,
-            unchanged: plan.unchanged.len(),
-        }
+        Self { head: Head { document: Title::Drift, ..plan.head.clone() }, findings, unchanged: plan.unchanged.len() }
     }
 }
 
@@ -102,12 +103,17 @@ fn has(plan: &PlanDocument, action: &ActionDocument, verb: Verb) -> bool {
 }
 
 /// A finding in one sentence with its code, for who asks how one thing stands and not what the whole plan is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Trouble {
+    /// None: it is no drift, but cannot be planned for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<DriftCode>,
     pub severity: Severity,
+    /// What is wrong, in a sentence.
     pub what: String,
+    /// Since when, where AWS tells: RFC 3339, UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
     /// What mends it, where `apply` does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fix: Option<String>,
@@ -120,11 +126,12 @@ impl Trouble {
             code: Some(drift.code),
             severity: drift.code.severity(),
             what: drift.what().to_owned(),
+            since: drift.since_text(),
             fix,
         };
         let of_note = |note: &Note| {
-            let Remedy { code, fix } = note.remedy.clone()?;
-            Some(of(&code.found(&note.text), Some(fix)))
+            let Remedy { code, fix, since } = note.remedy.clone()?;
+            Some(Self { since, ..of(&code.found(&note.text), Some(fix)) })
         };
         let mut all: Vec<_> = steps.iter().flat_map(|step| &step.drift).map(|drift| of(drift, None)).collect();
         all.extend(notes.iter().filter_map(of_note));
@@ -135,7 +142,7 @@ impl Trouble {
 impl From<Refusal> for Trouble {
     /// No drift, and nothing that `apply` would touch.
     fn from(refusal: Refusal) -> Self {
-        Self { code: None, severity: Severity::Critical, what: refusal.cause, fix: Some(refusal.hint) }
+        Self { code: None, severity: Severity::Critical, what: refusal.cause, since: None, fix: Some(refusal.hint) }
     }
 }
 

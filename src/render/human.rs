@@ -1,16 +1,20 @@
 //! Plans and reports for people, as plain lines.
 
-use super::document::{ActionDocument, Exceeds, PlanDocument, ReportDocument, StatusDocument, ToBeNamed};
+use super::document::{
+    ActionDocument, Ending, Exceeds, Goal, Head, PlanDocument, ReportDocument, StatusDocument, ToBeNamed,
+};
 use super::drift::{DriftDocument, Finding, Moved, Trouble};
+use super::explanation::{ConfigLine, ExplainedDrift, ExplainedStep, ExplanationDocument, Reason, Seen};
 use crate::model::Shown;
-use crate::resource::{Attribute, Risk, Verb};
+use crate::resource::{Attribute, Remedy, Risk, Verb};
 use std::fmt::Write;
 
 /// The plan, risks first.
 pub fn plan(plan: &PlanDocument) -> String {
     let mut out = String::new();
-    let PlanDocument { deployment, place, actions, deferred, notes, unchanged, lints, .. } = plan;
-    let what = if plan.goal == "destroy" { "Destroying" } else { "Plan for" };
+    let PlanDocument { head, goal, actions, deferred, notes, unchanged, lints, exceeds, to_be_named } = plan;
+    let Head { deployment, place, .. } = head;
+    let what = if *goal == Goal::Destroy { "Destroying" } else { "Plan for" };
     line(&mut out, format_args!("{what} deployment {deployment} in account {}, {}", place.account, place.region));
     let risky: Vec<_> = actions.iter().filter(|action| action.risk != Risk::None).collect();
     if !risky.is_empty() {
@@ -47,15 +51,15 @@ pub fn plan(plan: &PlanDocument) -> String {
         plan.counts().into_iter().map(|(verb, count)| format!("{count} to {}", self::verb(verb))).collect();
     out.push('\n');
     if counts.is_empty() {
-        let nothing = if plan.goal == "destroy" { "nothing is left to destroy" } else { "everything is as declared" };
+        let nothing = if *goal == Goal::Destroy { "nothing is left to destroy" } else { "everything is as declared" };
         line(&mut out, format_args!("No changes: {nothing} ({} resources looked at).", unchanged.len()));
     } else {
         line(&mut out, format_args!("{}, {} unchanged.", counts.join(", "), unchanged.len()));
     }
-    for ToBeNamed { address, why } in &plan.to_be_named {
+    for ToBeNamed { address, why } in to_be_named {
         line(&mut out, format_args!("{address} {why}: apply refuses it without --allow-delete {address}."));
     }
-    if let Some(Exceeds { deletes, allowed }) = &plan.exceeds {
+    if let Some(Exceeds { deletes, allowed }) = exceeds {
         line(
             &mut out,
             format_args!(
@@ -118,7 +122,7 @@ fn text_diff(out: &mut String, before: &str, after: &str) {
 /// What became of everything, and what remains.
 pub fn report(report: &ReportDocument) -> String {
     let mut out = String::new();
-    let width = report.outcomes.iter().map(|outcome| outcome.outcome.len()).max().unwrap_or(0);
+    let width = report.outcomes.iter().map(|outcome| outcome.outcome.text().len()).max().unwrap_or(0);
     for outcome in &report.outcomes {
         let took = outcome.took.map(|took| format!(" ({})", seconds(took))).unwrap_or_default();
         let which = if outcome.change == "create" { String::new() } else { format!(" {}", outcome.change) };
@@ -132,11 +136,11 @@ pub fn report(report: &ReportDocument) -> String {
         }
     }
     section(&mut out, "What remains", report.remains.iter().cloned());
-    let count = |name: &str| report.outcomes.iter().filter(|outcome| outcome.outcome == name).count();
-    let done = count("done") + count("already done");
-    let rest: Vec<_> = ["failed", "stale", "skipped", "cancelled"]
+    let count = |ending: Ending| report.outcomes.iter().filter(|outcome| outcome.outcome == ending).count();
+    let done = count(Ending::Done) + count(Ending::AlreadyDone);
+    let rest: Vec<_> = [Ending::Failed, Ending::Stale, Ending::Skipped, Ending::Cancelled]
         .into_iter()
-        .filter_map(|name| Some(format!("{} {name}", Some(count(name)).filter(|&count| count > 0)?)))
+        .filter_map(|ending| Some(format!("{} {ending}", Some(count(ending)).filter(|&count| count > 0)?)))
         .collect();
     let rest = if rest.is_empty() { String::new() } else { format!(", {}", rest.join(", ")) };
     line(&mut out, format_args!("\n{done} of {} done{rest}, in {}.", report.outcomes.len(), seconds(report.took)));
@@ -146,10 +150,13 @@ pub fn report(report: &ReportDocument) -> String {
 /// What has moved, and what mends it.
 pub fn drift(drift: &DriftDocument) -> String {
     let mut out = String::new();
-    let DriftDocument { deployment, place, findings, unchanged, .. } = drift;
+    let DriftDocument { head: Head { deployment, place, .. }, findings, unchanged } = drift;
     line(&mut out, format_args!("Drift of deployment {deployment} in account {}, {}", place.account, place.region));
-    for Finding { address, code, severity, what, missing, moved: all, fix } in findings {
+    for Finding { address, code, severity, what, since, missing, moved: all, fix } in findings {
         line(&mut out, format_args!("\n{severity}[{code}]: {address}: {what}"));
+        if let Some(since) = since {
+            line(&mut out, format_args!("      since: {since}"));
+        }
         if *missing {
             declared(&mut out, all)
         } else {
@@ -198,10 +205,104 @@ fn moved(out: &mut String, moved: &[Moved]) {
     }
 }
 
+/// Why one resource is planned for as it is.
+pub fn explanation(explanation: &ExplanationDocument) -> String {
+    let mut out = String::new();
+    let ExplanationDocument {
+        head: Head { deployment, place, .. },
+        address,
+        config,
+        declared,
+        lines,
+        seen,
+        facts,
+        steps,
+        notes,
+        deferred,
+        refers_to,
+        referred_to_by,
+    } = explanation;
+    line(&mut out, format_args!("{address} of deployment {deployment} in account {}, {}", place.account, place.region));
+    let says_nothing = if *declared {
+        format!("{config} has no line about it alone: it follows from the rest, and from defaults")
+    } else {
+        format!("{config} no longer declares it")
+    };
+    let lines: Vec<_> = lines.iter().map(|ConfigLine { line, text }| format!("{config}:{line}  {text}")).collect();
+    section(&mut out, "Comes from", or(lines, says_nothing).into_iter());
+    let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let facts: Vec<_> = facts
+        .iter()
+        .map(|(name, value)| format!("{name:width$}  {}", if value.is_empty() { "none" } else { value }))
+        .collect();
+    let none = match seen {
+        Seen::Present => "it is there",
+        Seen::Absent => "it is not there",
+        Seen::Unobservable => "nobody could look at it",
+    };
+    section(&mut out, "Seen", or(facts, none.to_owned()).into_iter());
+    for (number, step) in steps.iter().enumerate() {
+        self::step(&mut out, step, (number + 1, steps.len()));
+    }
+    let waits = deferred.iter().map(|d| format!("{} ({})", d.what, d.why));
+    section(&mut out, "Not in this plan", waits);
+    let said = notes.iter().map(|note| {
+        let Some(Remedy { code, fix, since }) = &note.remedy else { return note.text.clone() };
+        let since = since.as_ref().map(|since| format!("\n    since: {since}")).unwrap_or_default();
+        format!("{}[{code}]: {}{since}\n    fix: {fix}", code.severity(), note.text)
+    });
+    section(&mut out, "Notes", said);
+    if steps.is_empty() {
+        section(&mut out, "Refers to", refers_to.iter().map(reason));
+        section(&mut out, "Referred to by", referred_to_by.iter().map(reason));
+        line(&mut out, format_args!("\nNothing is planned for it: it is as declared, as far as apply can make it so."));
+    }
+    out
+}
+
+fn step(out: &mut String, step: &ExplainedStep, (number, all): (usize, usize)) {
+    let ExplainedStep { change, verb, drift, risk, because, attributes, leaves, waits_for, waited_for_by } = step;
+    let which = if all == 1 { String::new() } else { format!(" {number} of {all}") };
+    line(out, format_args!("\nStep{which}: {} ({change})", self::verb(*verb)));
+    for ExplainedDrift { code, severity, what } in drift {
+        line(out, format_args!("  {severity}[{code}]: {what}"));
+    }
+    if let Some(why) = because {
+        line(out, format_args!("  # {why}"));
+    }
+    self::attributes(out, attributes);
+    if let Some(leaves) = leaves {
+        line(out, format_args!("  leaves {leaves}"));
+    }
+    let risk = match risk {
+        Risk::None => "none",
+        Risk::Interrupts => "interrupts: clients may see errors for a while",
+        Risk::Irreversible => "irreversible: what is lost does not come back",
+    };
+    line(out, format_args!("  risk: {risk}"));
+    for (title, reasons) in [("waits for", waits_for), ("waited for by", waited_for_by)] {
+        if reasons.is_empty() {
+            line(out, format_args!("  {title}: nothing"));
+        } else {
+            line(out, format_args!("  {title}:"));
+            reasons.iter().for_each(|each| line(out, format_args!("    {}", reason(each))));
+        }
+    }
+}
+
+fn reason(Reason { of, why }: &Reason) -> String {
+    format!("{of}: {why}")
+}
+
+/// The lines, or what is said where there are none.
+fn or(lines: Vec<String>, otherwise: String) -> Vec<String> {
+    if lines.is_empty() { vec![otherwise] } else { lines }
+}
+
 /// A paragraph a login.
 pub fn status(status: &StatusDocument) -> String {
     let mut out = String::new();
-    let StatusDocument { deployment, place, database, logins, .. } = status;
+    let StatusDocument { head: Head { deployment, place, .. }, database, logins } = status;
     line(&mut out, format_args!("Deployment {deployment} in account {}, {}", place.account, place.region));
     if let Some(database) = database {
         line(&mut out, format_args!("Database {database}"));
@@ -227,9 +328,12 @@ pub fn status(status: &StatusDocument) -> String {
         for (name, value) in rows {
             line(&mut out, format_args!("  {name:13}  {value}"));
         }
-        for Trouble { code, severity, what, fix } in &login.troubles {
+        for Trouble { code, severity, what, since, fix } in &login.troubles {
             let code = code.map(|code| format!("[{code}]")).unwrap_or_default();
             line(&mut out, format_args!("  {severity}{code}: {what}"));
+            if let Some(since) = since {
+                line(&mut out, format_args!("      since: {since}"));
+            }
             if let Some(fix) = fix {
                 line(&mut out, format_args!("      fix: {fix}"));
             }

@@ -3,7 +3,8 @@
 //! calls nobody.
 
 use super::document::{
-    ActionDocument, Exceeds, GraphDocument, LoginStatus, PlanDocument, ReportDocument, StatusDocument, ToBeNamed,
+    ActionDocument, Exceeds, Goal, GraphDocument, Head, Lint, LoginStatus, PlanDocument, ReportDocument,
+    StatusDocument, ToBeNamed,
 };
 use super::drift::{DriftDocument, Finding, Trouble};
 use super::{graph, human};
@@ -55,16 +56,17 @@ impl Space {
 
 /// A plan that is to be decided on. `command` shows all of it, `apply` carries it out.
 pub fn plan(plan: &PlanDocument, command: &str, apply: &str) -> String {
-    let PlanDocument { deployment, place, actions, deferred, notes, unchanged, exceeds, lints, to_be_named, .. } = plan;
+    let PlanDocument { head, goal, actions, deferred, notes, unchanged, exceeds, lints, to_be_named } = plan;
+    let Head { deployment, place, .. } = head;
     let (mut out, mut space) = (String::new(), Space::new());
     let counts: Vec<_> =
         plan.counts().into_iter().map(|(verb, count)| format!("{count} to {}", human::verb(verb))).collect();
-    let what = match (plan.goal, counts.is_empty()) {
-        ("destroy", true) => "nothing is left to destroy".to_owned(),
+    let what = match (goal, counts.is_empty()) {
+        (Goal::Destroy, true) => "nothing is left to destroy".to_owned(),
         (_, true) => "no changes".to_owned(),
         _ => counts.join(", "),
     };
-    let doing = if plan.goal == "destroy" { "destroy" } else { "plan" };
+    let doing = if *goal == Goal::Destroy { "destroy" } else { "plan" };
     let head = format!(
         "### pgrotate {doing}: {} – {what}\n\n{}, {} unchanged.\n",
         code(deployment),
@@ -112,7 +114,7 @@ pub fn plan(plan: &PlanDocument, command: &str, apply: &str) -> String {
 
 /// What has moved, and what mends it.
 pub fn drift(drift: &DriftDocument, command: &str) -> String {
-    let DriftDocument { deployment, place, findings, unchanged, .. } = drift;
+    let DriftDocument { head: Head { deployment, place, .. }, findings, unchanged } = drift;
     let (mut out, mut space) = (String::new(), Space::new());
     let what = match findings.len() {
         0 => "everything is as declared".to_owned(),
@@ -135,10 +137,9 @@ pub fn drift(drift: &DriftDocument, command: &str) -> String {
 
 /// What became of everything.
 pub fn report(report: &ReportDocument) -> String {
-    let ReportDocument { deployment, took, outcomes, remains, .. } = report;
+    let ReportDocument { head: Head { deployment, .. }, goal: _, took, outcomes, remains } = report;
     let (mut out, mut space) = (String::new(), Space::new());
-    let good = |outcome: &str| ["done", "already done"].contains(&outcome);
-    let done = outcomes.iter().filter(|outcome| good(outcome.outcome)).count();
+    let done = outcomes.iter().filter(|outcome| outcome.outcome.is_done()).count();
     let head = format!(
         "### pgrotate: {} – {done} of {} done in {}\n",
         code(deployment),
@@ -146,7 +147,7 @@ pub fn report(report: &ReportDocument) -> String {
         human::seconds(*took)
     );
     add(&mut out, &mut space, &head);
-    let not_done = outcomes.iter().filter(|outcome| !good(outcome.outcome)).map(|outcome| {
+    let not_done = outcomes.iter().filter(|outcome| !outcome.outcome.is_done()).map(|outcome| {
         let code = outcome.code.map(|code| format!(" `{}`", code.text())).unwrap_or_default();
         let because = outcome.because.first().map(|because| format!(": {}", prose(because))).unwrap_or_default();
         let hint = outcome.hint.as_ref().map(|hint| format!("; hint: {}", prose(hint))).unwrap_or_default();
@@ -165,7 +166,7 @@ pub fn report(report: &ReportDocument) -> String {
 
 /// A row a login, those that are not well first.
 pub fn status(status: &StatusDocument) -> String {
-    let StatusDocument { deployment, place, database, logins, .. } = status;
+    let StatusDocument { head: Head { deployment, place, .. }, database, logins } = status;
     let (mut out, mut space) = (String::new(), Space::new());
     let ill = logins.iter().filter(|login| !login.healthy).count();
     let what = if ill == 0 { "all logins are well".to_owned() } else { format!("{ill} of {} not well", logins.len()) };
@@ -187,10 +188,11 @@ pub fn status(status: &StatusDocument) -> String {
     }
     let troubles = logins.iter().flat_map(|login| login.troubles.iter().map(move |trouble| (&login.login, trouble)));
     let troubles = troubles.map(|(login, trouble)| {
-        let Trouble { code: which, severity, what, fix } = trouble;
+        let Trouble { code: which, severity, what, since, fix } = trouble;
+        let since = since_when(since.as_deref());
         let which = which.map(|which| format!(" {}", code(which.text()))).unwrap_or_default();
         let fix = fix.as_ref().map(|fix| format!("; fix: {}", code(fix))).unwrap_or_default();
-        format!("- **{severity}**{which} {}: {}{fix}\n", code(login), prose(what))
+        format!("- **{severity}**{which} {}: {}{since}{fix}\n", code(login), prose(what))
     });
     section(&mut out, &mut space, "#### Troubles", troubles.collect());
     out
@@ -268,14 +270,19 @@ fn listed(action: &ActionDocument) -> String {
     format!("- `{sign}` {verb} {}{because}\n", address(&action.address))
 }
 
-fn lint(lint: &crate::lint::Finding) -> String {
+fn lint(lint: &Lint) -> String {
     let line = lint.line.map(|line| format!(" (line {line})")).unwrap_or_default();
     format!("- {}{line}: {}; {}\n", code(lint.code.text()), prose(&lint.what), prose(&lint.hint))
 }
 
 fn finding(finding: &Finding) -> String {
-    let Finding { address: at, code: which, severity, what, missing: _, moved: _, fix } = finding;
-    format!("- **{severity}** {} {}: {}; fix: {}\n", code(which.text()), address(at), prose(what), code(fix))
+    let Finding { address: at, code: which, severity, what, since, missing: _, moved: _, fix } = finding;
+    let (which, fix, since) = (code(which.text()), code(fix), since_when(since.as_deref()));
+    format!("- **{severity}** {which} {}: {}{since}; fix: {fix}\n", address(at), prose(what))
+}
+
+fn since_when(since: Option<&str>) -> String {
+    since.map(|since| format!(", since {since}")).unwrap_or_default()
 }
 
 /// What waits for what, where it is small enough to be looked at.

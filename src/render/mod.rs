@@ -3,10 +3,13 @@
 
 pub mod document;
 pub mod drift;
+pub mod explanation;
 pub mod graph;
 pub mod human;
+pub mod journal;
 pub mod live;
 pub mod markdown;
 
 pub use document::{GraphDocument, LoginStatus, PlanDocument, ReportDocument, StatusDocument};
 pub use drift::{DriftDocument, Finding, Moved, Trouble};
+pub use explanation::ExplanationDocument;

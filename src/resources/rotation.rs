@@ -9,7 +9,7 @@ use super::stack::Stack;
 use super::{Live, LiveError};
 use crate::aws::{Aws, Look, Rate, SecretLook, absent, call};
 use crate::config::{Rule, Schedule};
-use crate::drift::DriftCode;
+use crate::drift::{Drift, DriftCode};
 use crate::execute::Applied;
 use crate::model::{Address, Facts, Kind, Mark, Owner, Ref, Seen, Shown};
 use crate::resource::{AWAIT, Diff, Known, NotProduced, Refusal, Resource, Settled, Step, Verb, unobservable};
@@ -89,6 +89,9 @@ pub struct Observed {
     pub stuck: bool,
     /// What the function said last, while something is pending.
     pub trouble: Option<String>,
+    /// Unix seconds: when anything of its secret was changed last. Of a rotation that is pending, when it was begun or
+    /// did its last step.
+    pub touched: Option<i64>,
     /// Unix seconds.
     pub last_rotated: Option<i64>,
     /// Unix seconds: the last moment for the next one to start.
@@ -125,6 +128,7 @@ const NEVER: Observed = Observed {
     pending: false,
     stuck: false,
     trouble: None,
+    touched: None,
     last_rotated: None,
     next_rotation: None,
     overdue: false,
@@ -202,10 +206,14 @@ impl Resource for Rotation {
         }
         // A failed one is begun again by Secrets Manager, several times over some minutes; after that by its schedule.
         let said = live.trouble.as_ref().map(|said| format!("; the function said: {said}"));
-        let code = if live.stuck { Some(DriftCode::RotationStuck) } else { said.as_ref().map(|_| DriftCode::RotationFailed) };
+        let code =
+            if live.stuck { Some(DriftCode::RotationStuck) } else { said.as_ref().map(|_| DriftCode::RotationFailed) };
         if let Some(code) = code {
             let found = format!("{}{}", code.words(), said.unwrap_or_default());
-            cx.drift(code.found(found), format!("pgrotate recover FILE {}", want.mark.address.name));
+            cx.drift(
+                code.found(found).since(live.touched),
+                format!("pgrotate recover FILE {}", want.mark.address.name),
+            );
         }
         if live.rules != rules || live.function.as_ref() != Some(&want.function_arn) {
             let by_another = live.function.as_ref() != Some(&want.function_arn);
@@ -214,7 +222,7 @@ impl Resource for Rotation {
         }
         if live.overdue {
             cx.drift(
-                DriftCode::RotationOverdue,
+                Drift::from(DriftCode::RotationOverdue).since(live.next_rotation),
                 format!("pgrotate rotate FILE {} --wait, and read what it says", want.mark.address.name),
             );
         }
@@ -271,6 +279,7 @@ impl Resource for Rotation {
             pending: _,
             stuck: _,
             trouble: _,
+            touched: _,
             last_rotated: _,
             next_rotation: _,
             overdue: _,
@@ -340,10 +349,9 @@ impl Live for Rotation {
             Change::Enable => request.rotation_lambda_arn(&want.function_arn).rotation_rules(rules()),
             // Only a schedule changes: rotating at once could take a password from a client that has just
             // fetched it.
-            Change::Reschedule => request
-                .rotation_lambda_arn(&want.function_arn)
-                .rotation_rules(rules())
-                .rotate_immediately(false),
+            Change::Reschedule => {
+                request.rotation_lambda_arn(&want.function_arn).rotation_rules(rules()).rotate_immediately(false)
+            }
             Change::Rotate => request,
             Change::Await => {
                 let secret = Look::new(aws).secret(&want.secret_name).await?;
@@ -449,11 +457,10 @@ fn observed(secret: &SecretLook, trouble: Option<String>, now: i64) -> Observed 
         pending: secret.pending().is_some(),
         stuck: untouched_for(secret, now, STUCK_AFTER_SECONDS),
         trouble,
+        touched: secret.changed,
         last_rotated: secret.last_rotated,
         next_rotation: secret.next_rotation,
-        overdue: secret
-            .next_rotation
-            .is_some_and(|next| next + OVERDUE_AFTER_SECONDS < now),
+        overdue: secret.next_rotation.is_some_and(|next| next + OVERDUE_AFTER_SECONDS < now),
     }
 }
 

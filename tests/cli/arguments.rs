@@ -23,9 +23,11 @@ fn help_of_every_command() {
         "recover",
         "status",
         "drift",
+        "explain",
         "logs",
         "graph",
         "validate",
+        "schema",
         "completions",
     ];
     let all_arguments = std::iter::once(vec!["--help"]).chain(commands.map(|command| vec![command, "--help"]));
@@ -36,6 +38,18 @@ fn help_of_every_command() {
         all.push_str(&format!("$ pgrotate {}\n{}\n", arguments.join(" "), String::from_utf8(done.stdout).unwrap()));
     }
     expect_file!["golden/help.txt"].assert_eq(&all);
+}
+
+/// The files under `schema/`, to the byte.
+#[test]
+fn schemas() {
+    let folder = tempfile::tempdir().unwrap();
+    for of in ["config", "plan", "drift", "status", "report", "explanation", "journal"] {
+        let done = bare(folder.path(), &["schema", of]).output().unwrap();
+        assert_eq!(done.status.code(), Some(0));
+        let file = std::fs::read(format!("{}/schema/{of}.json", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        assert!(done.stdout == file, "schema/{of}.json is not what is printed");
+    }
 }
 
 /// Those of a shell that is here are taken by it.
@@ -65,6 +79,17 @@ fn an_unknown_command() {
 #[test]
 fn an_unknown_flag() {
     run(&["apply", "--force", "x.toml"], "an-unknown-flag");
+}
+
+/// A word that means nothing would never fail, and nobody would hear of it.
+#[test]
+fn an_unknown_drift_code() {
+    run(&["drift", "x.toml", "--fail-on", "critical,rotation-cancled"], "an-unknown-drift-code");
+}
+
+#[test]
+fn no_drift_code() {
+    run(&["drift", "x.toml", "--fail-on", ""], "no-drift-code");
 }
 
 #[test]

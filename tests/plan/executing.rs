@@ -1,6 +1,6 @@
 //! The executor: what it starts, what it leaves alone, and what it says of each.
 
-use crate::scenario::{SECOND_USER, Scenario, at, change, golden};
+use crate::scenario::{SECOND_USER, Scenario, at, change, golden, place};
 use crate::simulation::latency::{self, Latencies};
 use crate::simulation::{Simulation, with_leavers};
 use pgrotate::code::Code;
@@ -16,7 +16,7 @@ use tokio::sync::watch;
 
 /// What became of it, as people read it, without the times.
 pub fn told(plan: &Plan<Kinds>, report: &Report) -> String {
-    let mut document = ReportDocument::of(plan, report, "article");
+    let mut document = ReportDocument::of(plan, report, "article", &place());
     document.took = 0.0;
     for outcome in &mut document.outcomes {
         outcome.took = None;
@@ -390,7 +390,7 @@ fn the_report_names_all() {
     let plan = article.plan(Goal::Destroy, &article.realised()).unwrap();
     let world = Simulation::new(article.realised());
     let report = run(&plan, &world);
-    let document = ReportDocument::of(&plan, &report, "article");
+    let document = ReportDocument::of(&plan, &report, "article", &place());
     let named: Vec<_> = document.outcomes.iter().map(|o| (o.address.clone(), o.change)).collect();
     let planned: Vec<_> =
         plan.order.sorted().iter().map(|&n| (plan.actions[n].address.clone(), plan.actions[n].key)).collect();
@@ -432,7 +432,7 @@ fn failures_are_told_with_code_and_hint() {
     outcomes.resize_with(plan.actions.len(), || Outcome::AlreadyDone);
     let report = Report { outcomes, took: Duration::ZERO, known: Known::default() };
     golden("report-failures", &told(&plan, &report));
-    let mut document = ReportDocument::of(&plan, &report, "article");
+    let mut document = ReportDocument::of(&plan, &report, "article", &place());
     document.outcomes.retain(|outcome| outcome.code.is_some());
     golden("report-failures-json", &(serde_json::to_string_pretty(&document).unwrap() + "\n"));
 }

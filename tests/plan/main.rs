@@ -3,8 +3,10 @@
 
 mod adopting;
 mod clusters;
+mod config_schema;
 mod destroying;
 mod executing;
+mod explaining;
 mod facts;
 mod golden;
 mod laws;
@@ -20,6 +22,7 @@ mod saving;
 mod scenario;
 #[path = "../scenarios/mod.rs"]
 mod scenarios;
+mod schemas;
 mod simulation;
 mod speed;
 mod stopping;

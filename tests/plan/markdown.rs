@@ -2,7 +2,7 @@
 //! sandbox too; its size; and that whatever a name holds, it stays text.
 
 use crate::lives::Life;
-use crate::scenario::{Scenario, document, set};
+use crate::scenario::{Scenario, document, place, set};
 use crate::telling::{drift_of, status, tampered};
 use expect_test::expect_file;
 use pgrotate::config::LintCode;
@@ -132,7 +132,7 @@ fn reports() {
     ];
     outcomes.resize_with(plan.actions.len(), || Outcome::AlreadyDone);
     let report = Report { outcomes, took: Duration::from_secs(61), known: Known::default() };
-    golden("report", &markdown::report(&ReportDocument::of(&plan, &report, "article")));
+    golden("report", &markdown::report(&ReportDocument::of(&plan, &report, "article", &place())));
 }
 
 /// Of a plan that no comment holds all of, what is risky comes first, and what is missing is counted.
@@ -177,7 +177,7 @@ fn nothing_is_injected() {
     plan.notes.push(Note {
         address: plan.actions[0].address.clone(),
         text: evil.to_owned(),
-        remedy: Some(Remedy { code: DriftCode::Changed, fix: evil.to_owned() }),
+        remedy: Some(Remedy { code: DriftCode::Changed, fix: evil.to_owned(), since: None }),
     });
     plan.lints.push(Finding {
         code: LintCode::ProxiesUnseen,
@@ -188,7 +188,7 @@ fn nothing_is_injected() {
         why: "",
         hint: evil.to_owned(),
     });
-    plan.deployment = evil.to_owned();
+    plan.head.deployment = evil.to_owned();
     let text = of(&plan);
     well_formed(&text);
 }

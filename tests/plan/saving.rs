@@ -124,11 +124,13 @@ fn told_with_code_cause_and_next_command() {
     let destroys = saved(&scenario.plan(Goal::Destroy, &live).unwrap());
     let half = &text[..text.len() / 2];
     let newer = text.replace("\"pgrotate_plan\": 1", "\"pgrotate_plan\": 2");
+    let newer_plan = saved(&plan).with_plan(|plan| plan["format"] = 999.into()).text();
     let retold = text.replace("\"version\": \"", "\"version\": \"9");
     let elsewhere = pgrotate::model::Place { account: "999999999999".to_owned(), ..place() };
     let errors = [
         SavedPlan::parse("plan.json", half).unwrap_err(),
         SavedPlan::parse("plan.json", &newer).unwrap_err(),
+        SavedPlan::parse("plan.json", &newer_plan).unwrap_err(),
         SavedPlan::parse("plan.json", &retold).unwrap_err(),
         SavedPlan::parse("plan.json", "{\"a\": 1}").unwrap_err(),
         SavedPlan::parse("plan.json", "[]").unwrap_err(),

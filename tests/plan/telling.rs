@@ -111,6 +111,11 @@ fn drift_of_what_cannot_be_seen_or_is_half_gone() {
     let mut live = article.realised();
     set(&mut live, "login.rotator_admin", Seen::Unobservable("the function did not answer".to_owned()));
     change!(live, Secret, "secret.test_user1", |live| live.deleted = true);
+    change!(live, Rotation, "rotation.rotator_admin", |live| {
+        live.overdue = true;
+        live.next_rotation = Some(1_772_300_000);
+        (live.pending, live.stuck, live.touched) = (true, true, Some(1_772_200_000));
+    });
     change!(live, Stack, "stack.pgpasslambda-stack", |live| live.status = "ROLLBACK_COMPLETE".to_owned());
     change!(live, DbInstance, "db_instance.my-postgres-instance", |live| live.status = "modifying".to_owned());
     drift("drift-half-gone", &article, &live);
@@ -178,6 +183,7 @@ pub fn status() -> StatusDocument {
         code: Some(code),
         severity: code.severity(),
         what: what.to_owned(),
+        since: None,
         fix: fix.map(str::to_owned),
     };
     let refused = "AWSCURRENT does not log in: password authentication failed for user \"test_user1_clone\" (28P01)";
@@ -189,6 +195,7 @@ pub fn status() -> StatusDocument {
         overdue.words(),
         Some("pgrotate rotate FILE test_user1 --wait, and read what it says"),
     )]);
+    ill.troubles[1].since = Some("2026-03-01T05:00:00Z".to_owned());
     let mut new = LoginStatus::new("reporting", "alternating-users");
     new.schedule = "every 30 days".to_owned();
     new.trouble([trouble(DriftCode::Missing, DriftCode::Missing.words(), None)]);

@@ -1,13 +1,17 @@
 //! `--journal` tells what happened, whatever becomes of the run; and a run that is asked to stop stops.
 
-use crate::support::{ARTICLE, Account, path, until};
+use crate::support::{ARTICLE, Account, fits, path, until};
+use pgrotate::schema::Subject;
 use serde_json::Value;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
 fn lines(file: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(file).expect("the journal");
-    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"))).collect()
+    let lines: Vec<Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"))).collect();
+    lines.iter().for_each(|line| fits(Subject::Journal, line));
+    lines
 }
 
 /// `event address`, or the event alone.

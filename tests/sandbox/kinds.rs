@@ -201,7 +201,7 @@ fn of_rotations_that_time_tells_of() {
     let (account, rotation) = (&at.account, ["rotation.test_user1"]);
 
     // Every ten days, and the last was thirteen days ago.
-    at.finds(&at.config, &rotation, &["rotation-overdue", "pgrotate rotate FILE test_user1 --wait"]);
+    at.finds(&at.config, &rotation, &["rotation-overdue", "\"since\":\"20", "pgrotate rotate FILE test_user1 --wait"]);
     account.is_empty(&at.config);
     let before = account.login(SECRET, "AWSCURRENT");
     account.clock("now");
@@ -215,7 +215,7 @@ fn of_rotations_that_time_tells_of() {
     account.pgrotate(&["rotate", crate::support::path(&at.config), "test_user1"]).exits(0);
     until("all attempts have failed", || account.fault(&[]).trim().is_empty().then_some(()));
     account.clock("now");
-    at.finds(&at.config, &rotation, &["rotation-stuck", "pgrotate recover FILE test_user1"]);
+    at.finds(&at.config, &rotation, &["rotation-stuck", "\"since\":\"20", "pgrotate recover FILE test_user1"]);
     account.pgrotate(&["recover", crate::support::path(&at.config), "test_user1", "--yes"]).exits(0);
     at.finds(&at.config, &[], &[]);
     account.is_empty(&at.config);

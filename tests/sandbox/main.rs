@@ -9,6 +9,7 @@ mod changes;
 mod clusters;
 mod codes;
 mod copies;
+mod documents;
 mod drifting;
 mod faltering;
 mod faults;

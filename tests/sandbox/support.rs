@@ -1,6 +1,7 @@
 //! One sandbox for this process, an account for each test, and what the tests ask of both.
 
 use pgrotate::drift::DriftCode;
+use pgrotate::schema::Subject;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -15,6 +16,15 @@ pub const ARTICLE: &str = include_str!("../../configs/article.toml");
 
 /// Above anything a test waits for, also on a machine that compiles beside it.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Whether what was printed or written is as its schema says.
+pub fn fits(of: Subject, value: &Value) {
+    let mut schema = of.schema();
+    // Published ones may be open; what this pgrotate writes is all in them.
+    schema["unevaluatedProperties"] = json!(false);
+    let schema = schema_check::Schema::new(&schema).unwrap_or_else(|error| panic!("{error}"));
+    schema.check(value).unwrap_or_else(|error| panic!("{}: {error}\n{value:#}", of.text()));
+}
 
 /// Waits until `look` finds something.
 pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
@@ -277,6 +287,7 @@ impl Account {
         let run = self.pgrotate(&["drift", "--format", "json", path(config)]);
         let document: Value = serde_json::from_str(&run.stdout)
             .unwrap_or_else(|_| panic!("pgrotate {}: {}\n{}", run.what, run.stdout, run.stderr));
+        fits(Subject::Drift, &document);
         let mut found: BTreeMap<String, String> = BTreeMap::new();
         for finding in document["findings"].as_array().expect("findings") {
             let address = finding["address"].as_str().expect("an address").to_owned();

@@ -397,9 +397,9 @@ fn a_loaded_file_can_be_shown_later() {
             .hint("list them: …");
     expect![[r#"
         error[not-there]: there is no such VPC in eu-north-1
-          --> article.toml:21:7
+          --> article.toml:22:7
            |
-        21 | vpc = "vpc-02294c945121da772"
+        22 | vpc = "vpc-02294c945121da772"
            |       ^^^^^^^^^^^^^^^^^^^^^^^
         hint: list them: …
     "#]]
