@@ -6,6 +6,8 @@ use crate::model::{Address, Kind};
 const NEEDS: &[(&str, &str, &str)] = &[
     ("artifact", "stack", "CloudFormation takes the functions' code from there"),
     ("bucket", "artifact", "the functions' code is put into the bucket"),
+    ("db_cluster", "login", "the role is made in its database"),
+    ("db_cluster", "stack", "the functions are told its servers and its master's secret"),
     ("db_instance", "login", "the role is made in its database"),
     ("db_instance", "stack", "the functions are told its servers and its master's secret"),
     ("db_subnet_group", "db_instance", "RDS puts the instance into the group's subnets"),
@@ -14,6 +16,7 @@ const NEEDS: &[(&str, &str, &str)] = &[
     ("secret", "login", "the password that is made for the role is put into the secret"),
     ("secret", "rotation", "it is the secret that rotates"),
     ("secret", "stack", "the functions are told the admin login's secret"),
+    ("security_group", "db_cluster", "the cluster is in the group"),
     ("security_group", "db_instance", "the instance is in the group"),
     ("security_group", "security_group_rule", "a rule is a rule of a group, and may let in another"),
     ("security_group", "stack", "the functions are in the group"),

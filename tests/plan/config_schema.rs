@@ -321,6 +321,15 @@ fn broken_ones_do_not() {
         assert_eq!(WHOLE.matches(old).count(), 1, "{old}");
         assert!(schema.check(&json(&parsed(&WHOLE.replace(old, new)))).is_err(), "{new} passes");
     }
+    let cluster = include_str!("../../configs/scenarios/aurora-cluster.toml");
+    for more in ["identifier = \"db\"", "manage = true", "class = \"db.t3.micro\""] {
+        let broken = cluster.replace("[database]", &format!("[database]\n{more}"));
+        assert_ne!(broken, cluster);
+        assert!(schema.check(&json(&parsed(&broken))).is_err(), "{more} passes beside `cluster`");
+    }
+    let unguarded: String =
+        cluster.lines().filter(|line| !line.starts_with("security_group")).map(|line| format!("{line}\n")).collect();
+    assert!(schema.check(&json(&parsed(&unguarded))).is_err(), "a cluster without a group passes");
     // No user at all.
     let none = WHOLE.split("[[user]]").next().unwrap();
     assert!(schema.check(&json(&parsed(none))).is_err());
