@@ -115,7 +115,8 @@ def _install(arguments) -> None:
 
 
 def _postgres(arguments) -> None:
-    install([arguments.major])
+    # What is printed is the folder alone: a script reads it.
+    install([arguments.major], say=lambda line: print(line, file=sys.stderr))
     print(postgres_home(arguments.major) / "bin")
 
 

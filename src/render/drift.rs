@@ -64,7 +64,9 @@ impl DriftDocument {
                 moved: moved(action, drift),
                 fix: apply.to_owned(),
             };
-            action.drift.iter().map(of_drift).collect::<Vec<_>>()
+            let troubles = || plan.notes.iter().any(|note| note.address == action.address && note.remedy.is_some());
+            let untold = action.drift.iter().filter(|drift| !is_explained(drift, troubles()));
+            untold.map(of_drift).collect::<Vec<_>>()
         };
         let of_note = |note: &Note| {
             let Remedy { code, fix, since } = note.remedy.clone()?;
@@ -95,6 +97,12 @@ fn is_told(plan: &PlanDocument, action: &ActionDocument) -> bool {
         Verb::Update => has(plan, action, Verb::Create),
         Verb::Adopt | Verb::Ensure | Verb::Rotate | Verb::Delete => false,
     }
+}
+
+/// Whether it only says that something is under way, of which something worse is told: a first rotation that is stuck is no
+/// matter of waiting.
+fn is_explained(drift: &Drift, troubles: bool) -> bool {
+    drift.code == DriftCode::UnderWay && troubles
 }
 
 /// Whether the action's address has one of that kind too.
@@ -133,7 +141,9 @@ impl Trouble {
             let Remedy { code, fix, since } = note.remedy.clone()?;
             Some(Self { since, ..of(&code.found(&note.text), Some(fix)) })
         };
-        let mut all: Vec<_> = steps.iter().flat_map(|step| &step.drift).map(|drift| of(drift, None)).collect();
+        let troubles = notes.iter().any(|note| note.remedy.is_some());
+        let of_steps = steps.iter().flat_map(|step| &step.drift).filter(|drift| !is_explained(drift, troubles));
+        let mut all: Vec<_> = of_steps.map(|drift| of(drift, None)).collect();
         all.extend(notes.iter().filter_map(of_note));
         all
     }

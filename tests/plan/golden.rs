@@ -251,6 +251,8 @@ fn first_rotation_stuck() {
     });
     let plan = article.plan(Goal::Converge, &live).unwrap();
     golden("first-rotation-stuck", &human::plan(&document(&plan)));
+    // Told once: to wait for it mends nothing.
+    golden("drift-first-rotation-stuck", &human::drift(&crate::telling::drift_of(&article, &live)));
 }
 
 /// Somebody has given the master a password by hand, and nothing can make logins any more.
