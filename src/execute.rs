@@ -4,7 +4,7 @@
 
 use crate::code::{Code, Coded, REPORT_IT};
 use crate::model::{Address, Facts, Seen};
-use crate::plan::{Action, Plan};
+use crate::plan::{Action, Goal, Plan};
 use crate::resource::{ADOPT, AWAIT, Diff, Family, Known, NotProduced, Outputs, Refusal, Settled, Step, Verb, sight};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use std::cell::RefCell;
@@ -401,6 +401,11 @@ impl<F: Family, W: World<F>> Run<'_, F, W> {
         // step has made it anew.
         let changed_by_us = action.place > 0 && (self.made_anew_before(action) || !was.is_another(&is));
         let as_seen = changed_by_us || unseen || action.sight_moves || was.same(&is);
+        // Somebody has come meanwhile, and nobody has said that it is meant all the same.
+        let in_use = steps.iter().find(|step| step.key == action.key).and_then(|step| step.in_use.as_ref());
+        if let (Goal::Converge, Some(by), None) = (self.plan.goal, in_use, &action.in_use) {
+            return Ok(Now::Moved(format!("it is in use now: {by}")));
+        }
         if still_wanted && as_seen {
             return Ok(Now::AsPlanned);
         }

@@ -175,6 +175,10 @@ impl SavedPlan {
             return Err(damaged("it was changed after it was saved".to_owned()));
         }
         let mut saved: Self = serde_json::from_value(whole).map_err(|error| damaged(error.to_string()))?;
+        // Of another release the rest may be otherwise; `fits` says which release it is of.
+        if saved.version != env!("CARGO_PKG_VERSION") {
+            return Ok(saved);
+        }
         // Before the rest of it is read, which another format may have changed.
         match saved.plan.get("format").and_then(Value::as_u64) {
             Some(format) if format == u64::from(FORMAT) => {}

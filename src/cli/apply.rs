@@ -30,7 +30,7 @@ pub(super) struct ApplyArgs {
     /// Go on where the plan removes more things than it may unsaid, and no more than this
     #[arg(long, value_name = "N")]
     allow_deletes: Option<usize>,
-    /// Go on where the plan deletes this instance, or puts another in its place; may be given several times
+    /// Go on where the plan takes this away: an instance, or a login that is in use; may be given several times
     #[arg(long, value_name = "ADDRESS")]
     allow_delete: Vec<String>,
     /// How to print the report

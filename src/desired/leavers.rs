@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::model::{Address, Kind, Mark, Place, Tags, address_of};
 use crate::resource::{Family, Leaver, Refusal, Resource};
 use crate::resources::bucket::{self, Bucket};
+use crate::resources::db_instance;
 use crate::resources::login::{self, Login};
 use crate::resources::rotation::{self, Rotation};
 use crate::resources::secret::{self, Secret, Tagged};
@@ -32,12 +33,13 @@ pub fn leavers(
     instance_stays: bool,
 ) -> Result<Vec<Leaver<Want>>, Vec<(Address, Refusal)>> {
     // An instance never leaves.
-    let Found { secrets, instances: _, groups, other_groups, rules, endpoints, stacks } = found;
+    let Found { secrets, instances, groups, other_groups, rules, endpoints, stacks } = found;
     let mut leaving = Leaving {
         config,
         wants,
         declared: wants.iter().map(|want| Kinds::address(want).to_string()).collect(),
         groups: BTreeMap::new(),
+        kept: groups_of_others(&instances, config.database.instance_identifier()),
         former: BTreeSet::new(),
         leavers: Vec::new(),
     };
@@ -58,12 +60,21 @@ pub fn leavers(
     Ok(leavers)
 }
 
+/// Groups of instances of ours that are no longer declared. Those stay as they are, and so does who reaches them: AWS would not
+/// delete a group that an instance is in, and without its rules the instance would be cut off.
+fn groups_of_others(instances: &[db_instance::Tagged], declared: Option<&str>) -> BTreeSet<String> {
+    let others = instances.iter().filter(|instance| Some(instance.identifier.as_str()) != declared);
+    others.flat_map(|instance| instance.groups.iter().cloned()).collect()
+}
+
 struct Leaving<'a> {
     config: &'a Config,
     wants: &'a [Want],
     declared: BTreeSet<String>,
     /// By id: those that the model knows.
     groups: BTreeMap<String, Group>,
+    /// Ids of groups that stay, with their rules: an instance that stays is in them.
+    kept: BTreeSet<String>,
     /// Groups of ours that go: the instance has to leave them first.
     former: BTreeSet<GroupId>,
     leavers: Vec<Leaver<Want>>,
@@ -112,6 +123,9 @@ impl Leaving<'_> {
                 None if others.iter().any(|other| other.id == look.id) => (look.name.clone(), true),
                 None => continue,
             };
+            if !existing && self.kept.contains(&look.id) {
+                continue;
+            }
             let at = SecurityGroup::at(&part);
             let want = security_group::Desired {
                 mark: self.mark(at.address()),

@@ -117,7 +117,7 @@ impl Told<'_> {
     fn instances(&mut self, found: &[db_instance::Tagged]) {
         let declared = self.config.database.instance_identifier();
         let is_there = found.iter().any(|instance| Some(instance.identifier.as_str()) == declared);
-        for db_instance::Tagged { identifier, arn, address } in found {
+        for db_instance::Tagged { identifier, arn, address, groups: _ } in found {
             // Its own look tells what is wrong with its tags.
             if Some(identifier.as_str()) == declared {
                 continue;
@@ -145,8 +145,8 @@ impl Told<'_> {
                 self.note(at, text);
             } else {
                 let text = format!(
-                    "`{identifier}` is no longer declared, and an instance is never removed for that: it stays, and is billed. To \
-                     give it up: {untag}"
+                    "`{identifier}` is no longer declared, and an instance is never removed for that: it stays, with the security \
+                     groups that it is in, and is billed. To give it up: {untag}"
                 );
                 self.note(at, text);
             }

@@ -22,9 +22,15 @@ pub fn keys_of(want: &Want, config: &Config) -> Vec<String> {
         Want::VpcEndpoint(_) => own(&["network.secrets_manager", "network.vpc", "network.subnets", "network.adopt"]),
         Want::Bucket(_) => own(&["deployment", "aws.region"]),
         Want::Artifact(_) => own(&["function.bucket"]),
-        Want::Stack(_) => {
-            own(&["function.", "alerts.", "network.subnets", "admin.secret", "database.identifier", "database.cluster"])
-        }
+        Want::Stack(_) => own(&[
+            "function.",
+            "alerts.",
+            "network.subnets",
+            "admin.secret",
+            "admin.database",
+            "database.identifier",
+            "database.cluster",
+        ]),
         Want::Secret(want) => {
             let own = ["login", "secret", "adopt"];
             of_login(&want.login, config, &own, &["passwords", "recovery_days"])

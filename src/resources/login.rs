@@ -11,7 +11,7 @@ use crate::aws::{Aws, Look, SecretLook};
 use crate::config::OnRemove;
 use crate::drift::DriftCode;
 use crate::execute::{Applied, Pressed};
-use crate::model::{Address, Facts, Kind, Mark, Owner, Ref, Seen, Shown, Val};
+use crate::model::{Address, Facts, digest, Kind, Mark, Owner, Ref, Seen, Shown, Val};
 use crate::resource::{Diff, Known, NotProduced, Refusal, Resource, Risk, Settled, Step, Verb};
 use function_contract::{
     DatabaseId, Duty, EnsureLogin, Fact, InspectLogin, InspectionReport, InspectionRequest, LoginAttempt, LoginFacts, Owned, Provisioned,
@@ -75,8 +75,8 @@ pub struct Observed {
     pub clone_can_login: bool,
     /// Whether there is a clone of ours that may not: what AWSPREVIOUS or AWSCURRENT holds of it is dead.
     pub clone_kept_out: bool,
-    /// Sessions open as the role or its clone, but for our functions' own, by role; empty also where nobody could look.
-    pub sessions: BTreeMap<String, i64>,
+    /// Sessions open as the role or its clone, but for our functions' own, by role.
+    pub sessions: Fact<BTreeMap<String, i64>>,
     /// What came of logging in with AWSCURRENT; None where no version carries it.
     pub current: Option<LoginAttempt>,
     /// What the clone owns, though it works as its base.
@@ -307,7 +307,8 @@ impl Resource for Login {
             .with("expired", expired)
             .list("member of", member_of)
             .list("administered by", administered_by)
-            .list("settings", settings.iter().map(|(name, value)| format!("{name}={value}")))
+            // People keep keys in settings of their own; what is declared is shown by the plan.
+            .list("settings", settings.iter().map(|(name, value)| format!("{name}={}", digest(value.as_bytes()))))
             .maybe("AWSCURRENT", attempt)
             .maybe("kept out by", told(current_kept_out))
             .list("keys missing in AWSCURRENT", missing_keys);
@@ -342,7 +343,7 @@ impl Resource for Login {
             clone_kept_out: false,
             current: Some(LoginAttempt::Succeeded),
             clone_owns: Vec::new(),
-            sessions: BTreeMap::new(),
+            sessions: Fact::Known(BTreeMap::new()),
             current_kept_out: Vec::new(),
             previous_refused: None,
             current_user: Some(want.login.clone()),
@@ -358,8 +359,12 @@ impl Resource for Login {
     }
 }
 
-/// `2 open sessions as app, 1 as app_clone`; None where nobody is logged in.
-fn open(sessions: &BTreeMap<String, i64>) -> Option<String> {
+/// `open sessions: 2 as app, 1 as app_clone`; None where nobody is logged in. Where nobody could look, somebody may be.
+fn open(sessions: &Fact<BTreeMap<String, i64>>) -> Option<String> {
+    let sessions = match sessions {
+        Fact::Known(sessions) => sessions,
+        Fact::Unknown(why) => return Some(format!("nobody could see which sessions are open: {why}")),
+    };
     let each: Vec<_> = sessions.iter().map(|(role, count)| format!("{count} as {role}")).collect();
     (!each.is_empty()).then(|| format!("open sessions: {}", each.join(", ")))
 }
@@ -544,10 +549,7 @@ fn observed(want: &Desired, facts: &LoginFacts) -> Seen<Observed> {
             Fact::Known(owned) => owned.clone(),
             Fact::Unknown(_) => Vec::new(),
         },
-        sessions: match &facts.sessions {
-            Fact::Known(sessions) => sessions.clone(),
-            Fact::Unknown(_) => BTreeMap::new(),
-        },
+        sessions: facts.sessions.clone(),
         current_kept_out: current.map(|version| facts.obstacles_of(version)).unwrap_or_default(),
         previous_refused: facts.previous_kept_out(want.strategy).and_then(|(_, found)| told(&found)),
         current_user: current.and_then(|version| version.username.clone()),

@@ -6,6 +6,7 @@ use crate::telling::drift_of;
 use pgrotate::model::Seen;
 use pgrotate::plan::Goal;
 use pgrotate::render::human;
+use pgrotate::resource::Verb;
 use pgrotate::resources::db_cluster::{Certificate, Member, Observed, Server};
 use pgrotate::resources::db_instance::Age;
 use pgrotate::resources::security_group::GroupId;
@@ -58,6 +59,24 @@ fn a_database_moves_into_a_cluster() {
     let legacy = Scenario::of(include_str!("../../configs/scenarios/existing-database.toml"));
     let moved = legacy.with("identifier = \"legacy-db\"\nmanage = false", "cluster = \"my-cluster\"");
     golden("moved-to-a-cluster", &human::plan(&document(&Life::between(&legacy, &moved).plan())));
+}
+
+/// The instance that was made here stays, and whoever reaches it: AWS would not delete its group while it is in it.
+#[test]
+fn what_was_made_stays_reachable() {
+    let article = Scenario::article();
+    let before = article.text.as_str();
+    let begin = before.find("[database]").expect("a table");
+    let end = begin + before[begin..].find("\n[function]").expect("the next");
+    let database = "[database]\ncluster = \"my-cluster\"\nsecurity_group = { existing = \"my-rds-sg\" }\n";
+    let moved = Scenario::of(&format!("{}{database}{}", &before[..begin], &before[end..]));
+    let plan = Life::between(&article, &moved).plan();
+    golden("moved-from-what-was-made-here", &human::plan(&document(&plan)));
+    for action in plan.actions.iter().filter(|action| action.verb == Verb::Delete) {
+        let kind = action.address.kind.0;
+        assert!(kind != "security_group" || action.address.name != "database", "{}", action.address);
+        assert!(kind != "security_group_rule" || !action.address.name.starts_with("database"), "{}", action.address);
+    }
 }
 
 /// A certificate is a member's, and so is what renews it.

@@ -2,7 +2,7 @@
 
 use crate::clusters::aurora;
 use crate::scenario::{SECOND_USER, Scenario, State};
-use function_contract::{LoginAttempt, Obstacle, Owned, RoleFacts, Strategy, clone_of};
+use function_contract::{Fact, LoginAttempt, Obstacle, Owned, RoleFacts, Strategy, clone_of};
 use pgrotate::model::{Seen, Tags};
 use pgrotate::plan::{Goal, PlanError};
 use pgrotate::resources::db_instance::{Age, Certificate, MasterSecretArn, Server, Version};
@@ -184,7 +184,7 @@ fn of_login() -> Vec<Mutation<login::Observed>> {
             live.current = Some(LoginAttempt::Refused { sqlstate: "28P01".to_owned(), message: other() });
         },
         sessions: |live| {
-            live.sessions.insert(other(), 1);
+            live.sessions = Fact::Known([(other(), 1)].into());
         },
         clone_owns: |live| live.clone_owns.push(Owned { database: None, objects: 1 }),
         current_kept_out: |live| live.current_kept_out.push(Obstacle::WrongPassword),

@@ -2,6 +2,7 @@
 
 use crate::lives::Life;
 use crate::scenario::{SECOND_USER, Scenario, document, golden};
+use function_contract::Fact;
 use pgrotate::model::Seen;
 use pgrotate::plan::Goal;
 use pgrotate::plan::limits::{Removals, irreversible, to_be_named};
@@ -46,12 +47,23 @@ fn a_login_in_use_has_to_be_named() {
     let mut life = Life::between(&Scenario::article().and(SECOND_USER), &Scenario::article());
     let leaver = Login::at("reporting").address().clone();
     let Some(Seen::Present(AnyLive::Login(login))) = life.live.get_mut(&leaver) else { panic!("it is there") };
-    login.sessions = [("reporting".to_owned(), 1), ("reporting_clone".to_owned(), 12)].into();
+    login.sessions = Fact::Known([("reporting".to_owned(), 1), ("reporting_clone".to_owned(), 12)].into());
     let plan = life.plan();
     let named = to_be_named(&plan);
     assert_eq!(named.keys().collect::<Vec<_>>(), [&leaver]);
     let document = document(&plan).limited(&Removals::of(&plan, None), &named);
     golden("user-in-use-removed", &human::plan(&document));
+}
+
+/// Where nobody could look, somebody may be logged in.
+#[test]
+fn a_login_whose_use_is_not_known_has_to_be_named() {
+    let mut life = Life::between(&Scenario::article().and(SECOND_USER), &Scenario::article());
+    let leaver = Login::at("reporting").address().clone();
+    let Some(Seen::Present(AnyLive::Login(login))) = life.live.get_mut(&leaver) else { panic!("it is there") };
+    login.sessions = Fact::Unknown("permission denied".to_owned());
+    let named = to_be_named(&life.plan());
+    assert!(named[&leaver].contains("nobody could see which sessions are open: permission denied"), "{named:?}");
 }
 
 #[test]

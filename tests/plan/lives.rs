@@ -237,6 +237,12 @@ pub fn found(wants: &[Want], state: &State) -> Found {
                 identifier: want.identifier.clone(),
                 arn: place().arn("rds", &format!("db:{}", want.identifier)),
                 address: want.mark.address.to_string(),
+                groups: match state.get(&want.mark.address) {
+                    Some(Seen::Present(AnyLive::DbInstance(live))) => {
+                        live.groups.iter().map(|id| id.0.clone()).collect()
+                    }
+                    _ => BTreeSet::new(),
+                },
             }),
             Want::VpcEndpoint(want) => found.endpoints.push(EndpointLook {
                 id: made_up_id("vpce", &want.mark.address),

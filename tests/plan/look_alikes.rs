@@ -11,6 +11,7 @@ use pgrotate::render::human;
 use pgrotate::resources::db_instance;
 use pgrotate::resources::secret::Tagged;
 use pgrotate::resources::{Kinds, Want};
+use std::collections::BTreeSet;
 
 const VPC: &str = "vpc-02294c945121da772";
 
@@ -75,6 +76,7 @@ fn copies_are_told_and_stay() {
             identifier: identifier.to_owned(),
             arn: place().arn("rds", &format!("db:{identifier}")),
             address: address.to_owned(),
+            groups: BTreeSet::new(),
         });
     }
     let group = |id: &str, name: &str, vpc: &str| GroupLook {

@@ -298,7 +298,7 @@ impl<S: SecretStore, D: Database> Context<'_, S, D> {
 }
 
 /// Takes the lock of `login` where it counts: one that is taken on a replica keeps nobody out.
-async fn take_lock(session: &impl RoleSession, login: &str) -> Result<(), FunctionError> {
+pub(crate) async fn take_lock(session: &impl RoleSession, login: &str) -> Result<(), FunctionError> {
     if session.server().await?.is_replica {
         let server = "the server that was the writer".to_owned();
         return Err(DatabaseError::ReadOnly { server, what: "the login's lock" }.into());

@@ -44,7 +44,7 @@ pub(super) fn refuse_the_unfit(cx: &mut Diff<'_>, want: &Desired, live: &Observe
             format!("set `port = {port}` in [database]"),
         );
     }
-    if live.master_secret.is_none() && live.status != "creating" {
+    if live.master_secret.is_none() && !["creating", "deleting"].contains(&live.status.as_str()) {
         return unfit(
             format!("RDS does not keep the master password of the cluster `{what}`, and nothing else may make logins in it"),
             format!(
@@ -61,7 +61,7 @@ pub(super) fn refuse_the_unfit(cx: &mut Diff<'_>, want: &Desired, live: &Observe
             format!("declare one of its groups: {}", groups.join(", ")),
         );
     }
-    if live.status != "creating" && !live.members.iter().any(|member| member.is_writer) {
+    if !["creating", "deleting"].contains(&live.status.as_str()) && !live.members.iter().any(|member| member.is_writer) {
         return unfit(
             format!("the cluster `{what}` has no DB instance that writes, so nobody answers at its endpoint"),
             format!(
@@ -79,7 +79,7 @@ pub(super) fn refuse_the_unfit(cx: &mut Diff<'_>, want: &Desired, live: &Observe
 pub(super) fn standing(live: &Observed) -> Settled<Outputs> {
     match live.status.as_str() {
         "available" | "backing-up" | "storage-optimization" => {}
-        "stopped" | "cloning-failed" | "migration-failed" | "inaccessible-encryption-credentials"
+        "stopped" | "deleting" | "cloning-failed" | "migration-failed" | "inaccessible-encryption-credentials"
         | "inaccessible-encryption-credentials-recoverable" => {
             return Settled::Never { because: format!("the cluster is {}; see its events in the RDS console", live.status) };
         }

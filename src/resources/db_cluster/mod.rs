@@ -113,7 +113,13 @@ impl Resource for DbCluster {
             Seen::Present(live) => live,
         };
         for member in &live.members {
-            health::tell_certificate(cx, member.certificate.as_ref(), &member.identifier);
+            // A Multi-AZ cluster has one for all of its members, which nobody changes one by one
+            // (docs.aws.amazon.com/AmazonRDS/latest/UserGuide/modify-multi-az-db-cluster.html).
+            let change = match live.engine.as_str() {
+                "postgres" => format!("modify-db-cluster --db-cluster-identifier {}", want.identifier),
+                _ => health::change_of(&member.identifier),
+            };
+            health::tell_certificate(cx, member.certificate.as_ref(), &change);
         }
         refuse_the_unfit(cx, want, live)?;
         match standing(live) {

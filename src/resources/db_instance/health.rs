@@ -45,8 +45,13 @@ impl Certificate {
 /// that new instances get first.
 const AUTHORITIES: [&str; 2] = ["rds-ca-rsa2048-g1", "rds-ca-rsa4096-g1"];
 
-/// Notes what time has made of the certificate of the instance `identifier`, its own or a cluster's.
-pub(in crate::resources) fn tell_certificate(cx: &mut Diff<'_>, certificate: Option<&Certificate>, identifier: &str) {
+/// The AWS CLI's command that changes an instance.
+pub(in crate::resources) fn change_of(identifier: &str) -> String {
+    format!("modify-db-instance --db-instance-identifier {identifier}")
+}
+
+/// Notes what time has made of a server's certificate; `change` is the AWS CLI's command that changes what it is of.
+pub(in crate::resources) fn tell_certificate(cx: &mut Diff<'_>, certificate: Option<&Certificate>, change: &str) {
     let Some(Certificate { authority, until, age }) = certificate else { return };
     let (code, ends) = match age {
         Age::Good => return,
@@ -57,7 +62,7 @@ pub(in crate::resources) fn tell_certificate(cx: &mut Diff<'_>, certificate: Opt
     cx.drift(
         code.found(format!("its server's certificate (of {authority}) {ends} {until}")),
         format!(
-            "once every client trusts {next}: aws rds modify-db-instance --db-instance-identifier {identifier} \
+            "once every client trusts {next}: aws rds {change} \
              --ca-certificate-identifier {next} --apply-immediately"
         ),
     );
@@ -65,7 +70,7 @@ pub(in crate::resources) fn tell_certificate(cx: &mut Diff<'_>, certificate: Opt
 
 /// Notes what time has made of it.
 pub(super) fn tell(cx: &mut Diff<'_>, want: &Desired, live: &Observed) {
-    tell_certificate(cx, live.certificate.as_ref(), &want.identifier);
+    tell_certificate(cx, live.certificate.as_ref(), &change_of(&want.identifier));
     let Some(spec) = &want.spec else { return };
     // RDS lists only versions that are available; of another major than declared the instance is refused.
     let of_major = |version: &&super::Version| version.major == live.version.major;

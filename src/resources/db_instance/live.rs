@@ -265,6 +265,8 @@ pub struct Tagged {
     pub arn: String,
     /// That its tags name.
     pub address: String,
+    /// Ids of the security groups that it is in.
+    pub groups: BTreeSet<String>,
 }
 
 /// All instances that say they are `deployment`'s, by name. RDS filters by no tag, and tells each instance's with it: one
@@ -281,6 +283,11 @@ pub async fn tagged(aws: &Aws, deployment: &str) -> Result<Vec<Tagged>, LiveErro
                 identifier: instance.db_instance_identifier()?.to_owned(),
                 arn: instance.db_instance_arn()?.to_owned(),
                 address: address_of(deployment, &read_tags(instance.tag_list()))?,
+                groups: instance
+                    .vpc_security_groups()
+                    .iter()
+                    .filter_map(|group| group.vpc_security_group_id().map(str::to_owned))
+                    .collect(),
             })
         })
         .collect();

@@ -5,12 +5,13 @@ use super::{Master, refuse_foreign, refuse_never_ours};
 use crate::context::{Context, Version};
 use crate::database::{Database, Session, identifier, literal};
 use crate::error::FunctionError;
+use crate::ownership;
 use crate::password::Password;
 use crate::roles::{self, Role, ServerFacts, SettingKey};
+use crate::rotation::take_lock;
 use crate::scram::Verifier;
 use crate::secret::{NewSecret, SecretValue, Statement};
 use crate::store::{Put, SecretStore, Which, label};
-use crate::{lock, ownership};
 use function_contract::{Duty, EnsureLogin, Provisioned, RoleComment, Strategy, clone_of};
 use std::collections::BTreeMap;
 
@@ -36,7 +37,7 @@ impl<S: SecretStore, D: Database<Session: Session>> Context<'_, S, D> {
     ) -> Result<Provisioned, FunctionError> {
         let (session, login) = (&master.session, ensure.login.as_str());
         let clone = clone_of(login);
-        lock::take(session, login).await?;
+        take_lock(session, login).await?;
         let found = roles::read(session, &[login, &clone]).await?;
         let mark = RoleComment { deployment: self.config.deployment.clone(), address: ensure.address.clone() };
         self.refuse_groups(&ensure.attributes, admin, master).await?;
@@ -127,6 +128,11 @@ impl<S: SecretStore, D: Database<Session: Session>> Context<'_, S, D> {
             Some(stored) => {
                 let value = SecretValue::parse(stored.text).map_err(FunctionError::value(secret))?;
                 ownership::check_user(secret, &ensure.login, &value)?;
+                // A reader is as good as the writer: the value's owner may have chosen it.
+                let now = match self.config.hosts.allow(&value.host, value.port) {
+                    true => Statement { host: &value.host, port: value.port, ..now },
+                    false => now,
+                };
                 match value.restated(&now).map_err(FunctionError::value(secret))? {
                     None => None,
                     Some((keys, text)) => {

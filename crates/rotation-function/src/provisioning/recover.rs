@@ -6,8 +6,8 @@ use super::{Master, refuse_foreign};
 use crate::context::{Context, Version};
 use crate::database::{Database, Session};
 use crate::error::FunctionError;
-use crate::lock;
 use crate::roles::{self, ServerFacts};
+use crate::rotation::take_lock;
 use crate::scram::Verifier;
 use crate::store::{SecretInfo, SecretStore, Which, label as aws};
 use function_contract::{Duty, Provisioned, RecoverLogin, Recovery, RoleComment, Strategy, alternate, clone_of, label};
@@ -33,7 +33,7 @@ impl<S: SecretStore, D: Database<Session: Session>> Context<'_, S, D> {
         master: &Master<D::Session>,
     ) -> Result<Provisioned, FunctionError> {
         let (session, login, secret) = (&master.session, recover.login.as_str(), recover.secret_arn.as_str());
-        lock::take(session, login).await?;
+        take_lock(session, login).await?;
         let clone = clone_of(login);
         let found = roles::read(session, &[login, &clone]).await?;
         let mark = RoleComment { deployment: self.config.deployment.clone(), address: recover.address.clone() };

@@ -5,8 +5,9 @@ use crate::context::Context;
 use crate::database::{Database, Session, column, identifier, literal};
 use crate::dependents::Dependents;
 use crate::error::FunctionError;
+use crate::rotation::take_lock;
 use crate::store::SecretStore;
-use crate::{lock, ownership, roles};
+use crate::{ownership, roles};
 use function_contract::{Provisioned, RoleComment, clone_of};
 use std::fmt;
 use std::time::Duration;
@@ -45,7 +46,7 @@ impl<S: SecretStore, D: Database<Session: Session>> Context<'_, S, D> {
         master: &Master<D::Session>,
     ) -> Result<Vec<String>, FunctionError> {
         let session = &master.session;
-        lock::take(session, login).await?;
+        take_lock(session, login).await?;
         let clone = clone_of(login);
         let found = roles::read(session, &[login, &clone]).await?;
         let mark = RoleComment { deployment: self.config.deployment.clone(), address: address.to_owned() };
