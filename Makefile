@@ -26,7 +26,7 @@ test: function ## All tests: the sandbox's own, then those of cargo
 	@demo/quietly "Building the tests" -- cargo test --locked --workspace --no-run
 	sandbox/test
 	@# Most of them wait most of the time, for the emulated AWS: more at once than there are cores.
-	RUST_TEST_THREADS=$$(($$(nproc) + 1)) cargo test --locked --workspace
+	RUST_TEST_THREADS=$$((2 * $$(nproc) + 1)) cargo test --locked --workspace
 
 # 15 is no major that the sandbox offers as RDS; the functions have to get along with it all the same.
 .PHONY: majors
