@@ -4,7 +4,7 @@ use super::document::chain;
 use crate::code::{Code, Coded};
 use crate::execute::Outcome;
 use crate::model::Address;
-use crate::plan::Action;
+use crate::plan::{Action, Plan};
 use crate::resource::{Family, Verb};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -49,6 +49,8 @@ pub enum JournalEvent {
     Started {
         #[serde(flatten)]
         action: Told,
+        /// What had to be done first, as the plan calls it; what these wait for themselves is left out.
+        waited_for: Vec<String>,
     },
     /// It says something new of itself.
     Waiting {
@@ -138,6 +140,13 @@ impl Told {
 }
 
 impl JournalEvent {
+    /// That the action of that number was begun.
+    pub fn started<F: Family>(plan: &Plan<F>, number: usize) -> Self {
+        let firsts = plan.order.nearest_prerequisites(number).into_iter();
+        let waited_for = firsts.map(|first| plan.actions[first].label()).collect();
+        Self::Started { action: Told::of(&plan.actions[number]), waited_for }
+    }
+
     /// What has become of an action.
     pub fn ended<F: Family>(action: &Action<F>, outcome: &Outcome) -> Self {
         let action = Told::of(action);
