@@ -49,8 +49,10 @@ pub enum JournalEvent {
     Started {
         #[serde(flatten)]
         action: Told,
-        /// What had to be done first, as the plan calls it; what these wait for themselves is left out.
-        waited_for: Vec<String>,
+        /// What had to be done first, as the plan calls it; what these wait for themselves is left out. Lines of
+        /// earlier releases do not tell it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        waited_for: Option<Vec<String>>,
     },
     /// It says something new of itself.
     Waiting {
@@ -144,7 +146,7 @@ impl JournalEvent {
     pub fn started<F: Family>(plan: &Plan<F>, number: usize) -> Self {
         let firsts = plan.order.nearest_prerequisites(number).into_iter();
         let waited_for = firsts.map(|first| plan.actions[first].label()).collect();
-        Self::Started { action: Told::of(&plan.actions[number]), waited_for }
+        Self::Started { action: Told::of(&plan.actions[number]), waited_for: Some(waited_for) }
     }
 
     /// What has become of an action.

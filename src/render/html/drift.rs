@@ -11,40 +11,58 @@ pub(super) fn counts(drift: &DriftDocument) -> Vec<(&'static str, usize)> {
     drift.findings.chunk_by(|a, b| a.severity == b.severity).map(|each| (each[0].severity.text(), each.len())).collect()
 }
 
-pub(super) fn section(out: &mut Out, drift: &DriftDocument) {
+/// `apply` mends what names no other fix: said once, not of each.
+pub(super) fn section(out: &mut Out, drift: &DriftDocument, apply: &str) {
     out.raw("<section id=\"drift\" aria-labelledby=\"h-drift\"><h2 id=\"h-drift\">Drift</h2>");
     if drift.findings.is_empty() {
         out.raw("<p><span class=\"ok\">None.</span> All ").text(Grouped(drift.unchanged));
         out.raw(" resources are as declared.</p></section>\n");
         return;
     }
-    out.raw("<p class=\"quiet\">").text(Grouped(drift.unchanged)).raw(" resources are as declared; these are not.</p>");
+    out.raw("<p class=\"quiet\">").text(Grouped(drift.unchanged)).raw(" resources are as declared; these are not.");
+    if drift.findings.iter().any(|finding| finding.fix == apply) {
+        out.raw(" What names no other fix is mended by ").code(apply).raw(".");
+    }
+    out.raw("</p>");
     out.raw("<ul class=\"list\">");
     for finding in &drift.findings {
-        self::finding(out, finding);
+        self::finding(out, finding, apply);
     }
     out.raw("</ul></section>\n");
 }
 
-fn finding(out: &mut Out, finding: &Finding) {
-    let Finding { address, code, severity, what, since, missing, moved, fix } = finding;
+fn finding(out: &mut Out, finding: &Finding, apply: &str) {
+    let Finding { address: _, code: _, severity: _, what: _, since: _, missing, moved, fix: _ } = finding;
+    if moved.is_empty() {
+        out.raw("<li class=\"f\"><div class=\"bare\">");
+        head(out, finding, apply);
+        out.raw("</div>");
+        return;
+    }
+    out.raw("<li class=\"f\"><details><summary>");
+    head(out, finding, apply);
+    out.raw("</summary><div class=\"in\"><table>");
+    out.raw(if *missing {
+        "<thead><tr><th>attribute<th>declared<tbody>"
+    } else {
+        "<thead><tr><th>attribute<th>declared<th>is<tbody>"
+    });
+    for each in moved {
+        self::moved(out, each, *missing);
+    }
+    out.raw("</table></div></details>");
+}
+
+fn head(out: &mut Out, finding: &Finding, apply: &str) {
+    let Finding { address, code, severity, what, since, missing: _, moved: _, fix } = finding;
     let severity = severity.text();
-    out.raw("<li class=\"f\"><span class=\"tag ").raw(severity).raw("\">").raw(severity).raw("</span> ");
-    out.code(address).raw(" <span class=\"quiet\">").text(code).raw("</span> ").text(what);
+    out.raw("<span class=\"tag ").raw(severity).raw("\">").raw(severity).raw("</span> ");
+    out.code(address).raw(" ").text(what).raw(" ").span("quiet", code);
     if let Some(since) = since {
         out.raw(" <span class=\"quiet\">since ").moment(since).raw(" UTC</span>");
     }
-    out.raw("<span class=\"fix\"><span class=\"quiet\">fix:</span> ").code(fix).raw("</span>");
-    if !moved.is_empty() {
-        let (what, many) = if *missing { ("What was declared of it", false) } else { ("What moved", true) };
-        out.raw("<details><summary>").text(what).raw("</summary><div class=\"in\"><table>");
-        if many {
-            out.raw("<thead><tr><th>attribute<th>declared<th>is<tbody>");
-        }
-        for each in moved {
-            self::moved(out, each, *missing);
-        }
-        out.raw("</table></div></details>");
+    if fix != apply {
+        out.raw("<span class=\"fix\"><span class=\"quiet\">fix:</span> ").code(fix).raw("</span>");
     }
 }
 

@@ -16,7 +16,7 @@ const EQUAL: usize = 4;
 /// Boxes of a layer at most: what fits on a screen.
 const IN_A_LAYER: usize = 14;
 /// Letters of a name at most: what fits into a box.
-const LETTERS: usize = 27;
+const LETTERS: usize = 24;
 
 /// Actions that are drawn as one.
 struct Drawn {

@@ -5,13 +5,15 @@
 //! drawn as one and bounded (`graph.rs`) before anything is placed. What is left to place is small.
 
 /// Sizes and distances are in CSS pixels of an unscaled drawing.
-pub(super) const WIDTH: i32 = 196;
+pub(super) const WIDTH: i32 = 182;
 pub(super) const HEIGHT: i32 = 38;
 /// Between two columns: room for curves that do not look like stairs.
-const ACROSS: i32 = 54;
+const ACROSS: i32 = 38;
 /// Between two boxes of a column, and what an edge takes that passes by.
 const BETWEEN: i32 = 14;
 const PASSING: i32 = 6;
+/// Right and below: what a box that stands for several shows of those behind it.
+const EDGE: i32 = 7;
 /// More of them no longer change anything in the graphs that there are.
 const SWEEPS: usize = 8;
 
@@ -90,7 +92,7 @@ pub(super) fn lay(len: usize, edges: &[(usize, usize)]) -> Laid {
     let top = places.iter().map(|place| place.y - f64::from(place.tall) / 2.0).fold(f64::INFINITY, f64::min);
     let whole = |y: f64| (y - top).round() as i32 + 2;
     let left = |rank: usize| 2 + i32::try_from(rank).unwrap_or(i32::MAX / 1000) * (WIDTH + ACROSS);
-    let height = places.iter().map(|place| whole(place.y) + place.tall / 2).max().unwrap_or(0) + 4;
+    let height = places.iter().map(|place| whole(place.y) + place.tall / 2).max().unwrap_or(0) + EDGE;
     let boxes = (0..len).map(|node| (left(ranks[node]), whole(places[node].y) - HEIGHT / 2)).collect();
     let route = |chain: &Vec<usize>| {
         let mut points = Vec::with_capacity(chain.len() * 2);
@@ -106,7 +108,7 @@ pub(super) fn lay(len: usize, edges: &[(usize, usize)]) -> Laid {
         points
     };
     let routes = chains.iter().map(route).collect();
-    Laid { boxes, routes, width: left(layers.len()) - ACROSS + 2, height }
+    Laid { boxes, routes, width: left(layers.len()) - ACROSS + EDGE, height }
 }
 
 /// Puts each layer into the order of what its nodes hang on, from the left and from the right in turn.

@@ -2,7 +2,7 @@
 
 use super::super::document::{LoginStatus, StatusDocument};
 use super::super::drift::Trouble;
-use super::out::{Grouped, Out};
+use super::out::{Grouped, Out, counted};
 use jiff::civil::{Date, Weekday};
 use jiff::tz::Offset;
 use jiff::{Timestamp, ToSpan};
@@ -158,7 +158,8 @@ fn calendar(out: &mut Out, logins: &[LoginStatus], seen: Timestamp) {
         out.raw("</p>");
     }
     if never > 0 {
-        out.raw("<p class=\"quiet\">Of ").text(Grouped(never)).raw(" logins no next rotation is known.</p>");
+        out.raw("<p class=\"quiet\">").text(counted(never, "login", "logins"));
+        out.raw(" of which no next rotation is known.</p>");
     }
     out.raw("</section>\n");
 }

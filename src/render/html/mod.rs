@@ -70,7 +70,7 @@ pub fn page(page: &Page<'_>) -> String {
         "<button type=\"button\" id=\"open\">Open all</button><button type=\"button\" id=\"close\">Close all</button>",
     );
     out.raw("<span class=\"quiet\" id=\"shown\" role=\"status\"></span></div>\n");
-    drift::section(&mut out, drift);
+    drift::section(&mut out, drift, apply);
     logins::section(&mut out, status, seen);
     plan::section(&mut out, plan, apply);
     if let Some(run) = run {

@@ -1,7 +1,7 @@
 "use strict";
 (function () {
   var bar = document.getElementById("bar"), box = document.getElementById("filter"), said = document.getElementById("shown");
-  var rows = Array.prototype.slice.call(document.querySelectorAll(".f")), texts = null;
+  var rows = Array.prototype.slice.call(document.querySelectorAll(".f")), texts = null, soon = 0;
   var folds = document.querySelectorAll("details");
   function filter() {
     var words = box.value.toLowerCase().split(/\s+/).filter(Boolean), shown = 0;
@@ -25,7 +25,11 @@
     folds.forEach(function (each) { if (!each.closest("[hidden]")) each.open = open; });
   }
   bar.hidden = false;
-  box.addEventListener("input", filter);
+  // Of a large page each letter would be waited for.
+  box.addEventListener("input", function () {
+    clearTimeout(soon);
+    soon = setTimeout(filter, rows.length > 500 ? 150 : 0);
+  });
   document.getElementById("open").addEventListener("click", function () { fold(true); });
   document.getElementById("close").addEventListener("click", function () { fold(false); });
   window.addEventListener("hashchange", lead);
