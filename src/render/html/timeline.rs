@@ -109,7 +109,7 @@ fn row(out: &mut Out, run: &Run, action: &Ran, critical: bool) {
         out.raw(" <span class=\"quiet\">").text(&action.change).raw("</span>");
     }
     if critical {
-        out.raw(" ").span("tag warning", "on the critical path");
+        out.raw(" ").span("tag warning", "critical path");
     }
     if let Some(said) = &action.said {
         out.raw("<div class=\"why\">waited: ").text(said).raw("</div>");
