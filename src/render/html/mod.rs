@@ -21,6 +21,9 @@ use jiff::Timestamp;
 use out::{Grouped, Out, counted};
 use sha2::{Digest, Sha256};
 
+/// Entries of a page that a browser no longer lays out at once.
+const LARGE: usize = 500;
+
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
@@ -53,7 +56,11 @@ pub fn page(page: &Page<'_>) -> String {
     out.raw("<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">");
     out.raw("<meta name=\"color-scheme\" content=\"light dark\"><meta name=\"referrer\" content=\"no-referrer\">\n");
     out.raw("<link rel=\"icon\" href=\"data:,\"><title>").text(deployment).raw(" – pgrotate</title>\n<style>");
-    out.raw(STYLE).raw("</style></head>\n<body><a class=\"skip\" href=\"#main\">Skip to the content</a>\n<header><h1>");
+    out.raw(STYLE).raw("</style></head>\n<body");
+    // Of such a page a browser is to lay out only what is seen: folds by the thousand take long.
+    let entries = plan.actions.len() + drift.findings.len();
+    out.raw(if entries > LARGE { " class=\"large\"" } else { "" })
+        .raw("><a class=\"skip\" href=\"#main\">Skip to the content</a>\n<header><h1>");
     out.text(deployment).raw(" <small>").text(&place.account).raw(" · ").text(&place.region).raw("</small></h1>\n");
     out.raw("<p class=\"quiet\">As seen ").moment(&second(seen)).raw(" UTC");
     if let Some(database) = &status.database {
