@@ -28,6 +28,12 @@ test: function ## All tests: the sandbox's own, then those of cargo
 	@# Most of them wait most of the time, for the emulated AWS: more at once than there are cores.
 	RUST_TEST_THREADS=$$((2 * $$(nproc) + 1)) cargo test --locked --workspace
 
+.PHONY: browser
+browser: ## The HTML page in headless Chromium: it loads nothing, filters, unfolds, can be read
+	@demo/quietly "Building the tests" -- cargo test --locked --workspace --no-run --test plan
+	@cargo test --quiet --locked --workspace --test plan -- --ignored --exact pages::for_the_browser > /dev/null
+	@tests/browser/check
+
 # 15 is no major that the sandbox offers as RDS; the functions have to get along with it all the same.
 .PHONY: majors
 majors: build ## The functions' tests on PostgreSQL 15, 16, 17 and 18

@@ -55,6 +55,8 @@ codes! {
     Io = "io", ERROR;
     /// The journal cannot be written.
     JournalUnwritable = "journal-unwritable", ERROR;
+    /// The journal cannot be read, or tells of no run of this deployment.
+    JournalUnreadable = "journal-unreadable", ERROR;
     /// A mistake of pgrotate's own.
     Internal = "internal", ERROR;
 

@@ -222,13 +222,7 @@ impl SavedPlan {
     /// Writes the file whole or not at all: whoever applies it must not find a half.
     pub fn write(&self, path: &Path) -> Result<(), SavedError> {
         let failed = |source| SavedError::Unwritable { path: path.display().to_string(), source };
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        // Asked first: told of the temporary file, a missing folder would be hard to recognise.
-        std::fs::metadata(folder).map_err(failed)?;
-        let mut file = new_file(folder).map_err(failed)?;
-        file.write_all(self.text().as_bytes()).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
-        file.persist(path).map_err(|error| failed(error.error))?;
-        Ok(())
+        write_whole(path, &self.text()).map_err(failed)
     }
 
     /// Whether this pgrotate, with these functions, may carry it out for `goal`.
@@ -291,6 +285,17 @@ fn own(document: &Value) -> Reviewed {
 fn document<F: Family>(plan: &Plan<F>, deployment: &str, place: &Place) -> Value {
     serde_json::to_value(PlanDocument::of(plan, deployment, place))
         .unwrap_or_else(|error| unreachable!("a document has only text keys: {error}"))
+}
+
+/// Writes a file whole or not at all; what stood there before is replaced at once.
+pub fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Asked first: told of the temporary file, a missing folder would be hard to recognise.
+    std::fs::metadata(folder)?;
+    let mut file = new_file(folder)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.as_file().sync_all())?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
 }
 
 /// Readable as any other file that is written: by whom the umask says.

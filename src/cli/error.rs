@@ -8,6 +8,7 @@ use crate::function_zip::ZipError;
 use crate::model::Address;
 use crate::plan::PlanError;
 use crate::render::document::chain;
+use crate::render::run::RunError;
 use crate::resource::Refusal;
 use crate::resources::LiveError;
 use crate::saved::SavedError;
@@ -62,6 +63,12 @@ pub enum CliError {
     /// Told before anything is changed.
     #[error("the journal {} cannot be written", path.display())]
     JournalUnwritable { path: PathBuf, source: std::io::Error },
+    #[error("the journal {} cannot be read", path.display())]
+    JournalUnreadable { path: PathBuf, source: std::io::Error },
+    #[error("the journal {} tells of no run", path.display())]
+    NoRun { path: PathBuf, source: RunError },
+    #[error("the page {} cannot be written", path.display())]
+    PageUnwritable { path: PathBuf, source: std::io::Error },
     #[error("cannot {doing}")]
     Io { doing: &'static str, source: std::io::Error },
 }
@@ -97,7 +104,8 @@ impl Coded for CliError {
             Self::RotationFailed { .. } => Code::RotationFailed,
             Self::NotRecoverable { .. } => Code::NotRecoverable,
             Self::JournalUnwritable { .. } => Code::JournalUnwritable,
-            Self::Io { .. } => Code::Io,
+            Self::JournalUnreadable { .. } | Self::NoRun { .. } => Code::JournalUnreadable,
+            Self::PageUnwritable { .. } | Self::Io { .. } => Code::Io,
         }
     }
 
@@ -139,6 +147,11 @@ impl Coded for CliError {
                 let path = path.display();
                 format!("nothing was changed; ls -ld {path}, or name another file by --journal")
             }
+            Self::JournalUnreadable { .. } | Self::NoRun { .. } => {
+                "name what `pgrotate apply FILE --journal` of this deployment has written, or leave --journal out"
+                    .to_owned()
+            }
+            Self::PageUnwritable { .. } => "name a file that you may write, on a disk that has room".to_owned(),
             Self::Io { .. } => "give it a terminal, or a file on a disk that has room".to_owned(),
             // Each of these is told with its own.
             Self::Config(_) | Self::Plan(PlanError::Refused(_)) => String::new(),

@@ -63,7 +63,7 @@ impl Journal {
     /// What an event comes to. Actions that come to nothing are told by [`Self::end`].
     pub fn tell(&mut self, plan: &Plan<Kinds>, event: &Event, outcomes: &BTreeMap<usize, Outcome>) -> Result<(), Lost> {
         match event {
-            Event::Started { action } => self.line(JournalEvent::Started { action: Told::of(&plan.actions[*action]) }),
+            Event::Started { action } => self.line(JournalEvent::started(plan, *action)),
             Event::Waiting { action, saying, since } => {
                 if self.said.get(action) == Some(saying) {
                     return Ok(());

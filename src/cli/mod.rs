@@ -14,6 +14,7 @@ mod output;
 mod plan;
 mod progress;
 mod recover;
+mod report;
 mod rotate;
 mod schema;
 mod session;
@@ -57,6 +58,8 @@ enum Command {
     Status(status::StatusArgs),
     /// Tell what has moved away from the config, for cron: exit code 2 if anything has
     Drift(drift::DriftArgs),
+    /// Write one HTML page of it all: drift, logins, rotation calendar, plan and its graph, the last run
+    Report(report::ReportArgs),
     /// Tell why one resource is planned for as it is: config, live facts, difference, what waits for what
     Explain(explain::ExplainArgs),
     /// Show what the functions have logged about one login
@@ -88,11 +91,7 @@ struct DeploymentArgs {
 impl DeploymentArgs {
     /// Refuses to write to the file that is read.
     fn not_over(&self, out: &Path, flag: &'static str) -> Result<(), CliError> {
-        // What cannot be resolved is not there yet, or is told of once it is opened.
-        match (self.config.canonicalize(), out.canonicalize()) {
-            (Ok(one), Ok(other)) if one == other => Err(CliError::OverConfig { path: out.to_owned(), flag }),
-            _ => Ok(()),
-        }
+        not_over(&self.config, out, flag)
     }
 
     /// The journal that is asked for, opened before anything is changed.
@@ -100,6 +99,15 @@ impl DeploymentArgs {
         let Some(path) = path else { return Ok(None) };
         self.not_over(path, "--journal")?;
         Journal::open(path).map(Some)
+    }
+}
+
+/// Refuses to write by `flag` to a file that is read.
+fn not_over(read: &Path, out: &Path, flag: &'static str) -> Result<(), CliError> {
+    // What cannot be resolved is not there yet, or is told of once it is opened.
+    match (read.canonicalize(), out.canonicalize()) {
+        (Ok(one), Ok(other)) if one == other => Err(CliError::OverConfig { path: out.to_owned(), flag }),
+        _ => Ok(()),
     }
 }
 
@@ -138,6 +146,7 @@ pub fn main() -> ExitCode {
                 Command::Recover(args) => recover::run(args).await,
                 Command::Status(args) => status::run(args).await,
                 Command::Drift(args) => drift::run(args).await,
+                Command::Report(args) => report::run(args).await,
                 Command::Explain(args) => explain::run(args).await,
                 Command::Logs(args) => logs::run(args).await,
                 Command::Graph(args) => graph::run(args).await,

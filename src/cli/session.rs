@@ -9,7 +9,7 @@ use crate::desired::{self, Around};
 use crate::explain::Explained;
 use crate::function_zip;
 use crate::lint::{self, Finding, Live};
-use crate::model::{Address, Place};
+use crate::model::{Address, Place, Seen};
 use crate::plan::adopting;
 use crate::plan::limits::{self, Removals};
 use crate::plan::{self, Goal, Plan, PlanError};
@@ -17,8 +17,9 @@ use crate::render::PlanDocument;
 use crate::resource::Family;
 use crate::resources::artifact::Zip;
 use crate::resources::db_instance::Version;
-use crate::resources::{self, Kinds, Want, login, tagged};
+use crate::resources::{self, AnyLive, Kinds, Want, login, tagged};
 use crate::saved::{SavedConfig, SavedPlan};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 pub struct Session {
@@ -163,6 +164,11 @@ impl Session {
 
     /// Observes everything and plans.
     pub async fn plan(&self, goal: Goal) -> Result<Plan<Kinds>, CliError> {
+        Ok(self.look(goal).await?.0)
+    }
+
+    /// Observes everything and plans; answers with what was seen as well, for whoever tells more of it than a plan does.
+    pub async fn look(&self, goal: Goal) -> Result<(Plan<Kinds>, BTreeMap<Address, Seen<AnyLive>>), CliError> {
         let found = tagged::tagged(&self.aws, &self.config.deployment).await?;
         let mut wants = self.wants.clone();
         let notes = desired::look_alikes(&self.config, &wants, &found);
@@ -170,7 +176,7 @@ impl Session {
             .map_err(PlanError::Refused)?;
         let all: Vec<_> = wants.iter().chain(leavers.iter().map(|leaver| &leaver.want)).cloned().collect();
         let live = resources::observe(&self.aws, &all).await?;
-        Ok(plan::plan(goal, &wants, &leavers, &live)?.noting(notes))
+        Ok((plan::plan(goal, &wants, &leavers, &live)?.noting(notes), live))
     }
 }
 

@@ -25,11 +25,26 @@ pub(super) struct StatusArgs {
 /// Exits with 2 where a login is not healthy.
 pub(super) async fn run(args: StatusArgs) -> Result<u8, CliError> {
     let session = Session::open(&args.deployment).await?;
-    // Whatever else there is, a login does not tell.
-    let of_logins =
+    let live = resources::observe(&session.aws, &of_logins(&session.wants)).await?;
+    let document = document(&session, &live);
+    match args.format {
+        Format::Human => print(&human::status(&document))?,
+        Format::Json => print_json(&document)?,
+        Format::Markdown => print(&markdown::status(&document))?,
+    }
+    Ok(if document.logins.iter().all(|login| login.healthy) { exit::CLEAN } else { exit::PENDING })
+}
+
+/// What tells how logins stand; whatever else there is does not.
+fn of_logins(wants: &[Want]) -> Vec<Want> {
+    let tells =
         |want: &&Want| matches!(want, Want::DbCluster(_) | Want::DbInstance(_) | Want::Login(_) | Want::Rotation(_));
-    let wants: Vec<_> = session.wants.iter().filter(of_logins).cloned().collect();
-    let live = resources::observe(&session.aws, &wants).await?;
+    wants.iter().filter(tells).cloned().collect()
+}
+
+/// How every login stands, by what was seen.
+pub(super) fn document(session: &Session, live: &BTreeMap<Address, Seen<AnyLive>>) -> StatusDocument {
+    let wants = of_logins(&session.wants);
     let stands = |want: &Want| {
         let at = Kinds::address(want);
         let outputs = Kinds::outputs(want, live.get(&at)?.present()?)?;
@@ -65,16 +80,10 @@ pub(super) async fn run(args: StatusArgs) -> Result<u8, CliError> {
         _ => None,
     });
     let logins = session.wants.iter().filter_map(|want| match want {
-        Want::Login(want) => Some(login(want, &session.wants, &live, &standings)),
+        Want::Login(want) => Some(login(want, &session.wants, live, &standings)),
         _ => None,
     });
-    let document = StatusDocument::new(&session.config.deployment, &session.aws.place(), database, logins.collect());
-    match args.format {
-        Format::Human => print(&human::status(&document))?,
-        Format::Json => print_json(&document)?,
-        Format::Markdown => print(&markdown::status(&document))?,
-    }
-    Ok(if document.logins.iter().all(|login| login.healthy) { exit::CLEAN } else { exit::PENDING })
+    StatusDocument::new(&session.config.deployment, &session.aws.place(), database, logins.collect())
 }
 
 /// What was seen of one address; what was not looked at is not there.

@@ -2,7 +2,7 @@
 
 use super::drift::Trouble;
 use crate::code::{Code, Coded};
-use crate::drift::Drift;
+use crate::drift::{Drift, DriftCode};
 use crate::execute::{Outcome, Report};
 use crate::graph::Order;
 use crate::model::{Address, Place};
@@ -394,6 +394,11 @@ impl LoginStatus {
             healthy: true,
             troubles: Vec::new(),
         }
+    }
+
+    /// Whether a rotation should have happened, and has not even begun.
+    pub fn is_overdue(&self) -> bool {
+        self.troubles.iter().any(|trouble| trouble.code == Some(DriftCode::RotationOverdue))
     }
 
     pub fn trouble(&mut self, troubles: impl IntoIterator<Item = Trouble>) {

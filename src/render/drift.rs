@@ -7,6 +7,7 @@ use crate::model::{Address, Shown};
 use crate::resource::{Note, Refusal, Remedy, Step, Verb};
 use schemars::JsonSchema;
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// What has moved away from the config: `drift --format json`.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -53,6 +54,10 @@ pub struct Moved {
 impl DriftDocument {
     /// `apply` is the command that carries the plan out.
     pub fn of(plan: &PlanDocument, apply: &str) -> Self {
+        // Looked up for each action: a search through the plan would take as long as the plan is, each time.
+        let done: BTreeSet<_> = plan.actions.iter().map(|action| (&action.address, action.verb)).collect();
+        let troubled: BTreeSet<_> =
+            plan.notes.iter().filter(|note| note.remedy.is_some()).map(|note| &note.address).collect();
         let of_action = |action: &ActionDocument| {
             let of_drift = |drift: &Drift| Finding {
                 address: action.address.clone(),
@@ -64,8 +69,8 @@ impl DriftDocument {
                 moved: moved(action, drift),
                 fix: apply.to_owned(),
             };
-            let troubles = || plan.notes.iter().any(|note| note.address == action.address && note.remedy.is_some());
-            let untold = action.drift.iter().filter(|drift| !is_explained(drift, troubles()));
+            let troubles = troubled.contains(&action.address);
+            let untold = action.drift.iter().filter(|drift| !is_explained(drift, troubles));
             untold.map(of_drift).collect::<Vec<_>>()
         };
         let of_note = |note: &Note| {
@@ -81,7 +86,7 @@ impl DriftDocument {
                 fix,
             })
         };
-        let untold = plan.actions.iter().filter(|action| !is_told(plan, action));
+        let untold = plan.actions.iter().filter(|action| !is_told(&done, action));
         let mut findings: Vec<_> = untold.flat_map(of_action).collect();
         findings.extend(plan.notes.iter().filter_map(of_note));
         findings.sort_by(|a, b| (a.severity, &a.address).cmp(&(b.severity, &b.address)));
@@ -91,10 +96,11 @@ impl DriftDocument {
 
 /// Whether another action of the address says all: what is missing is not otherwise than declared as well, and what
 /// must be deleted to be made anew is not missing.
-fn is_told(plan: &PlanDocument, action: &ActionDocument) -> bool {
+fn is_told(done: &BTreeSet<(&Address, Verb)>, action: &ActionDocument) -> bool {
+    let has = |verb| done.contains(&(&action.address, verb));
     match action.verb {
-        Verb::Create => has(plan, action, Verb::Delete),
-        Verb::Update => has(plan, action, Verb::Create),
+        Verb::Create => has(Verb::Delete),
+        Verb::Update => has(Verb::Create),
         Verb::Adopt | Verb::Ensure | Verb::Rotate | Verb::Delete => false,
     }
 }
@@ -103,11 +109,6 @@ fn is_told(plan: &PlanDocument, action: &ActionDocument) -> bool {
 /// matter of waiting.
 fn is_explained(drift: &Drift, troubles: bool) -> bool {
     drift.code == DriftCode::UnderWay && troubles
-}
-
-/// Whether the action's address has one of that kind too.
-fn has(plan: &PlanDocument, action: &ActionDocument, verb: Verb) -> bool {
-    plan.actions.iter().any(|other| other.address == action.address && other.verb == verb)
 }
 
 /// A finding in one sentence with its code, for who asks how one thing stands and not what the whole plan is.

@@ -4,7 +4,7 @@ use super::document::chain;
 use crate::code::{Code, Coded};
 use crate::execute::Outcome;
 use crate::model::Address;
-use crate::plan::Action;
+use crate::plan::{Action, Plan};
 use crate::resource::{Family, Verb};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -49,6 +49,10 @@ pub enum JournalEvent {
     Started {
         #[serde(flatten)]
         action: Told,
+        /// What had to be done first, as the plan calls it; what these wait for themselves is left out. Lines of
+        /// earlier releases do not tell it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        waited_for: Option<Vec<String>>,
     },
     /// It says something new of itself.
     Waiting {
@@ -138,6 +142,13 @@ impl Told {
 }
 
 impl JournalEvent {
+    /// That the action of that number was begun.
+    pub fn started<F: Family>(plan: &Plan<F>, number: usize) -> Self {
+        let firsts = plan.order.nearest_prerequisites(number).into_iter();
+        let waited_for = firsts.map(|first| plan.actions[first].label()).collect();
+        Self::Started { action: Told::of(&plan.actions[number]), waited_for: Some(waited_for) }
+    }
+
     /// What has become of an action.
     pub fn ended<F: Family>(action: &Action<F>, outcome: &Outcome) -> Self {
         let action = Told::of(action);

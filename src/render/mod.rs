@@ -5,10 +5,12 @@ pub mod document;
 pub mod drift;
 pub mod explanation;
 pub mod graph;
+pub mod html;
 pub mod human;
 pub mod journal;
 pub mod live;
 pub mod markdown;
+pub mod run;
 
 pub use document::{GraphDocument, LoginStatus, PlanDocument, ReportDocument, StatusDocument};
 pub use drift::{DriftDocument, Finding, Moved, Trouble};

@@ -23,6 +23,7 @@ fn help_of_every_command() {
         "recover",
         "status",
         "drift",
+        "report",
         "explain",
         "logs",
         "graph",

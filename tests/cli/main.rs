@@ -15,6 +15,7 @@ mod drift_codes;
 mod lints;
 mod network;
 mod not_ours;
+mod reports;
 mod saved;
 mod snapshot;
 mod surroundings;

@@ -63,6 +63,8 @@ fn written_over_the_config() {
             let done = bare(folder.path(), &[command, "article.toml", "--journal", out]).output().unwrap();
             check(&done, &[(out, "article.toml")], "a-journal-over-the-config");
         }
+        let done = bare(folder.path(), &["report", "article.toml", "--html", out]).output().unwrap();
+        check(&done, &[(out, "article.toml")], "a-page-over-the-config");
     }
     assert_eq!(fs::read_to_string(&config).unwrap(), ARTICLE);
 }

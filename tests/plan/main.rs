@@ -17,6 +17,7 @@ mod look_alikes;
 mod makespan;
 mod markdown;
 mod mutations;
+mod pages;
 mod refusing;
 mod saving;
 mod scenario;

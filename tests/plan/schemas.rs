@@ -187,7 +187,7 @@ fn lines_of_a_journal() {
             version: "0.1.0",
             actions: plan.actions.len(),
         },
-        JournalEvent::Started { action: told() },
+        JournalEvent::started(&plan, plan.order.sorted()[plan.actions.len() - 1]),
         JournalEvent::Waiting { action: told(), saying: "it is creating".to_owned(), since_ms: 7 },
         JournalEvent::Stopping,
         JournalEvent::End { exit: 5, duration_ms: None, under_way: Some(vec!["secret.test_user1".to_owned()]) },

@@ -33,10 +33,15 @@ fn planning() {
         assert!(unchanged.actions.is_empty());
         let (new, made) = plan(Goal::Converge, &nothing);
         let (gone, destroyed) = plan(Goal::Destroy, &live);
+        let (_, drawn) = {
+            let (document, status) =
+                (PlanDocument::of(&new, "article", &crate::scenario::place()), crate::pages::fleet(users));
+            cost(|| crate::pages::page(&document, &status, None))
+        };
         let shown = |plan| cost(|| PlanDocument::of(plan, "article", &crate::scenario::place())).1;
         let shown = (shown(&new), shown(&gone));
         // Building reads the config once more.
-        [read, built - read, planned, made, destroyed, shown.0, shown.1]
+        [read, built - read, planned, made, destroyed, shown.0, shown.1, drawn]
     });
     let names = [
         "config read",
@@ -46,6 +51,7 @@ fn planning() {
         "plan, destroyed",
         "document, new",
         "document, destroyed",
+        "page, new",
     ];
     for (name, (thousand, ten)) in names.into_iter().zip(all[0].into_iter().zip(all[1])) {
         println!("  {name:<22} 1,000 users {thousand:7.3} s   10,000 users {ten:7.3} s   1 : {:.1}", ten / thousand);

@@ -24,6 +24,7 @@ mod mending;
 mod mutations;
 mod passwords;
 mod recovering;
+mod reporting;
 mod reviewing;
 mod rotations;
 mod saving;
