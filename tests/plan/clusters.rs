@@ -88,6 +88,22 @@ fn the_certificate_of_a_member_ends() {
     });
 }
 
+/// A Multi-AZ cluster has one certificate for all, and nobody changes its members one by one.
+#[test]
+fn the_certificate_of_a_multi_az_cluster_ends() {
+    let cluster = aurora();
+    let mut live = cluster.realised();
+    change!(live, DbCluster, CLUSTER, |live| {
+        live.engine = "postgres".to_owned();
+        let (authority, until) = ("rds-ca-rsa2048-g1".to_owned(), "2026-03-01".to_owned());
+        live.members[1].certificate = Some(Certificate { authority, until, age: Age::Ending });
+    });
+    let found = drift_of(&cluster, &live).findings;
+    let fix =
+        "aws rds modify-db-cluster --db-cluster-identifier my-cluster --ca-certificate-identifier rds-ca-rsa4096-g1";
+    assert!(found.iter().any(|finding| finding.fix.contains(fix)), "{found:#?}");
+}
+
 /// Which member writes is no drift, nor that one without an address comes: endpoints and their order are as before.
 #[test]
 fn a_failover_is_no_drift() {

@@ -2,11 +2,14 @@
 
 use crate::lives::Life;
 use crate::scenario::{SECOND_USER, Scenario, document, golden};
+use crate::simulation::Simulation;
 use function_contract::Fact;
+use pgrotate::execute::Outcome;
 use pgrotate::model::Seen;
 use pgrotate::plan::Goal;
 use pgrotate::plan::limits::{Removals, irreversible, to_be_named};
 use pgrotate::render::human;
+use pgrotate::resource::Resource;
 use pgrotate::resources::AnyLive;
 use pgrotate::resources::login::Login;
 
@@ -55,6 +58,20 @@ fn a_login_in_use_has_to_be_named() {
     golden("user-in-use-removed", &human::plan(&document));
 }
 
+/// An application has come between the plan and its turn: what the plan did not say is not done.
+#[test]
+fn a_login_that_comes_into_use_is_stale() {
+    let mut life = Life::between(&Scenario::article().and(SECOND_USER), &Scenario::article());
+    let plan = life.plan();
+    let leaver = Login::at("reporting").address().clone();
+    let Some(Seen::Present(AnyLive::Login(login))) = life.live.get_mut(&leaver) else { panic!("it is there") };
+    login.sessions = Fact::Known([("reporting".to_owned(), 1)].into());
+    let report = Simulation::new(life.live.clone()).carry_out(&plan);
+    let outcome = plan.actions.iter().zip(&report.outcomes).find(|(action, _)| action.address == leaver);
+    let Some((_, Outcome::Stale(why))) = outcome else { panic!("{outcome:?}") };
+    assert!(why.contains("it is in use now: open sessions: 1 as reporting"), "{why}");
+}
+
 /// Where nobody could look, somebody may be logged in.
 #[test]
 fn a_login_whose_use_is_not_known_has_to_be_named() {
@@ -73,4 +90,18 @@ fn a_destroy_is_asked_about_by_name() {
     assert!(Removals::of(&plan, Some(0)).things.is_empty());
     let lost: Vec<_> = irreversible(&plan).iter().map(ToString::to_string).collect();
     assert_eq!(lost, ["db_instance.my-postgres-instance"]);
+}
+
+/// People keep keys in a role's own settings; they are compared, and never shown.
+#[test]
+fn a_setting_of_a_role_stays_unread() {
+    let mut live = Scenario::article().realised();
+    let Some(Seen::Present(AnyLive::Login(login))) = live.get_mut(Login::at("test_user1").address()) else {
+        panic!("it is there")
+    };
+    let before = Login::facts(login);
+    login.role.settings.insert("app.key".to_owned(), "a-key-of-somebody".to_owned());
+    let facts = Login::facts(login);
+    assert!(!before.same(&facts));
+    assert!(!format!("{facts:?}").contains("a-key-of-somebody"));
 }
