@@ -28,6 +28,10 @@ test: function ## All tests: the sandbox's own, then those of cargo
 	@# Most of them wait most of the time, for the emulated AWS: more at once than there are cores.
 	RUST_TEST_THREADS=$$((2 * $$(nproc) + 1)) cargo test --locked --workspace
 
+.PHONY: docs
+docs: tools ## The book of docs/, in target/book; every link within it is followed
+	@scripts/book
+
 .PHONY: browser
 browser: ## The HTML page in headless Chromium: it loads nothing, filters, unfolds, can be read
 	@demo/quietly "Building the tests" -- cargo test --locked --workspace --no-run --test plan

@@ -4,7 +4,6 @@ use super::apply::{carry_out, confirm};
 use super::output::print;
 use super::session::Session;
 use super::{CliError, DeploymentArgs, Format};
-use crate::code::exit;
 use crate::render::human;
 use clap::Args;
 use std::path::PathBuf;
@@ -35,9 +34,6 @@ pub(super) async fn run(args: AdoptArgs) -> Result<u8, CliError> {
     let document = session.document(&plan);
     if args.format == Format::Human {
         print(&human::plan(&document))?;
-    }
-    if document.is_empty() && args.format == Format::Human {
-        return Ok(exit::CLEAN);
     }
     if !args.yes && !document.is_empty() {
         confirm("Take it over? From then on destroy removes it. Type yes to go on: ", "yes", "--yes")?;

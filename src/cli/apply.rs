@@ -56,9 +56,6 @@ pub(super) async fn run(args: ApplyArgs) -> Result<u8, CliError> {
     if args.format == Format::Human {
         print(&human::plan(&document))?;
     }
-    if document.is_empty() && args.format == Format::Human {
-        return Ok(exit::CLEAN);
-    }
     session.within_limits(&plan, (args.allow_deletes, &args.allow_delete), &args.deployment.config)?;
     // A saved plan was looked at when it was saved: whoever applies it has said yes to it.
     if !args.yes && saved.is_none() && !document.is_empty() {
@@ -111,6 +108,8 @@ pub(super) async fn carry_out(
     drop(progress);
     let document = ReportDocument::of(plan, &report, &session.config.deployment, &session.aws.place());
     match format {
+        // The plan has said it, and there is nothing to add.
+        Format::Human if plan.actions.is_empty() => {}
         Format::Human => {
             let mut text = format!("\n{}", human::report(&document));
             if !report.all_done() {

@@ -4,7 +4,6 @@ use super::apply::{carry_out, confirm};
 use super::output::print;
 use super::session::Session;
 use super::{CliError, DeploymentArgs, Format};
-use crate::code::exit;
 use crate::plan::Goal;
 use crate::render::human;
 use crate::saved::SavedPlan;
@@ -40,9 +39,6 @@ pub(super) async fn run(args: DestroyArgs) -> Result<u8, CliError> {
     let document = session.document(&plan);
     if args.format == Format::Human {
         print(&human::plan(&document))?;
-    }
-    if document.is_empty() && args.format == Format::Human {
-        return Ok(exit::CLEAN);
     }
     if !args.yes && !document.is_empty() {
         let name = &session.config.deployment;

@@ -10,6 +10,7 @@ pub mod human;
 pub mod journal;
 pub mod live;
 pub mod markdown;
+pub mod paint;
 pub mod run;
 
 pub use document::{GraphDocument, LoginStatus, PlanDocument, ReportDocument, StatusDocument};

@@ -11,10 +11,14 @@ mod arguments;
 mod codes;
 mod config;
 mod credentials;
+#[path = "../documentation/mod.rs"]
+mod documentation;
+mod documented;
 mod drift_codes;
 mod lints;
 mod network;
 mod not_ours;
+mod reference;
 mod reports;
 mod saved;
 mod snapshot;

@@ -9,6 +9,9 @@ mod changes;
 mod clusters;
 mod codes;
 mod copies;
+#[path = "../documentation/mod.rs"]
+mod documentation;
+mod documented;
 mod documents;
 mod drifting;
 mod faltering;
