@@ -63,7 +63,7 @@ lint: tools ## Formatting, clippy without a warning, and the scripts
 bench: function ## What plan, apply, a rotation and the function cost, beside what they are to cost
 	@sandbox/ctl install
 	@demo/bench
-	@echo; echo "Pure planning, processor time of a development build; the aim is < 1 s for a plan of 10,000 users, and 1 : 10:"
+	@echo; echo "Pure planning and rendering, processor time of a development build; the aim is < 1 s each, and 1 : 10:"
 	@cargo test --quiet --locked --workspace --test plan -- --ignored --nocapture speed 2>/dev/null | grep users
 
 .PHONY: crash

@@ -17,8 +17,8 @@ use pgrotate::resource::{Known, Note, Remedy};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// Plans of every sort: new and changed, risky and not, short and long.
-const SCENARIOS: [&str; 14] = [
+/// Plans of every sort: new and changed, risky and not, short and long. Each has a file in every format: [`crate::formats`].
+pub const SCENARIOS: [&str; 14] = [
     "new-deployment",
     "new-private",
     "new-with-existing-database",
@@ -45,7 +45,7 @@ pub fn of(plan: &PlanDocument) -> String {
 }
 
 /// No longer than GitHub takes; folds and fences are closed.
-fn well_formed(text: &str) {
+pub fn well_formed(text: &str) {
     assert!(text.len() <= LONGEST, "{} bytes", text.len());
     let (mut fence, mut folds) = (None, 0);
     for line in text.lines() {

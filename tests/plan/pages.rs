@@ -250,7 +250,7 @@ fn well_formed(page: &str) {
     }
 }
 
-fn golden(name: &str, page: &str) {
+pub fn golden(name: &str, page: &str) {
     well_formed(page);
     let cut = |page: &str, tag: &str| {
         let (before, rest) = page.split_once(&format!("<{tag}>")).unwrap();
