@@ -1,7 +1,7 @@
 //! `pgrotate adopt`: takes over what others have made, once, by its addresses.
 
 use super::apply::{carry_out, confirm};
-use super::output::print;
+use super::output::print_human;
 use super::session::Session;
 use super::{CliError, DeploymentArgs, Format};
 use crate::render::human;
@@ -33,7 +33,7 @@ pub(super) async fn run(args: AdoptArgs) -> Result<u8, CliError> {
     let plan = session.adoption(&args.addresses).await?;
     let document = session.document(&plan);
     if args.format == Format::Human {
-        print(&human::plan(&document))?;
+        print_human(&human::plan(&document))?;
     }
     if !args.yes && !document.is_empty() {
         confirm("Take it over? From then on destroy removes it. Type yes to go on: ", "yes", "--yes")?;

@@ -1,7 +1,7 @@
 //! `pgrotate apply`.
 
 use super::journal::{Journal, Lost};
-use super::output::{print, print_json};
+use super::output::{print, print_human, print_json};
 use super::progress::{Progress, REDRAW};
 use super::session::Session;
 use super::stop::Stops;
@@ -54,7 +54,7 @@ pub(super) async fn run(args: ApplyArgs) -> Result<u8, CliError> {
     };
     let document = session.document(&plan);
     if args.format == Format::Human {
-        print(&human::plan(&document))?;
+        print_human(&human::plan(&document))?;
     }
     session.within_limits(&plan, (args.allow_deletes, &args.allow_delete), &args.deployment.config)?;
     // A saved plan was looked at when it was saved: whoever applies it has said yes to it.
@@ -115,7 +115,7 @@ pub(super) async fn carry_out(
             if !report.all_done() {
                 text.push_str("hint: mend the cause and run the same command again; what is done stays done\n");
             }
-            print(&text)?;
+            print_human(&text)?;
         }
         Format::Json => print_json(&document)?,
         Format::Markdown => print(&markdown::report(&document))?,

@@ -1,6 +1,6 @@
 //! `pgrotate drift`: what has moved away from the config, for cron.
 
-use super::output::{print, print_json};
+use super::output::{print, print_human, print_json};
 use super::session::Session;
 use super::{CliError, DeploymentArgs, Format};
 use crate::code::exit;
@@ -40,7 +40,7 @@ pub(super) async fn run(args: DriftArgs) -> Result<u8, CliError> {
     let apply = format!("pgrotate apply {}", args.deployment.config.display());
     let document = DriftDocument::of(&plan, &apply);
     match args.format {
-        Format::Human => print(&human::drift(&document))?,
+        Format::Human => print_human(&human::drift(&document))?,
         Format::Json => print_json(&document)?,
         Format::Markdown => {
             let again = format!("pgrotate drift {}", args.deployment.config.display());

@@ -1,6 +1,6 @@
 //! What goes wrong, told with its code, its causes and the next thing to do.
 
-use super::output::columns;
+use super::output::{columns, print_error};
 use crate::aws::AwsError;
 use crate::code::{Code, Coded, REPORT_IT};
 use crate::config::{Errors, LintCode};
@@ -13,7 +13,6 @@ use crate::resource::Refusal;
 use crate::resources::LiveError;
 use crate::saved::SavedError;
 use std::collections::BTreeSet;
-use std::io::Write;
 use std::path::PathBuf;
 
 /// Why a command did not do its work.
@@ -169,9 +168,7 @@ impl CliError {
 
     /// Writes the error, its causes and hints to standard error.
     pub fn print(&self) {
-        let mut err = std::io::stderr().lock();
-        // Nobody is left to tell when standard error is closed.
-        let _ = write!(err, "{}", self.told());
+        print_error(&self.told());
     }
 
     fn told(&self) -> String {

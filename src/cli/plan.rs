@@ -1,6 +1,6 @@
 //! `pgrotate plan`.
 
-use super::output::{print, print_json};
+use super::output::{print, print_human, print_json};
 use super::session::{Session, denied};
 use super::{CliError, DeploymentArgs, Format};
 use crate::code::exit;
@@ -49,7 +49,7 @@ pub(super) async fn run(args: PlanArgs) -> Result<u8, CliError> {
         session.saved(&plan).write(out)?;
     }
     match args.format {
-        Format::Human => print(&human::plan(&document))?,
+        Format::Human => print_human(&human::plan(&document))?,
         Format::Json => print_json(&document)?,
         Format::Markdown => {
             let file = args.deployment.config.display();

@@ -1,6 +1,6 @@
 //! `pgrotate status`: how every login stands.
 
-use super::output::{print, print_json};
+use super::output::{print, print_human, print_json};
 use super::session::Session;
 use super::{CliError, DeploymentArgs, Format};
 use crate::code::exit;
@@ -28,7 +28,7 @@ pub(super) async fn run(args: StatusArgs) -> Result<u8, CliError> {
     let live = resources::observe(&session.aws, &of_logins(&session.wants)).await?;
     let document = document(&session, &live);
     match args.format {
-        Format::Human => print(&human::status(&document))?,
+        Format::Human => print_human(&human::status(&document))?,
         Format::Json => print_json(&document)?,
         Format::Markdown => print(&markdown::status(&document))?,
     }

@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-const MADE: &str = "<!-- Made by tests/cli/reference.rs: change what it is made from, and UPDATE_EXPECT=1 writes it anew. -->\n";
+const MADE: &str =
+    "<!-- Made by tests/cli/reference.rs: change what it is made from, and UPDATE_EXPECT=1 writes it anew. -->\n";
 
 /// Every command's `--help`, in the order of the first one's list.
 #[test]
@@ -28,7 +29,8 @@ fn all_flags() {
         .filter_map(|line| line.split_whitespace().next())
         .collect();
     assert!(commands.len() > 12, "{commands:?}");
-    let mut page = format!("# All flags\n\n{MADE}\nWhat `--help` says. What each command is for: [commands](commands.md).\n");
+    let mut page =
+        format!("# All flags\n\n{MADE}\nWhat `--help` says. What each command is for: [commands](commands.md).\n");
     let _ = write!(page, "\n## pgrotate\n```text\n{all}```\n");
     for command in commands {
         let _ = write!(page, "\n## {command}\n```text\n{}```\n", help(&[command]));
@@ -93,7 +95,8 @@ fn table(page: &mut String, of: &Value, definitions: &Map<String, Value>) {
         let text = ["description"].iter().find_map(|of| key[of].as_str());
         let text = text.or_else(|| definitions.get(named(key["$ref"].as_str()?)?)?["description"].as_str());
         let text = text.unwrap_or_else(|| panic!("{name} is not described"));
-        let row = [format!("`{name}`"), kind(key, definitions), default, text.to_owned()].map(|cell| cell.replace('|', "\\|"));
+        let row = [format!("`{name}`"), kind(key, definitions), default, text.to_owned()]
+            .map(|cell| cell.replace('|', "\\|"));
         let _ = writeln!(page, "| {} |", row.join(" | "));
     }
 }

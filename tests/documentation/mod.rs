@@ -64,7 +64,8 @@ fn page(path: &Path) -> Page {
                 }
             }
             Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(kind))) => {
-                block = ["sh", "console", "toml"].contains(&&*kind).then(|| (kind.to_string(), String::new(), range.start));
+                block =
+                    ["sh", "console", "toml"].contains(&&*kind).then(|| (kind.to_string(), String::new(), range.start));
             }
             Event::Text(more) => {
                 if let Some((_, text, _)) = &mut block {

@@ -106,7 +106,10 @@ fn typed(shell: &mut Command, folder: &Path, page: &Page) -> String {
 fn prints(at: &str, said: &str, shown: &Shown) {
     let mut lines = said.lines();
     for wanted in &shown.prints {
-        assert!(lines.any(|line| is_like(line.trim_end(), wanted)), "{at}: no line is like\n{wanted}\nbelow the ones before, in:\n{said}");
+        assert!(
+            lines.any(|line| is_like(line.trim_end(), wanted)),
+            "{at}: no line is like\n{wanted}\nbelow the ones before, in:\n{said}"
+        );
     }
 }
 

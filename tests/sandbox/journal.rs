@@ -105,9 +105,7 @@ fn of_a_run_with_nothing_to_do() {
     let events: Vec<_> =
         lines.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON")["event"].clone()).collect();
     assert_eq!(events, ["begin", "end"]);
-    account
-        .pgrotate(&["report", "--html", "page.html", "--journal", "journal.jsonl", path(&config)])
-        .exits(0);
+    account.pgrotate(&["report", "--html", "page.html", "--journal", "journal.jsonl", path(&config)]).exits(0);
 }
 
 #[test]

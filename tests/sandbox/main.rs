@@ -26,6 +26,7 @@ mod logins;
 mod mending;
 mod mutations;
 mod passwords;
+mod picture;
 mod recovering;
 mod reporting;
 mod reviewing;
