@@ -49,10 +49,9 @@ fn follow(page: &Page) {
     match page.world.as_deref() {
         // As after a checkout: nothing is there but the project, and nothing is known of AWS.
         Some("checkout") => {
-            for entry in std::fs::read_dir(root()).expect("the root") {
-                let entry = entry.expect("an entry");
-                std::os::unix::fs::symlink(entry.path(), folder.join(entry.file_name())).expect("a link");
-            }
+            linked(root(), &folder, "target");
+            std::fs::create_dir(folder.join("target")).expect("a folder");
+            linked(&root().join("target"), &folder.join("target"), "quick-start");
             shell.env_clear().envs(std::env::vars().filter(|(name, _)| ["PATH", "LANG"].contains(&&**name)));
         }
         Some(world @ ("declared" | "applied")) => {
@@ -81,6 +80,16 @@ fn follow(page: &Page) {
         let code = rest.next().map(str::trim).unwrap_or_else(|| panic!("{at}: it did not end:\n{said}"));
         assert_eq!(code, shown.exits.to_string(), "{at}: exit code; it printed:\n{said}");
         prints(&at, said, shown);
+    }
+}
+
+/// All of `from` but one name, by links: what is made beside them is the test's own.
+fn linked(from: &Path, to: &Path, but: &str) {
+    for entry in std::fs::read_dir(from).expect("a folder") {
+        let entry = entry.expect("an entry");
+        if entry.file_name() != but {
+            std::os::unix::fs::symlink(entry.path(), to.join(entry.file_name())).expect("a link");
+        }
     }
 }
 
