@@ -32,6 +32,10 @@ test: function ## All tests: the sandbox's own, then those of cargo
 docs: tools ## The book of docs/, in target/book; every link within it is followed
 	@scripts/book
 
+.PHONY: workflows
+workflows: tools ## action.yml and the workflows of examples/, by actionlint and zizmor
+	@scripts/workflows
+
 .PHONY: browser
 browser: ## The HTML page in headless Chromium: it loads nothing, filters, unfolds, can be read
 	@demo/quietly "Building the tests" -- cargo test --locked --workspace --no-run --test plan
