@@ -66,7 +66,7 @@ pub fn choose_path(
             "Chosen: the VPC has none with private DNS. Should {target}, to which its subnets lead, bring functions out to \
              the internet, \"nat\" makes none."
         ),
-        None => "Chosen: the VPC has none with private DNS, and not all of its subnets lead out through a NAT gateway."
+        None => "Chosen: the VPC has none with private DNS, and the subnets do not all lead out through a NAT gateway."
             .to_owned(),
     };
     because(SecretsManagerPath::Endpoint, why)

@@ -319,9 +319,9 @@ fn the_way_to_secrets_manager() {
         existing-endpoint: Chosen: the VPC has vpce-1, with private DNS.
         endpoint: Chosen: this deployment has made one already.
         nat: Chosen: the subnets lead out through nat-1 and nat-2.
-        endpoint: Chosen: the VPC has none with private DNS, and not all of its subnets lead out through a NAT gateway.
+        endpoint: Chosen: the VPC has none with private DNS, and the subnets do not all lead out through a NAT gateway.
         endpoint: Chosen: the VPC has none with private DNS. Should tgw-1, to which its subnets lead, bring functions out to the internet, "nat" makes none.
-        endpoint: Chosen: the VPC has none with private DNS, and not all of its subnets lead out through a NAT gateway.
+        endpoint: Chosen: the VPC has none with private DNS, and the subnets do not all lead out through a NAT gateway.
     "#]].assert_eq(&told.concat());
 }
 

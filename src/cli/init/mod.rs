@@ -10,7 +10,7 @@ use super::stop::Stops;
 use super::{CliError, output};
 use crate::aws::{self, Aws};
 use crate::code::exit;
-use crate::config::{self, Errors, SecretsManagerPath, Source};
+use crate::config::{self, Config, Errors, SecretsManagerPath, Source};
 use crate::function_zip;
 use crate::init::{self, Answers, Obstacle, Place, Question, SCHEMA};
 use crate::plan::{Goal, PlanError};
@@ -126,12 +126,10 @@ async fn work(args: &InitArgs, target: &Target, asker: Asker) -> Result<u8, CliE
 
     let place = target.place();
     let text = init::render(&answers, &place, &[]);
-    let checked = checked(&aws, args, &place.name, &text).await;
-    let (text, checked) = match checked {
-        // What cannot be read is no config; none is written.
-        Err(CliError::Config(errors)) if config::parse(&place.name, &text).is_err() => {
-            return Err(CliError::Config(errors));
-        }
+    // What cannot be read is no config.
+    let config = config::parse(&format!("{} (not written)", place.name), &text)?;
+    let source = Source { name: place.name.clone(), text: text.clone() };
+    let (text, checked) = match checked(&aws, args, config, source).await {
         Err(error) => {
             let told = init::render(&answers, &place, &obstacles(&error));
             let error = moved(error, &place.name, &text, &told);
@@ -172,7 +170,7 @@ fn nothing_missing(args: &InitArgs, region: Option<&str>) -> Result<(), CliError
         ));
     }
     if !existing && args.vpc.is_none() {
-        missing.push(("--vpc ID", "where a new one is to stand"));
+        missing.push(("--vpc ID", "where a new one is to stand; one that is there already has its own"));
     }
     if args.user.is_empty() {
         missing.push(("--user LOGIN", "whose password is to rotate"));
@@ -181,10 +179,8 @@ fn nothing_missing(args: &InitArgs, region: Option<&str>) -> Result<(), CliError
 }
 
 /// Asks of the text what `plan` would ask of the file.
-async fn checked(aws: &Aws, args: &InitArgs, name: &str, text: &str) -> Result<(), CliError> {
-    let config = config::parse(name, text)?;
+async fn checked(aws: &Aws, args: &InitArgs, config: Config, source: Source) -> Result<(), CliError> {
     let zip = function_zip::load(args.function_zip.as_deref(), None)?;
-    let source = Source { name: name.to_owned(), text: text.to_owned() };
     let session = Session::with(aws.clone(), config, source, zip).await?;
     session.plan(Goal::Converge).await.map(|_| ())
 }
