@@ -14,6 +14,7 @@ pub mod execute;
 pub mod explain;
 pub mod function_zip;
 pub mod graph;
+pub mod init;
 pub mod lint;
 pub mod model;
 pub mod plan;

@@ -289,13 +289,24 @@ fn document<F: Family>(plan: &Plan<F>, deployment: &str, place: &Place) -> Value
 
 /// Writes a file whole or not at all; what stood there before is replaced at once.
 pub fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
+    written(path, text)?.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// The same, where nothing of that name is there.
+pub fn write_new(path: &Path, text: &str) -> std::io::Result<()> {
+    written(path, text)?.persist_noclobber(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// A file beside `path`, whole on the disk.
+fn written(path: &Path, text: &str) -> std::io::Result<tempfile::NamedTempFile> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Asked first: told of the temporary file, a missing folder would be hard to recognise.
     std::fs::metadata(folder)?;
     let mut file = new_file(folder)?;
     file.write_all(text.as_bytes()).and_then(|()| file.as_file().sync_all())?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
+    Ok(file)
 }
 
 /// Readable as any other file that is written: by whom the umask says.

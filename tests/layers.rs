@@ -20,6 +20,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("function_zip", &["code", "resources"]),
     // `aws` for what is seen of proxies.
     ("lint", &["aws", "config", "model"]),
+    // `aws` for what is seen of networks and databases.
+    ("init", &["aws", "config"]),
     ("desired", &["aws", "code", "config", "model", "resource", "resources"]),
     // The document is made from plan and report; the formats read the document.
     ("render", &["code", "drift", "execute", "graph", "lint", "model", "plan", "resource"]),
@@ -39,6 +41,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "execute",
             "explain",
             "function_zip",
+            "init",
             "lint",
             "model",
             "plan",

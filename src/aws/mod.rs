@@ -7,6 +7,7 @@ mod look;
 mod network;
 mod patience;
 mod proxies;
+mod survey;
 
 pub use error::{AwsError, Call, absent, call};
 pub use groups::{EndpointLook, GroupLook, GroupsLook, TaggedLook, ec2_tags};
@@ -14,12 +15,16 @@ pub use look::{ClusterLook, InstanceLook, Look, SecretLook, StackLook};
 pub use network::{NetworkLook, NetworkQuestion, ServiceEndpoint, SubnetLook, VpcLook, WayOut};
 pub use patience::{Pace, Rate};
 pub use proxies::{ProxyAuth, ProxyLook};
+pub use survey::{DatabaseFound, GroupFound, SubnetFound, SubnetGroupFound, VpcFound, default_region};
 
 use crate::model::Tags;
 use aws_config::{AppName, BehaviorVersion, Region};
 use aws_sdk_sts::config::interceptors::InterceptorContext;
 use aws_sdk_sts::config::retry::{ClassifyRetry, RetryAction};
 use std::error::Error;
+
+/// RDS's code where there is no DB subnet group of a name; on the wire with and without "Fault".
+pub const NO_SUBNET_GROUP: &[&str] = &["DBSubnetGroupNotFoundFault", "DBSubnetGroupNotFound"];
 
 /// Clients, and who they act as.
 #[derive(Debug, Clone)]
@@ -87,8 +92,17 @@ impl Aws {
 impl Aws {
     /// The versions of PostgreSQL of one major that RDS offers here for new instances, as RDS writes them.
     pub async fn postgres_versions(&self, major: u32) -> Result<Vec<String>, AwsError> {
+        self.versions(Some(major.to_string())).await
+    }
+
+    /// Those of all majors.
+    pub async fn all_postgres_versions(&self) -> Result<Vec<String>, AwsError> {
+        self.versions(None).await
+    }
+
+    async fn versions(&self, major: Option<String>) -> Result<Vec<String>, AwsError> {
         let describe = call("rds", "DescribeDBEngineVersions");
-        let request = self.rds.describe_db_engine_versions().engine("postgres").engine_version(major.to_string());
+        let request = self.rds.describe_db_engine_versions().engine("postgres").set_engine_version(major);
         let found =
             request.into_paginator().items().send().try_collect().await.map_err(|error| describe.failed(error))?;
         Ok(found.iter().filter_map(|version| version.engine_version()).map(str::to_owned).collect())

@@ -53,6 +53,13 @@ pub struct ServiceEndpoint {
     pub admits: BTreeSet<String>,
 }
 
+impl ServiceEndpoint {
+    /// Whether clients in its VPC find it under the service's own name, now or in a moment.
+    pub fn is_usable(&self) -> bool {
+        self.private_dns && ["available", "pending"].contains(&self.state.as_str())
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct VpcLook {
     /// All IPv4 CIDRs in use, in order.
@@ -70,18 +77,21 @@ pub struct SubnetLook {
     pub cidr: String,
 }
 
-fn filter(name: &str, values: &[&str]) -> Filter {
+/// Secrets Manager speaks HTTPS.
+const HTTPS: i32 = 443;
+
+pub(super) fn filter(name: &str, values: &[&str]) -> Filter {
     Filter::builder().name(name).set_values(Some(values.iter().map(|value| (*value).to_owned()).collect())).build()
 }
 
-fn lets_https_in(rule: &SecurityGroupRule) -> bool {
-    let covers =
-        |port: i32| rule.from_port().is_some_and(|from| from <= port) && rule.to_port().is_some_and(|to| port <= to);
+/// Whether a rule lets somebody in at a TCP port.
+pub(super) fn lets_in(rule: &SecurityGroupRule, port: i32) -> bool {
+    let covers = rule.from_port().is_some_and(|from| from <= port) && rule.to_port().is_some_and(|to| port <= to);
     !rule.is_egress().unwrap_or(false)
         && match rule.ip_protocol() {
             Some("-1") => true,
             // By number too, as the API takes it.
-            Some("tcp" | "6") => covers(443),
+            Some("tcp" | "6") => covers,
             _ => false,
         }
 }
@@ -217,7 +227,7 @@ impl Aws {
                     id: endpoint.vpc_endpoint_id()?.to_owned(),
                     private_dns: endpoint.private_dns_enabled().unwrap_or(false),
                     state: endpoint.state()?.as_str().to_ascii_lowercase(),
-                    admits: mine.filter(|rule| lets_https_in(rule)).filter_map(client).collect(),
+                    admits: mine.filter(|rule| lets_in(rule, HTTPS)).filter_map(client).collect(),
                     groups,
                 })
             })

@@ -59,6 +59,17 @@ pub enum CliError {
     /// What stands in the way of a login is not for pgrotate to change.
     #[error("`{login}` cannot be recovered: {cause}")]
     NotRecoverable { login: String, cause: String, hint: String },
+    /// `init` never writes over what it did not write.
+    #[error("{} is there already", path.display())]
+    InTheWay { path: PathBuf },
+    /// Each a flag, and what it says.
+    #[error("nobody can be asked, and this has no default:\n{}", missing.iter().map(|(flag, what)| format!("  {flag}: {what}")).collect::<Vec<_>>().join("\n"))]
+    Unanswered { missing: Vec<(&'static str, &'static str)> },
+    /// No config can be made of what was named.
+    #[error("{cause}")]
+    NoStart { code: Code, cause: String, hint: String },
+    #[error("the config {} cannot be written", path.display())]
+    ConfigUnwritable { path: PathBuf, source: std::io::Error },
     /// Told before anything is changed.
     #[error("the journal {} cannot be written", path.display())]
     JournalUnwritable { path: PathBuf, source: std::io::Error },
@@ -90,7 +101,8 @@ impl Coded for CliError {
             Self::Plan(PlanError::Cycle(_) | PlanError::OutOfOrder { .. } | PlanError::Stranded(_)) => Code::Internal,
             Self::Zip(error) => error.code(),
             Self::Saved(error) => error.code(),
-            Self::OverConfig { .. } => Code::Usage,
+            Self::OverConfig { .. } | Self::InTheWay { .. } | Self::Unanswered { .. } => Code::Usage,
+            Self::NoStart { code, .. } => *code,
             Self::WrongAccount { .. } => Code::WrongAccount,
             Self::TooManyDeletes { .. } => Code::TooManyDeletes,
             Self::MustBeNamed { .. } => Code::MustBeNamed,
@@ -104,7 +116,7 @@ impl Coded for CliError {
             Self::NotRecoverable { .. } => Code::NotRecoverable,
             Self::JournalUnwritable { .. } => Code::JournalUnwritable,
             Self::JournalUnreadable { .. } | Self::NoRun { .. } => Code::JournalUnreadable,
-            Self::PageUnwritable { .. } | Self::Io { .. } => Code::Io,
+            Self::PageUnwritable { .. } | Self::ConfigUnwritable { .. } | Self::Io { .. } => Code::Io,
         }
     }
 
@@ -132,6 +144,14 @@ impl Coded for CliError {
                     .to_owned()
             }
             Self::NotConfirmed { hint, .. } | Self::NotRecoverable { hint, .. } => hint.clone(),
+            Self::InTheWay { .. } => {
+                "--out FILE names another, and --force writes over this one; nothing was written".to_owned()
+            }
+            Self::Unanswered { .. } => {
+                "give these flags, or run it in a terminal, which asks; pgrotate init --help tells all of them"
+                    .to_owned()
+            }
+            Self::NoStart { hint, .. } => format!("{hint}; nothing was written"),
             Self::NoSuchLogin { .. } => "declare it as a [[user]] in the config, and apply".to_owned(),
             Self::NoSuchAddress { address, known } => {
                 let near = nearest(address, known).map(|near| format!("did you mean {near}? "));
@@ -150,7 +170,9 @@ impl Coded for CliError {
                 "name what `pgrotate apply FILE --journal` of this deployment has written, or leave --journal out"
                     .to_owned()
             }
-            Self::PageUnwritable { .. } => "name a file that you may write, on a disk that has room".to_owned(),
+            Self::PageUnwritable { .. } | Self::ConfigUnwritable { .. } => {
+                "name a file that you may write, on a disk that has room".to_owned()
+            }
             Self::Io { .. } => "give it a terminal, or a file on a disk that has room".to_owned(),
             // Each of these is told with its own.
             Self::Config(_) | Self::Plan(PlanError::Refused(_)) => String::new(),

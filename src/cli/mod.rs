@@ -8,6 +8,7 @@ mod drift;
 mod error;
 mod explain;
 mod graph;
+mod init;
 mod journal;
 mod logs;
 mod output;
@@ -42,6 +43,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write a first config, from what the account has and what you answer
+    Init(Box<init::InitArgs>),
     /// Show what apply would do, and change nothing
     Plan(plan::PlanArgs),
     /// Make AWS and the database what the config says
@@ -138,6 +141,7 @@ pub fn main() -> ExitCode {
     let result = match runtime {
         Ok(runtime) => runtime.block_on(async {
             match cli.command {
+                Command::Init(args) => init::run(*args).await,
                 Command::Plan(args) => plan::run(args).await,
                 Command::Apply(args) => apply::run(args).await,
                 Command::Adopt(args) => adopt::run(args).await,

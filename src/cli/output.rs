@@ -3,12 +3,20 @@
 use super::CliError;
 use crate::render::paint::paint;
 use std::io::{ErrorKind, Write};
+use std::path::Path;
 
 /// Columns of the terminal that errors go to; None where they go elsewhere and nobody says. COLUMNS goes before
 /// what the terminal itself says, as in other tools.
 pub fn columns() -> Option<usize> {
     let said = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).filter(|columns| *columns > 0);
     said.or_else(|| terminal_size::terminal_size_of(std::io::stderr()).map(|(width, _)| usize::from(width.0)))
+}
+
+/// A path as an argument that a shell takes as one word, and no command takes for a flag.
+pub fn for_shell(path: &Path) -> String {
+    let text = path.display().to_string();
+    let text = if text.starts_with('-') { format!("./{text}") } else { text };
+    shell_words::quote(&text).into_owned()
 }
 
 /// Prints, and takes a closed pipe for "enough": `pgrotate plan … | head` is not an error.

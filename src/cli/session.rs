@@ -54,7 +54,8 @@ impl Session {
         Ok((session, plan))
     }
 
-    async fn with(aws: Aws, config: Config, source: Source, zip: Zip) -> Result<Self, CliError> {
+    /// What `config` wants, where AWS is as it is now.
+    pub async fn with(aws: Aws, config: Config, source: Source, zip: Zip) -> Result<Self, CliError> {
         let around = around(&aws, &config).await?;
         let wants = desired::build(&config, &aws.place(), &around, &zip)
             .map_err(|errors| Errors::new(source.clone(), errors))?;

@@ -25,6 +25,7 @@ pub use limits::Limits;
 pub use lints::{Allowed, LintCode, Lints};
 pub use rhythm::{Rhythm, Traps};
 pub use schema::schema;
+pub use tables::OF_MANAGED;
 
 use crate::code::{Code, REPORT_IT};
 use function_contract::{PasswordPolicy, RoleAttributes, Strategy};
@@ -182,6 +183,13 @@ pub enum SecretsManagerPath {
     ExistingEndpoint,
     /// The subnets have a NAT gateway.
     Nat,
+}
+
+impl SecretsManagerPath {
+    /// As the config writes it.
+    pub fn text(self) -> &'static str {
+        tables::PATHS.iter().find(|(_, path)| *path == self).map_or("", |(text, _)| text)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]

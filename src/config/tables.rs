@@ -225,7 +225,7 @@ fn endpoint_clients(
 }
 
 /// Keys of an instance that is only referred to: they describe one that is made.
-pub(super) const OF_MANAGED: [&str; 11] = [
+pub const OF_MANAGED: [&str; 11] = [
     "adopt",
     "subnet_group",
     "engine_version",

@@ -171,11 +171,7 @@ fn nat(config: &Config, network: &NetworkLook) -> Vec<ConfigError> {
 
 fn existing_endpoint(config: &Config, network: &NetworkLook) -> Option<ConfigError> {
     let (vpc, span) = (&config.network.vpc.value, &config.network.secrets_manager.span);
-    let usable: Vec<_> = network
-        .endpoints
-        .iter()
-        .filter(|endpoint| endpoint.private_dns && ["available", "pending"].contains(&endpoint.state.as_str()))
-        .collect();
+    let usable: Vec<_> = network.endpoints.iter().filter(|endpoint| endpoint.is_usable()).collect();
     if usable.is_empty() {
         let why = match network.endpoints.first() {
             None => format!("{vpc} has no interface endpoint of Secrets Manager"),

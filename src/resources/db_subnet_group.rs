@@ -1,7 +1,7 @@
 //! `db_subnet_group`: where the instance may stand.
 
 use super::{Live, LiveError, missing_tags};
-use crate::aws::{self, Aws, Look, absent, call};
+use crate::aws::{self, Aws, Look, NO_SUBNET_GROUP, absent, call};
 use crate::code::Code;
 use crate::drift::DriftCode;
 use crate::execute::Applied;
@@ -187,15 +187,13 @@ impl Live for DbSubnetGroup {
                     Err(error) if error.is(&["InvalidDBSubnetGroupStateFault"]) => {
                         return Ok(Applied::NotYet { saying: "an instance still uses it".to_owned() });
                     }
-                    answer => absent(answer, NOT_FOUND)?,
+                    answer => absent(answer, NO_SUBNET_GROUP)?,
                 };
             }
         }
         Ok(Applied::Accepted)
     }
 }
-
-const NOT_FOUND: &[&str] = &["DBSubnetGroupNotFoundFault", "DBSubnetGroupNotFound"];
 
 async fn observe(aws: &Aws, want: &Desired) -> Result<Seen<Observed>, LiveError> {
     let describe = call("rds", "DescribeDBSubnetGroups");
@@ -206,7 +204,7 @@ async fn observe(aws: &Aws, want: &Desired) -> Result<Seen<Observed>, LiveError>
         .send()
         .await
         .map_err(|error| describe.failed(error));
-    let Some(answer) = absent(answer, NOT_FOUND)? else { return Ok(Seen::Absent) };
+    let Some(answer) = absent(answer, NO_SUBNET_GROUP)? else { return Ok(Seen::Absent) };
     let Some(group) = answer.db_subnet_groups().first() else { return Ok(Seen::Absent) };
     let arn = describe.expect(group.db_subnet_group_arn(), "DBSubnetGroupArn")?;
     Ok(Seen::Present(Observed {

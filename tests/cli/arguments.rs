@@ -15,6 +15,7 @@ fn help_of_every_command() {
     let folder = tempfile::tempdir().unwrap();
     let mut all = String::new();
     let commands = [
+        "init",
         "plan",
         "apply",
         "adopt",

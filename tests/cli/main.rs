@@ -8,6 +8,7 @@ mod support;
 
 mod answers;
 mod arguments;
+mod beginning;
 mod codes;
 mod config;
 mod credentials;

@@ -22,7 +22,7 @@ fn done(answer: Value) -> Value {
 }
 
 /// An instance that is nobody's deployment's, so that it outlives ours.
-fn instance(account: &Account) {
+pub fn instance(account: &Account) {
     let group = json!({ "GroupName": "my-rds-sg", "Description": "by hand", "VpcId": VPC });
     let group = done(account.call("ec2", "create_security_group", group));
     let subnets = json!({

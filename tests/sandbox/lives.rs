@@ -142,7 +142,7 @@ fn unprotected(text: &str) -> String {
 }
 
 /// Makes what others have made; answers with the ids of what configs call by other ones.
-fn make(account: &Account, there: There) -> Vec<(&'static str, String)> {
+pub fn make(account: &Account, there: There) -> Vec<(&'static str, String)> {
     match there {
         There::Bucket => {
             let place = json!({ "LocationConstraint": "eu-north-1" });

@@ -76,7 +76,7 @@ pub enum Change {
 
 /// Engines of clusters that speak PostgreSQL's protocol: of Aurora, and of a Multi-AZ DB cluster, which RDS describes in
 /// the same words (docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DBCluster.html).
-const ENGINES: [&str; 2] = ["aurora-postgresql", "postgres"];
+pub const ENGINES: [&str; 2] = ["aurora-postgresql", "postgres"];
 
 impl DbCluster {
     pub fn at(identifier: &str) -> Ref<Self> {

@@ -325,7 +325,7 @@ impl Resource for DbInstance {
 }
 
 /// What RDS calls PostgreSQL.
-const ENGINE: &str = "postgres";
+pub const ENGINE: &str = "postgres";
 
 /// Waits for what somebody has begun.
 fn wait(cx: &mut Diff<'_>, saying: String) -> Step<Change> {

@@ -1,0 +1,174 @@
+//! `init` against what an account has: the file that it writes is planned, applied, and nothing is left to do.
+
+use crate::adopting;
+use crate::clusters;
+use crate::lives::make;
+use crate::scenarios::There;
+use crate::support::{Account, Run, path, root};
+use expect_test::{Expect, expect};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::process::Command;
+
+const VPC: &str = "vpc-02294c945121da772";
+
+/// Writes a config; answers with its path and its text.
+fn begun(account: &Account, flags: &[&str]) -> (PathBuf, String) {
+    let config = account.config("");
+    account.pgrotate(&[&["init", "--force", "--out", path(&config)], flags].concat()).exits(0);
+    let text = std::fs::read_to_string(&config).expect("a config");
+    (config, text)
+}
+
+fn plans(run: &Run, expected: Expect) {
+    expected.assert_eq(&(run.exits(2).planned().join("\n") + "\n"));
+}
+
+fn instance(account: &Account) -> Value {
+    account.call("rds", "describe_db_instances", json!({}))["DBInstances"].take()
+}
+
+/// The database that most have: there already, and not to be touched.
+#[test]
+fn an_instance_that_is_there() {
+    let account = Account::new();
+    account.delays("none");
+    adopting::instance(&account);
+    let before = instance(&account);
+    let (config, text) = begun(&account, &["--from-instance", "my-postgres-instance", "--user", "app,reporting"]);
+    for line in [
+        "manage = false ",
+        "security_group = { existing = \"my-rds-sg\" }",
+        "secrets_manager = \"endpoint\"",
+        "login = \"reporting\" ",
+    ] {
+        assert!(text.lines().any(|written| written.starts_with(line)), "{line}\n{text}");
+    }
+    let plan = account.plan(&config);
+    plans(&plan, expect![[r#"
+        create security_group.endpoint
+        create security_group.function
+        create security_group_rule.endpoint-from-172.31.0.0/16
+        create security_group_rule.endpoint-from-function
+        create security_group_rule.function-to-endpoint
+        create security_group_rule.function-to-my-rds-sg
+        create security_group_rule.my-rds-sg-from-function
+        create secret.app
+        create secret.reporting
+        create secret.rotator_admin
+        create vpc_endpoint.secretsmanager
+        create bucket.pgrotate-my-postgres-instance-200000000003-eu-north-1
+        create artifact.function
+        create stack.my-postgres-instance-rotation-stack
+        ensure login.rotator_admin
+        ensure login.app
+        ensure login.reporting
+        create rotation.app
+        create rotation.reporting
+        create rotation.rotator_admin
+    "#]]);
+    let validated = account.pgrotate(&["validate", "--deny-lints", path(&config)]);
+    validated.exits(0);
+    account.apply(&config).exits(0);
+    account.is_empty(&config);
+    account.pgrotate(&["status", path(&config)]).exits(0);
+    account.no_value_was_read();
+    assert_eq!(instance(&account), before, "nothing of the instance is changed");
+    for user in ["app", "reporting"] {
+        assert!(account.login(&format!("{user}_secret"), "AWSCURRENT").starts_with(user));
+    }
+    // Begun anew, it is the same deployment: its own endpoint and secrets are nobody else's.
+    let (config, again) = begun(&account, &["--from-instance", "my-postgres-instance", "--user", "app,reporting"]);
+    assert!(again.contains("secrets_manager = \"endpoint\"") && !again.contains("# adopt = true"), "{again}");
+    account.is_empty(&config);
+}
+
+#[test]
+fn a_cluster_that_is_there() {
+    let account = Account::new();
+    account.delays("none");
+    make(&account, There::SecurityGroup);
+    clusters::by_hand(&account);
+    let (config, text) = begun(&account, &["--from-cluster", "my-cluster", "--user", "app", "--deployment", "aurora"]);
+    assert!(text.contains("\ncluster = \"my-cluster\" ") && !text.contains("manage ="), "{text}");
+    plans(&account.plan(&config), expect![[r#""#]]);
+    // Its member is no database of its own.
+    let refused = account.pgrotate(&["init", "--out", "-", "--from-instance", "my-cluster-1", "--user", "app"]);
+    refused.exits(4);
+    assert!(refused.stderr.contains("hint: --from-cluster my-cluster; nothing was written"), "{}", refused.stderr);
+    assert_eq!(refused.stdout, "");
+}
+
+/// What the VPC has decides how the functions reach Secrets Manager.
+#[test]
+fn the_way_to_secrets_manager_is_found() {
+    let chosen = |there: &[There]| {
+        let account = Account::new();
+        account.delays("none");
+        there.iter().for_each(|there| drop(make(&account, *there)));
+        let (config, text) =
+            begun(&account, &["--identifier", "shop", "--vpc", VPC, "--user", "app", "--engine-version", "16"]);
+        account.plan(&config).exits(2);
+        let line = text.lines().find(|line| line.starts_with("secrets_manager = ")).expect("it is said");
+        line.to_owned()
+    };
+    assert_eq!(chosen(&[]), "secrets_manager = \"endpoint\"");
+    assert_eq!(chosen(&[There::Endpoint]), "secrets_manager = \"existing-endpoint\"");
+    assert_eq!(chosen(&[There::Nat]), "secrets_manager = \"nat\"");
+    assert_eq!(chosen(&[There::Nat, There::Endpoint]), "secrets_manager = \"existing-endpoint\"");
+}
+
+/// An instance whose password RDS does not keep: told as the plan tells it, at the top of the file too, and mended by the
+/// command that is told.
+#[test]
+fn an_instance_that_is_not_fit_yet() {
+    let account = Account::new();
+    account.delays("none");
+    make(&account, There::SecurityGroup);
+    make(&account, There::SubnetGroup);
+    adopting::by_hand(&account);
+    let config = account.config("");
+    let flags = ["--from-instance", "my-postgres-instance", "--user", "app", "--every", "30 days"];
+    let run = account.pgrotate(&[&["init", "--force", "--out", path(&config)], &flags[..]].concat());
+    run.exits(4);
+    let command = "aws rds modify-db-instance --db-instance-identifier my-postgres-instance \
+                   --manage-master-user-password --apply-immediately";
+    let text = std::fs::read_to_string(&config).expect("it is written all the same");
+    for told in [&run.stderr, &text] {
+        assert!(told.contains("RDS does not keep the master password of `my-postgres-instance`"), "{told}");
+        assert!(told.contains(command), "{told}");
+    }
+    let planned = account.plan(&config);
+    assert_eq!(planned.exits(4).stderr, run.stderr, "as the plan tells it");
+    account.shell(command);
+    account.shell("aws rds wait db-instance-available --db-instance-identifier my-postgres-instance");
+    account.plan(&config).exits(2);
+}
+
+/// `demo/quick-start`: what a new user types, from nothing to a login and back. Each of its lines is run as it is shown.
+#[test]
+fn the_quick_start() {
+    let done = Command::new(root().join("demo/quick-start")).output().expect("it runs");
+    let shown = String::from_utf8_lossy(&done.stdout);
+    assert!(done.status.success(), "{shown}\n{}", String::from_utf8_lossy(&done.stderr));
+    let commands: Vec<_> = shown.lines().filter(|line| line.starts_with("$ ")).collect();
+    expect![[r#"
+        $ sandbox/ctl up --dir target/quick-start --parent $$ --delays none
+        $ eval "$(sandbox/ctl env --dir target/quick-start)"
+        $ export PATH="$PWD/target/debug:$PATH"
+        $ cd target/quick-start
+        $ pgrotate init --identifier shop-db --vpc vpc-02294c945121da772 --engine-version 16 --user app
+        $ grep -Ev '^ *(#|$)' pgrotate.toml
+        $ pgrotate validate pgrotate.toml
+        $ pgrotate plan pgrotate.toml
+        $ pgrotate apply --yes pgrotate.toml
+        $ ../../demo/login app_secret
+        $ pgrotate status pgrotate.toml
+        $ pgrotate drift pgrotate.toml
+        $ sed -i 's/^# deletion_protection = true /deletion_protection = false /' pgrotate.toml
+        $ pgrotate destroy --yes pgrotate.toml
+    "#]].assert_eq(&(commands.join("\n") + "\n"));
+    for told in ["AWSCURRENT of app_secret logs in", "Nothing has moved", "What remains:"] {
+        assert!(shown.contains(told), "{told}\n{shown}");
+    }
+}
