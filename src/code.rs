@@ -110,6 +110,8 @@ codes! {
     CredentialsExpired = "credentials-expired", ERROR;
     /// AWS does not know the credentials.
     CredentialsUnknown = "credentials-unknown", ERROR;
+    /// The credentials may not be the role that the config names.
+    RoleNotAssumed = "role-not-assumed", ERROR;
     /// The credentials may not do it.
     AccessDenied = "access-denied", ERROR;
     /// AWS gets too many calls.

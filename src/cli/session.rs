@@ -203,7 +203,7 @@ async fn proxies(aws: &Aws, config: &Config) -> Result<Result<Vec<ProxyLook>, St
 
 /// AWS, in the one account that the config allows.
 async fn connect(config: &Config) -> Result<Aws, CliError> {
-    let aws = Aws::connect(&config.aws.region).await?;
+    let aws = Aws::connect(&config.aws.region, config.aws.assume_role.as_deref()).await?;
     match &config.aws.account {
         Some(declared) if *declared != aws.account => {
             Err(CliError::WrongAccount { declared: declared.clone(), actual: aws.account })

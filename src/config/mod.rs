@@ -13,6 +13,7 @@ mod logins;
 mod passwords;
 mod read;
 mod rhythm;
+mod roles;
 mod schedule;
 mod schema;
 mod tables;
@@ -153,6 +154,8 @@ pub struct Aws {
     pub region: String,
     /// Twelve digits; any other account is refused.
     pub account: Option<String>,
+    /// ARN of a role that is assumed for everything; None: the credentials that were found do it themselves.
+    pub assume_role: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -5,6 +5,7 @@ mod adopting;
 mod again;
 mod alerts;
 mod article;
+mod assuming;
 mod changes;
 mod clusters;
 mod codes;
