@@ -62,6 +62,8 @@ codes! {
 
     /// The config file cannot be read, or is far too long.
     ConfigUnreadable = "config-unreadable", ERROR;
+    /// A directory has no file that declares a deployment.
+    NoDeployment = "no-deployment", ERROR;
     /// The config file is not text.
     NotUtf8 = "not-utf-8", ERROR;
     /// The config file is not TOML.
@@ -161,6 +163,8 @@ codes! {
 
     /// The credentials are of another account than the config allows.
     WrongAccount = "wrong-account", REFUSED;
+    /// Two files declare the same deployment.
+    DeclaredTwice = "declared-twice", REFUSED;
     /// A login is broken by what pgrotate does not change.
     NotRecoverable = "not-recoverable", REFUSED;
     /// Nobody said yes.

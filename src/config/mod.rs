@@ -5,6 +5,7 @@ mod alerts;
 mod attributes;
 mod check;
 mod cron;
+mod declares;
 mod error;
 mod keys;
 mod limits;
@@ -20,6 +21,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
+pub use declares::{Folder, folder};
 pub use error::{ConfigError, Errors, Source};
 pub use keys::{Key, keys};
 pub use limits::Limits;
@@ -156,6 +158,14 @@ pub struct Aws {
     pub account: Option<String>,
     /// ARN of a role that is assumed for everything; None: the credentials that were found do it themselves.
     pub assume_role: Option<String>,
+}
+
+impl Aws {
+    /// The only account that anything is done in, where the file says so: the guard's, or the role's.
+    pub fn declared_account(&self) -> Option<&str> {
+        let of_role = || self.assume_role.as_deref().and_then(|role| role.split(':').nth(4));
+        self.account.as_deref().or_else(of_role)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -23,7 +23,8 @@ pub(super) fn check(problems: &Problems<'_>, role: &Option<Located<String>>, acc
         return refuse(format!("{} is no ARN of an IAM role", quoted(text)), example());
     };
     if service == "sts" {
-        let hint = "a session cannot be assumed: name its role, arn:…:iam::…:role/…, with the role's path if it has one";
+        let hint =
+            "a session cannot be assumed: name its role, arn:…:iam::…:role/…, with the role's path if it has one";
         return refuse(format!("{} is the ARN of a session, not of a role", quoted(text)), hint.to_owned());
     }
     let named = resource.strip_prefix("role/");
@@ -42,7 +43,8 @@ pub(super) fn check(problems: &Problems<'_>, role: &Option<Located<String>>, acc
         && account.value != of
     {
         let message = format!("the role is of account {of}, and `account` allows only {}", quoted(&account.value));
-        let hint = "name a role of that account, or leave `account` out: the role's own is the only one that is reached";
+        let hint =
+            "name a role of that account, or leave `account` out: the role's own is the only one that is reached";
         wrong(problems, Code::ConflictingKeys, role, message, hint);
     }
 }

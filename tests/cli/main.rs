@@ -13,6 +13,7 @@ mod config;
 mod credentials;
 mod drift_codes;
 mod lints;
+mod many;
 mod network;
 mod not_ours;
 mod reports;

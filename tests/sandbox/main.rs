@@ -14,6 +14,7 @@ mod documents;
 mod drifting;
 mod faltering;
 mod faults;
+mod fleet;
 mod halfway;
 mod journal;
 mod kinds;
