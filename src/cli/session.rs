@@ -7,7 +7,7 @@ use crate::code::{Code, Coded};
 use crate::config::{self, Client, Config, Errors, SecretsManagerPath, Source};
 use crate::desired::{self, Around};
 use crate::explain::Explained;
-use crate::function_zip;
+use crate::function_zip::ZipError;
 use crate::lint::{self, Finding, Live};
 use crate::model::{Address, Place, Seen};
 use crate::plan::adopting;
@@ -33,8 +33,14 @@ pub struct Session {
 
 impl Session {
     pub async fn open(args: &DeploymentArgs) -> Result<Self, CliError> {
-        let (config, source) = config::load(&args.config)?;
-        let zip = function_zip::load(args.function_zip.as_deref(), args.ca_bundle.as_deref())?;
+        args.one()?;
+        Self::open_file(&args.config, || args.functions.zip()).await
+    }
+
+    /// Of a file; the functions' zip is asked for only where the file is good.
+    pub async fn open_file(file: &Path, zip: impl FnOnce() -> Result<Zip, ZipError>) -> Result<Self, CliError> {
+        let (config, source) = config::load(file)?;
+        let zip = zip()?;
         let aws = connect(&config).await?;
         Self::with(aws, config, source, zip).await
     }
@@ -42,7 +48,7 @@ impl Session {
     /// Plans again what a saved plan was made for; refused unless that is what is left of it to do.
     pub async fn resume(saved: &SavedPlan, goal: Goal, args: &DeploymentArgs) -> Result<(Self, Plan<Kinds>), CliError> {
         let SavedConfig { name, text } = saved.config.clone();
-        let zip = function_zip::load(args.function_zip.as_deref(), args.ca_bundle.as_deref())?;
+        let zip = args.functions.zip()?;
         saved.fits(goal, zip.sha256())?;
         let config = config::parse(&name, &text)?;
         let aws = connect(&config).await?;
@@ -204,7 +210,7 @@ async fn proxies(aws: &Aws, config: &Config) -> Result<Result<Vec<ProxyLook>, St
 
 /// AWS, in the one account that the config allows.
 async fn connect(config: &Config) -> Result<Aws, CliError> {
-    let aws = Aws::connect(&config.aws.region).await?;
+    let aws = Aws::connect(&config.aws.region, config.aws.assume_role.as_deref()).await?;
     match &config.aws.account {
         Some(declared) if *declared != aws.account => {
             Err(CliError::WrongAccount { declared: declared.clone(), actual: aws.account })

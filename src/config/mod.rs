@@ -5,6 +5,7 @@ mod alerts;
 mod attributes;
 mod check;
 mod cron;
+mod declares;
 mod error;
 mod keys;
 mod limits;
@@ -13,12 +14,14 @@ mod logins;
 mod passwords;
 mod read;
 mod rhythm;
+mod roles;
 mod schedule;
 mod schema;
 mod tables;
 #[cfg(test)]
 mod tests;
 
+pub use declares::{Folder, folder};
 pub use error::{ConfigError, Errors, Source};
 pub use keys::{Key, keys};
 pub use limits::Limits;
@@ -154,6 +157,16 @@ pub struct Aws {
     pub region: String,
     /// Twelve digits; any other account is refused.
     pub account: Option<String>,
+    /// ARN of a role that is assumed for everything; None: the credentials that were found do it themselves.
+    pub assume_role: Option<String>,
+}
+
+impl Aws {
+    /// The only account that anything is done in, where the file says so: the guard's, or the role's.
+    pub fn declared_account(&self) -> Option<&str> {
+        let of_role = || self.assume_role.as_deref().and_then(|role| role.split(':').nth(4));
+        self.account.as_deref().or_else(of_role)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -140,6 +140,9 @@ struct Aws {
     /// A guard: any other account is refused. Twelve digits.
     #[schemars(regex(pattern = r"^[0-9]{12}$"))]
     account: Option<String>,
+    /// ARN of an IAM role that is assumed for every call, unless the credentials are a session of it already. Of the same account, where that is given.
+    #[schemars(regex(pattern = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/([!-~]{1,510}/)?[A-Za-z0-9_+=,.@-]{1,64}$"))]
+    assume_role: Option<String>,
 }
 
 /// The VPC that database and functions are in, and who reaches what there.

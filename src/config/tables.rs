@@ -9,6 +9,7 @@ use super::lints;
 use super::logins::{self, Draft};
 use super::passwords;
 use super::read::{Problems, Table, advice};
+use super::roles;
 use super::schedule::{self, Timing};
 use super::{
     Allow, Aws, Client, Config, Database, Function, Instance, Located, Login, Network, OnRemove, Rule,
@@ -127,8 +128,14 @@ fn aws(problems: &Problems<'_>, mut table: Table<'_, '_>) -> Option<Aws> {
     check::region(problems, &region);
     let account = table.optional_string("account", "\"123456789012\"");
     check::account(problems, &account);
+    let assume_role = table.optional_string("assume_role", roles::EXAMPLE);
+    roles::check(problems, &assume_role, &account);
     table.finish();
-    Some(Aws { region: region?.value, account: account.map(|account| account.value) })
+    Some(Aws {
+        region: region?.value,
+        account: account.map(|account| account.value),
+        assume_role: assume_role.map(|role| role.value),
+    })
 }
 
 fn network(problems: &Problems<'_>, mut table: Table<'_, '_>) -> Option<Network> {

@@ -44,6 +44,8 @@ pub enum Title {
     Status,
     Report,
     Explanation,
+    Validation,
+    Deployments,
 }
 
 impl fmt::Display for Title {
@@ -54,6 +56,8 @@ impl fmt::Display for Title {
             Self::Status => "status",
             Self::Report => "report",
             Self::Explanation => "explanation",
+            Self::Validation => "validation",
+            Self::Deployments => "deployments",
         })
     }
 }

@@ -79,9 +79,3 @@ fn a_missing_file() {
     let folder = tempfile::tempdir().unwrap();
     check(&bare(folder.path(), &["plan", "missing.toml"]).output().unwrap(), &[], "a-missing-file");
 }
-
-#[test]
-fn a_directory() {
-    let folder = tempfile::tempdir().unwrap();
-    check(&bare(folder.path(), &["plan", "."]).output().unwrap(), &[], "a-directory");
-}

@@ -17,6 +17,7 @@ mod documentation;
 mod documented;
 mod drift_codes;
 mod lints;
+mod many;
 mod network;
 mod not_ours;
 mod reference;

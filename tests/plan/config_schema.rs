@@ -14,6 +14,7 @@ deployment = "demo"
 [aws]
 region = "eu-north-1"
 account = "123456789012"
+assume_role = "arn:aws:iam::123456789012:role/pgrotate"
 [network]
 vpc = "vpc-02294c945121da772"
 subnets = ["subnet-05a8a2c78756260ed", "subnet-0cf57825fcf0c3cbd"]

@@ -45,7 +45,9 @@ fn an_instance_that_is_there() {
         assert!(text.lines().any(|written| written.starts_with(line)), "{line}\n{text}");
     }
     let plan = account.plan(&config);
-    plans(&plan, expect![[r#"
+    plans(
+        &plan,
+        expect![[r#"
         create security_group.endpoint
         create security_group.function
         create security_group_rule.endpoint-from-172.31.0.0/16
@@ -66,7 +68,8 @@ fn an_instance_that_is_there() {
         create rotation.app
         create rotation.reporting
         create rotation.rotator_admin
-    "#]]);
+    "#]],
+    );
     let validated = account.pgrotate(&["validate", "--deny-lints", path(&config)]);
     validated.exits(0);
     account.apply(&config).exits(0);
@@ -167,7 +170,8 @@ fn the_quick_start() {
         $ pgrotate drift pgrotate.toml
         $ sed -i 's/^# deletion_protection = true /deletion_protection = false /' pgrotate.toml
         $ pgrotate destroy --yes pgrotate.toml
-    "#]].assert_eq(&(commands.join("\n") + "\n"));
+    "#]]
+    .assert_eq(&(commands.join("\n") + "\n"));
     for told in ["AWSCURRENT of app_secret logs in", "Nothing has moved", "What remains:"] {
         assert!(shown.contains(told), "{told}\n{shown}");
     }

@@ -121,7 +121,7 @@ async fn work(args: &InitArgs, target: &Target, asker: Asker) -> Result<u8, CliE
         Some(region) => region,
         None => asker.text("Region", None, |answer| init::check(Question::Region, answer))?,
     };
-    let aws = Aws::connect(&region).await?;
+    let aws = Aws::connect(&region, None).await?;
     let answers = survey::Survey { aws: &aws, args, asker }.answers().await?;
 
     let place = target.place();

@@ -20,6 +20,7 @@ fn the_article() {
             aws: Aws {
                 region: "eu-north-1",
                 account: None,
+                assume_role: None,
             },
             network: Network {
                 vpc: Located {
