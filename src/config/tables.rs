@@ -4,6 +4,7 @@ use super::alerts;
 use super::attributes;
 use super::check;
 use super::error::ConfigError;
+use super::files::EXTENDS;
 use super::limits;
 use super::lints;
 use super::logins::{self, Draft};
@@ -58,6 +59,8 @@ const USER_EXAMPLE: &str = "[[user]]\nlogin = \"app\"\nsecret = \"app_secret\"";
 /// Reads the whole file. Where it is None, the problems say why.
 pub(super) fn config(problems: &Problems<'_>, entries: &DeTable<'_>) -> Option<Config> {
     let mut root = Table::root(problems, entries);
+    // Followed before any of this is read.
+    root.optional_string(EXTENDS, "\"base.toml\"");
     let deployment = root.string("deployment", "\"article\"");
     check::deployment(problems, &deployment);
 

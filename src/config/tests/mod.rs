@@ -3,6 +3,7 @@
 mod any;
 mod good;
 mod lints;
+mod overlays;
 mod shape;
 mod values;
 
