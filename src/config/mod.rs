@@ -21,6 +21,7 @@ mod source;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod users;
 mod variables;
 
 pub use error::{ConfigError, Errors};
@@ -199,6 +200,37 @@ pub struct Login {
     pub adopt: bool,
     /// What is declared of the role beside its name.
     pub attributes: RoleAttributes,
+    pub declared: Declared,
+}
+
+/// The table that declares a login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Declared {
+    Admin,
+    /// A `[[user]]`, by its place among them.
+    User(usize),
+    /// A `[[users]]`, by its place among them.
+    Group(usize),
+}
+
+impl Declared {
+    /// As it is headed in the file.
+    pub const fn header(self) -> &'static str {
+        match self {
+            Self::Admin => "[admin]",
+            Self::User(_) => "[[user]]",
+            Self::Group(_) => "[[users]]",
+        }
+    }
+
+    /// The path of its keys, as [`Key`] has them.
+    pub fn path(self) -> String {
+        match self {
+            Self::Admin => "admin".to_owned(),
+            Self::User(place) => format!("user[{place}]"),
+            Self::Group(place) => format!("users[{place}]"),
+        }
+    }
 }
 
 /// What becomes of the roles of a login that is no longer declared.

@@ -51,6 +51,11 @@ impl<'t> Problems<'t> {
         self.list.borrow_mut().push(error);
     }
 
+    /// How much was found so far.
+    pub fn count(&self) -> usize {
+        self.list.borrow().len()
+    }
+
     /// Adds why a value is not known: nothing else is told of it.
     pub fn unreadable(&self, error: ConfigError) {
         self.unread.borrow_mut().extend(error.span.clone());

@@ -58,7 +58,11 @@ fn of_whole_files(schema: &mut Value) {
     let mut tables = schema["$defs"].take();
     let mut known = BTreeMap::new();
     if let Some(root) = schema.as_object_mut() {
-        let whole = required_of(root, &mut tables, &mut known);
+        let mut whole = required_of(root, &mut tables, &mut known);
+        // Of one form or the other.
+        let one =
+            |key: &str| json!({ "required": [key], "properties": { key: { "description": OF_WHOLE, "minItems": 1 } } });
+        whole["anyOf"] = json!([one("user"), one("users")]);
         root.insert("if".to_owned(), json!({ "required": [EXTENDS] }));
         root.insert("else".to_owned(), whole);
     }
@@ -66,6 +70,8 @@ fn of_whole_files(schema: &mut Value) {
     tables["User"]["required"] = json!(["login"]);
     schema["$defs"] = tables;
 }
+
+const OF_WHOLE: &str = "What a file that extends no other must have of it.";
 
 /// Takes out of a table, and of those in it, what is required.
 fn required_of(table: &mut Map<String, Value>, tables: &mut Value, known: &mut BTreeMap<String, Value>) -> Value {
@@ -77,17 +83,14 @@ fn required_of(table: &mut Map<String, Value>, tables: &mut Value, known: &mut B
         required.extend(required_by(of, tables, known).as_object().cloned().unwrap_or_default());
     }
     let mut inner = Map::new();
-    for (key, property) in table.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
+    for (key, property) in table.get("properties").and_then(Value::as_object).into_iter().flatten() {
         let is_users = key == "user";
         let of_table = required_by(if is_users { &property["items"] } else { property }, tables, known);
         if of_table.as_object().is_none_or(Map::is_empty) {
             continue;
         }
         let mut whole = if is_users { json!({ "items": of_table }) } else { of_table };
-        if let Some(least) = property.as_object_mut().and_then(|property| property.remove("minItems")) {
-            whole["minItems"] = least;
-        }
-        whole["description"] = Value::from("What a file that extends no other must have of it.");
+        whole["description"] = Value::from(OF_WHOLE);
         inner.insert(key.clone(), whole);
     }
     if !inner.is_empty() {
@@ -214,8 +217,9 @@ struct File {
     rotation: Option<Rotation>,
     admin: Admin,
     /// One for each login of an application, which reads its name and password from the secret.
-    #[schemars(length(min = 1))]
-    user: Vec<User>,
+    user: Option<Vec<User>>,
+    /// Many such logins that have all but their names in common.
+    users: Option<Vec<Users>>,
 }
 
 /// Where the deployment stands.
@@ -491,6 +495,48 @@ struct Admin {
     /// Whether a secret of that name that is there already is taken over, with its value.
     #[schemars(extend("default" = false))]
     adopt: Option<bool>,
+}
+
+/// Logins that have all but their names in common.
+struct Users;
+
+impl JsonSchema for Users {
+    fn schema_name() -> Cow<'static, str> {
+        "Users".into()
+    }
+
+    /// What a user has, but for its name.
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = User::json_schema(generator);
+        schema.insert(
+            "description".to_owned(),
+            json!("Logins that have all but their names in common: each is as if written out."),
+        );
+        schema.insert("required".to_owned(), json!(["logins", "secret"]));
+        let Some(Value::Object(keys)) = schema.get_mut("properties") else { return schema };
+        let of_users = Map::from_iter([
+            (
+                "logins".to_owned(),
+                json!({
+                    "description": "Their names in PostgreSQL.",
+                    "type": "array",
+                    "items": { "type": "string" },
+                    "minItems": 1,
+                }),
+            ),
+            (
+                "secret".to_owned(),
+                json!({
+                    "description": "Names of their secrets, each with a login's name in the place of {login}.",
+                    "type": "string",
+                    "pattern": r"^[A-Za-z0-9/_+=.@-]*\{login\}([A-Za-z0-9/_+=.@-]|\{login\})*$",
+                }),
+            ),
+        ]);
+        let shared = std::mem::take(keys).into_iter().filter(|(key, _)| key != "login" && key != "secret");
+        *keys = of_users.into_iter().chain(shared).collect();
+        schema
+    }
 }
 
 /// A login of an application.

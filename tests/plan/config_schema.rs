@@ -84,6 +84,20 @@ valid_until = 2035-01-01T00:00:00Z
 login = "report"
 secret = "report_secret"
 cron = "cron(0 4 ? * SUN *)"
+[[users]]
+logins = ["tenant1", "tenant2"]
+secret = "tenants/{login}"
+database = "postgres"
+strategy = "alternating-users"
+every = "10 days"
+window = "2h"
+recovery_days = 30
+passwords = { length = 40, exclude = "@" }
+adopt = false
+member_of = ["app_rw"]
+settings = { search_path = "app", work_mem = 8192, jit = false }
+connection_limit = 20
+valid_until = 2036-01-01T00:00:00Z
 "#;
 
 /// As editors give it to a schema: TOML's values in JSON, a moment as its text.
@@ -171,12 +185,16 @@ fn both_know_the_same_of_a_file_that_extends_another() {
     the_same_of(&parsed(&format!("extends = \"base.toml\"\n{WHOLE}")));
 }
 
-/// The whole file, and nothing else.
+/// The whole file but for the groups, which are added to those of the file that extends it; and nothing else.
 struct Base;
 
 impl Outside for Base {
     fn file(&self, path: &Path) -> io::Result<Vec<u8>> {
-        if path == Path::new("base.toml") { Ok(WHOLE.into()) } else { Err(io::ErrorKind::NotFound.into()) }
+        if path == Path::new("base.toml") {
+            Ok(WHOLE.split("[[users]]").next().unwrap_or_default().into())
+        } else {
+            Err(io::ErrorKind::NotFound.into())
+        }
     }
 
     fn same(&self, path: &Path) -> PathBuf {
@@ -363,4 +381,8 @@ fn broken_ones_do_not() {
     // No user at all.
     let none = WHOLE.split("[[user]]").next().unwrap();
     assert!(schema.check(&json(&parsed(none))).is_err());
+    // One form is enough.
+    let group = format!("{none}[[users]]\nlogins = [\"a\"]\nsecret = \"{{login}}\"\n");
+    schema.check(&json(&parsed(&group))).unwrap_or_else(|error| panic!("{error}"));
+    assert!(schema.check(&json(&parsed(&group.replace("{login}", "a")))).is_err(), "one secret for all passes");
 }

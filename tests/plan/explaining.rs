@@ -68,6 +68,15 @@ fn what_stands_in_several_files() {
     golden("explain-several-files", &told);
 }
 
+/// The group's lines, for each of its logins.
+#[test]
+fn one_of_many_users() {
+    let group =
+        "\n[[users]]\nlogins = [\"tenant1\", \"tenant2\"]\nsecret = \"tenants/{login}\"\nconnection_limit = 3\n";
+    let article = Scenario::article().and(group);
+    explains("explain-one-of-many", &article, &article.nothing(), "login.tenant2");
+}
+
 /// By hand, in AWS's console.
 #[test]
 fn an_instance_of_another_class() {

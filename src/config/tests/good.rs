@@ -176,6 +176,7 @@ fn the_article() {
                     connection_limit: None,
                     valid_until: None,
                 },
+                declared: Admin,
             },
             users: [
                 Login {
@@ -216,6 +217,9 @@ fn the_article() {
                         connection_limit: None,
                         valid_until: None,
                     },
+                    declared: User(
+                        0,
+                    ),
                 },
             ],
         }"#]]

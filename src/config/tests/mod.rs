@@ -2,6 +2,7 @@
 
 mod any;
 mod good;
+mod groups;
 mod lints;
 mod overlays;
 mod shape;

@@ -193,6 +193,89 @@ fn chains_and_folders() {
     .assert_eq(&read(&Source::new(name, text)).unwrap_err().to_string());
 }
 
+/// One login of a group that is otherwise in one place: for that one alone.
+#[test]
+fn a_user_over_one_of_a_group() {
+    let (before, _) = LEAST.split_once("[[user]]").unwrap();
+    let base = format!(
+        "{before}[[users]]\nlogins = [\"a\", \"b\", \"c\"]\nsecret = \"x/{{login}}\"\nsettings = {{ search_path = \"app\" }}\n"
+    );
+    let overlay = "extends = \"base.toml\"\n[[user]]\nlogin = \"b\"\nevery = \"5 days\"\n[[user]]\nlogin = \"d\"\nsecret = \"d\"\n[[users]]\nlogins = [\"e\"]\nsecret = \"{login}\"\n";
+    let (config, source) = based(&base).load(overlay).unwrap_or_else(|errors| panic!("{errors}"));
+    let told: Vec<_> = config
+        .users
+        .iter()
+        .map(|user| {
+            (user.login.value.as_str(), user.secret.value.as_str(), user.declared.path(), &user.schedule.value.rule)
+        })
+        .collect();
+    let (five, ten) = (Rule::Days(5), Rule::Days(10));
+    let told: Vec<_> = told.iter().map(|(login, secret, path, rule)| (*login, *secret, path.as_str(), *rule)).collect();
+    assert_eq!(
+        told,
+        [
+            ("b", "x/b", "user[0]", &five),
+            ("d", "d", "user[1]", &ten),
+            ("a", "x/a", "users[0]", &ten),
+            ("c", "x/c", "users[0]", &ten),
+            ("e", "e", "users[1]", &ten),
+        ]
+    );
+    assert_eq!(config.users[0].attributes.settings.len(), 1, "of the group");
+    let places: Vec<_> = keys(&source)
+        .into_iter()
+        .filter(|key| key.path.starts_with("user[0].") || key.path == "users[0].logins")
+        .map(|key| format!("{} {}:{}", key.path, key.file.unwrap_or_default(), key.line))
+        .collect();
+    assert_eq!(
+        places,
+        [
+            "user[0].login :3",
+            "user[0].every :4",
+            "users[0].logins base.toml:19",
+            "user[0].secret base.toml:20",
+            "user[0].settings base.toml:21"
+        ]
+    );
+    // All of it.
+    let all = "extends = \"base.toml\"\n[[user]]\nlogin = \"a\"\n[[user]]\nlogin = \"b\"\n[[user]]\nlogin = \"c\"\n";
+    let logins: Vec<_> = based(&base).config(all).users.into_iter().map(|user| user.declared.path()).collect();
+    assert_eq!(logins, ["user[0]", "user[1]", "user[2]"]);
+    // Of no group, and of one whose `users` is none.
+    based(&base).bad(
+        "extends = \"base.toml\"\nusers = 7\n",
+        expect![[r#"
+        error[wrong-type]: `users` must be an array of tables, not an integer
+         --> prod.toml:2:9
+          |
+        2 | users = 7
+          |         ^
+        hint: write:
+          [[users]]
+          logins = ["app", "report"]
+          secret = "{login}_secret"
+    "#]],
+    );
+    based(&base).bad(
+        "extends = \"base.toml\"\n[[users]]\nlogins = [\"a\"]\nsecret = \"{login}\"\n",
+        expect![[r#"
+        error[duplicate]: login "a" is declared twice
+         --> prod.toml:3:11
+          |
+        3 | logins = ["a"]
+          |           ^^^
+        hint: list each login once
+
+        error[duplicate]: login "a" is declared twice
+          --> base.toml:19:11
+           |
+        19 | logins = ["a", "b", "c"]
+           |           ^^^
+        hint: list each login once
+    "#]],
+    );
+}
+
 #[test]
 fn all_errors_of_all_files_each_in_its_own() {
     let base = LEAST.replace("region = \"eu-north-1\"", "regoin = \"eu-north-1\"").replace("gib = 20", "gib = 2")
@@ -204,7 +287,7 @@ fn all_errors_of_all_files_each_in_its_own() {
           |
         2 | [databse]
           |  ^^^^^^^
-        hint: did you mean `database`? Known here: extends, deployment, aws, network, database, function, alerts, limits, lint, rotation, admin, user
+        hint: did you mean `database`? Known here: extends, deployment, aws, network, database, function, alerts, limits, lint, rotation, admin, user, users
 
         error[missing-key]: `secret` is missing in [[user]]
          --> prod.toml:4:1

@@ -87,7 +87,7 @@ fn unknown_keys_are_suggested_or_sent_to_their_table() {
                |
             24 | [netwrok]
                |  ^^^^^^^
-            hint: did you mean `network`? Known here: extends, deployment, aws, network, database, function, alerts, limits, lint, rotation, admin, user
+            hint: did you mean `network`? Known here: extends, deployment, aws, network, database, function, alerts, limits, lint, rotation, admin, user, users
         "#]],
     );
 }
