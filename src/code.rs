@@ -72,6 +72,8 @@ codes! {
     UnknownKey = "unknown-key", ERROR;
     /// A key or table that must be there is not.
     MissingKey = "missing-key", ERROR;
+    /// The config uses a variable that the environment does not have.
+    MissingVariable = "missing-variable", ERROR;
     /// A value of another type than its key takes.
     WrongType = "wrong-type", ERROR;
     /// A value that its key cannot have.

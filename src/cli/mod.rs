@@ -120,9 +120,10 @@ impl DeploymentArgs {
         Err(CliError::OneDeployment { path: self.config.clone(), files })
     }
 
-    /// Refuses to write to the file that is read.
+    /// Refuses to write to a file that is read.
     fn not_over(&self, out: &Path, flag: &'static str) -> Result<(), CliError> {
-        not_over(&self.config, out, flag)
+        let extended = config::extended(&self.config);
+        std::iter::once(&self.config).chain(&extended).try_for_each(|read| not_over(read, out, flag))
     }
 
     /// The journal that is asked for, opened before anything is changed.

@@ -47,14 +47,14 @@ impl Session {
 
     /// Plans again what a saved plan was made for; refused unless that is what is left of it to do.
     pub async fn resume(saved: &SavedPlan, goal: Goal, args: &DeploymentArgs) -> Result<(Self, Plan<Kinds>), CliError> {
-        let SavedConfig { name, text } = saved.config.clone();
         let zip = args.functions.zip()?;
         saved.fits(goal, zip.sha256())?;
-        let config = config::parse(&name, &text)?;
+        let source = Source::of(saved.config.files(), saved.config.variables());
+        let config = config::read(&source)?;
         let aws = connect(&config).await?;
         // First of all: in another account nothing of what the config names is found, which would be told instead.
         saved.made_for(&aws.place(), &config.deployment)?;
-        let session = Self::with(aws, config, Source { name, text }, zip).await?;
+        let session = Self::with(aws, config, source, zip).await?;
         let plan = session.plan(goal).await?;
         saved.check(&plan, &session.aws.place(), &session.config.deployment)?;
         Ok((session, plan))
@@ -128,9 +128,13 @@ impl Session {
 
     /// What `plan` was, for whoever is to review it and apply exactly that.
     pub fn saved(&self, plan: &Plan<Kinds>) -> SavedPlan {
-        let Source { name, text } = self.source.clone();
-        let config = SavedConfig { name, text };
-        SavedPlan::of(plan, config, &self.function_zip, &self.aws.place(), &self.config.deployment)
+        SavedPlan::of(
+            plan,
+            SavedConfig::of(self.source.files(), self.source.variables()),
+            &self.function_zip,
+            &self.aws.place(),
+            &self.config.deployment,
+        )
     }
 
     /// A declared login by its name in PostgreSQL.

@@ -122,7 +122,7 @@ fn several(files: Vec<PathBuf>, args: &ValidateArgs) -> Result<u8, CliError> {
 
 /// A paragraph, as an error of the config is told.
 fn paragraph(lint: &Finding, source: &Source) -> String {
-    let Finding { code, of: _, line: _, span, what, why, hint } = lint;
+    let Finding { code, of: _, file: _, line: _, span, what, why, hint } = lint;
     let place = span.as_ref().map(|span| source.excerpt_within(span, columns())).unwrap_or_default();
     format!("\nlint[{code}]: {what}\n{place}why: {why}\nhint: {hint}\n")
 }

@@ -1,6 +1,6 @@
 //! Which files of a folder declare a deployment.
 
-use super::read;
+use super::files::bytes;
 use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
@@ -31,8 +31,8 @@ pub fn folder(path: &Path) -> std::io::Result<Folder> {
 }
 
 fn may_declare(path: &Path) -> bool {
-    let Ok(bytes) = read(path) else { return true };
-    let Ok(text) = String::from_utf8(bytes) else { return true };
+    let Ok(found) = bytes(path) else { return true };
+    let Ok(text) = String::from_utf8(found) else { return true };
     let (document, syntax) = DeTable::parse_recoverable(&text);
     !syntax.is_empty() || document.get_ref().contains_key("deployment")
 }

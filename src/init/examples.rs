@@ -4,7 +4,9 @@ use super::text::literal;
 use serde_json::Value;
 
 /// Of keys that have no default, or a table for a value: by path, `[0]` being any of a list.
-const EXAMPLES: [(&str, &str); 24] = [
+const EXAMPLES: [(&str, &str); 26] = [
+    ("extends", "\"base.toml\""),
+    ("aws.assume_role", "\"arn:aws:iam::123456789012:role/pgrotate\""),
     ("aws.account", "\"123456789012\""),
     ("network.endpoint_clients", "[\"10.0.0.0/16\"]"),
     (

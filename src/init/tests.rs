@@ -83,6 +83,10 @@ fn what_stands_behind_a_hash_is_a_config_too() {
             };
             // Keys that exclude each other, and tables that are there in words alone.
             let (name, _) = key.split_once(" = ").unwrap();
+            // Another file, which is not there.
+            if name == "extends" {
+                continue;
+            }
             let mut lines: Vec<_> = text.lines().collect();
             lines[number] = key;
             let heading =
@@ -120,7 +124,7 @@ fn there_is_nothing_to_lint() {
     let codes = |answers: &Answers| -> Vec<LintCode> {
         let (name, text) = ("a.toml".to_owned(), written(answers));
         let config = config::parse(&name, &text).unwrap_or_else(|errors| panic!("{errors}"));
-        lint(&config, &Source { name, text }, None).iter().map(|finding| finding.code).collect()
+        lint(&config, &Source::new(name, text), None).iter().map(|finding| finding.code).collect()
     };
     for answers in [good(), existing(false), existing(true)] {
         assert_eq!(codes(&answers), []);

@@ -217,7 +217,9 @@ pub fn explanation(explanation: &ExplanationDocument) -> String {
     } else {
         format!("{config} no longer declares it")
     };
-    let lines: Vec<_> = lines.iter().map(|ConfigLine { line, text }| format!("{config}:{line}  {text}")).collect();
+    let told =
+        |ConfigLine { file, line, text }: &ConfigLine| format!("{}:{line}  {text}", file.as_ref().unwrap_or(config));
+    let lines: Vec<_> = lines.iter().map(told).collect();
     section(&mut out, "Comes from", or(lines, says_nothing).into_iter());
     let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     let facts: Vec<_> = facts
@@ -343,8 +345,7 @@ pub fn validation(validation: &ValidationDocument) -> String {
 }
 
 fn lint(lint: &Lint) -> String {
-    let line = lint.line.map(|line| format!(" (line {line})")).unwrap_or_default();
-    format!("{}{line}: {}\n    hint: {}", lint.code, lint.what, lint.hint)
+    format!("{}{}: {}\n    hint: {}", lint.code, lint.place(), lint.what, lint.hint)
 }
 
 fn section(out: &mut String, title: &str, lines: impl Iterator<Item = String>) {

@@ -291,7 +291,7 @@ fn listed(action: &ActionDocument) -> String {
 }
 
 fn lint(lint: &Lint) -> String {
-    let line = lint.line.map(|line| format!(" (line {line})")).unwrap_or_default();
+    let line = lint.place();
     format!("- {}{line}: {}; {}\n", code(lint.code.text()), prose(&lint.what), prose(&lint.hint))
 }
 

@@ -238,6 +238,7 @@ fn nothing_is_injected() {
         remedy: Some(Remedy { code: DriftCode::Changed, fix: evil.to_owned(), since: None }),
     });
     plan.lints.push(Finding {
+        file: None,
         code: LintCode::ProxiesUnseen,
         of: Vec::new(),
         line: None,

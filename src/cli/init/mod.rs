@@ -128,7 +128,7 @@ async fn work(args: &InitArgs, target: &Target, asker: Asker) -> Result<u8, CliE
     let text = init::render(&answers, &place, &[]);
     // What cannot be read is no config.
     let config = config::parse(&format!("{} (not written)", place.name), &text)?;
-    let source = Source { name: place.name.clone(), text: text.clone() };
+    let source = Source::new(place.name.clone(), text.clone());
     let (text, checked) = match checked(&aws, args, config, source).await {
         Err(error) => {
             let told = init::render(&answers, &place, &obstacles(&error));
@@ -211,7 +211,7 @@ fn moved(error: CliError, name: &str, was: &str, is: &str) -> CliError {
         error.span = error.span.map(|span| span.start + by..span.end + by);
         error
     });
-    CliError::Config(Errors::new(Source { name: name.to_owned(), text: is.to_owned() }, moved.collect()))
+    CliError::Config(Errors::new(Source::new(name, is), moved.collect()))
 }
 
 /// Where the config goes.

@@ -177,6 +177,7 @@ fn the_article() {
                     connection_limit: None,
                     valid_until: None,
                 },
+                declared: Admin,
             },
             users: [
                 Login {
@@ -217,6 +218,9 @@ fn the_article() {
                         connection_limit: None,
                         valid_until: None,
                     },
+                    declared: User(
+                        0,
+                    ),
                 },
             ],
         }"#]]
