@@ -92,6 +92,14 @@ fn what_stands_behind_a_hash_is_a_config_too() {
             let heading =
                 (0..number).rev().find(|before| lines[*before].trim_start_matches("# ").starts_with('[')).unwrap();
             lines[heading] = lines[heading].trim_start_matches("# ");
+            // A group is none without these.
+            if lines[heading] == "[[users]]" {
+                for line in lines.iter_mut().skip(heading) {
+                    if ["# logins = ", "# secret = "].iter().any(|required| line.starts_with(required)) {
+                        *line = line.trim_start_matches("# ");
+                    }
+                }
+            }
             match name {
                 "cron" if lines[heading] == "[rotation]" => lines.retain(|line| !line.starts_with("every = ")),
                 "cluster" => continue,

@@ -1,7 +1,8 @@
 //! Every command that README.md and docs/ show is run as it stands there, page by page, and prints what the page says.
 
 use crate::documentation::{Page, Shown, pages, root};
-use crate::support::{ARTICLE, Account, path, sandbox, until};
+use crate::support::{ARTICLE, Account, group_id, path, sandbox, until};
+use serde_json::json;
 use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -54,13 +55,19 @@ fn follow(page: &Page) {
             linked(&root().join("target"), &folder.join("target"), "quick-start");
             shell.env_clear().envs(std::env::vars().filter(|(name, _)| ["PATH", "LANG"].contains(&&**name)));
         }
-        Some(world @ ("declared" | "applied")) => {
+        Some(world @ ("declared" | "applied" | "existing")) => {
             account.delays("none");
             let config = match world {
-                "applied" => account.converges(ARTICLE).0,
-                _ => account.config(ARTICLE),
+                "applied" => Some(account.converges(ARTICLE).0),
+                "declared" => Some(account.config(ARTICLE)),
+                _ => {
+                    database_of_others(&account);
+                    None
+                }
             };
-            std::fs::rename(&config, folder.join("pgrotate.toml")).expect("renamed");
+            if let Some(config) = config {
+                std::fs::rename(&config, folder.join("pgrotate.toml")).expect("renamed");
+            }
             shell.env_clear();
             for (name, value) in account.command(&[]).get_envs() {
                 shell.env(name, value.expect("a value"));
@@ -81,6 +88,22 @@ fn follow(page: &Page) {
         assert_eq!(code, shown.exits.to_string(), "{at}: exit code; it printed:\n{said}");
         prints(&at, said, shown);
     }
+}
+
+/// An instance that is there already, as somebody has made it long ago.
+fn database_of_others(account: &Account) {
+    let group = json!({ "GroupName": "my-rds-sg", "Description": "by hand", "VpcId": "vpc-02294c945121da772" });
+    account.call("ec2", "create_security_group", group);
+    let subnets = json!(["subnet-05a8a2c78756260ed", "subnet-0cf57825fcf0c3cbd"]);
+    let name = json!({ "DBSubnetGroupName": "by-hand", "DBSubnetGroupDescription": "x", "SubnetIds": subnets });
+    account.call("rds", "create_db_subnet_group", name);
+    let instance = json!({
+        "DBInstanceIdentifier": "my-postgres-instance", "DBInstanceClass": "db.t4g.micro", "Engine": "postgres",
+        "AllocatedStorage": 20, "MasterUsername": "root", "ManageMasterUserPassword": true,
+        "DBSubnetGroupName": "by-hand", "VpcSecurityGroupIds": [group_id(account, "my-rds-sg")],
+    });
+    account.call("rds", "create_db_instance", instance);
+    account.shell("aws rds wait db-instance-available --db-instance-identifier my-postgres-instance");
 }
 
 /// All of `from` but one name, by links: what is made beside them is the test's own.
