@@ -29,6 +29,7 @@ documented! {
     drift: "docs/drift.md",
     existing_database: "docs/existing-database.md",
     json: "docs/json.md",
+    many_accounts: "docs/many-accounts.md",
     quick_start: "docs/quick-start.md",
     report: "docs/report.md",
     runbook: "docs/runbook.md",
