@@ -19,10 +19,13 @@ use ask::Asker;
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 
+/// Where the config goes unless another file is named; what is printed speaks of itself as that one.
+const BY_DEFAULT: &str = "pgrotate.toml";
+
 #[derive(Debug, Args)]
 pub(super) struct InitArgs {
     /// Where to write the config; - prints it
-    #[arg(long, value_name = "FILE", default_value = "pgrotate.toml")]
+    #[arg(long, value_name = "FILE", default_value = BY_DEFAULT)]
     out: PathBuf,
     /// Write over a file that is there
     #[arg(long)]
@@ -124,15 +127,15 @@ async fn work(args: &InitArgs, target: &Target, asker: Asker) -> Result<u8, CliE
     let aws = Aws::connect(&region).await?;
     let answers = survey::Survey { aws: &aws, args, asker }.answers().await?;
 
-    let place = target.place();
+    let (place, name) = (target.place(), target.name());
     let text = init::render(&answers, &place, &[]);
     // What cannot be read is no config.
-    let config = config::parse(&format!("{} (not written)", place.name), &text)?;
-    let source = Source { name: place.name.clone(), text: text.clone() };
+    let config = config::parse(&format!("{name} (not written)"), &text)?;
+    let source = Source { name: name.clone(), text: text.clone() };
     let (text, checked) = match checked(&aws, args, config, source).await {
         Err(error) => {
             let told = init::render(&answers, &place, &obstacles(&error));
-            let error = moved(error, &place.name, &text, &told);
+            let error = moved(error, &name, &text, &told);
             (told, Err(error))
         }
         Ok(()) => (text, Ok(())),
@@ -238,12 +241,22 @@ impl Target {
         }
     }
 
+    /// As the file itself speaks of it: whoever shares it keeps it elsewhere.
     fn place(&self) -> Place {
         match self {
-            Self::Printed => Place { name: "pgrotate.toml".to_owned(), has_schema: false },
-            Self::File { path, .. } => {
-                Place { name: output::for_shell(path), has_schema: folder(path).join(SCHEMA).is_file() }
-            }
+            Self::Printed => Place { name: BY_DEFAULT.to_owned(), has_schema: false },
+            Self::File { path, .. } => Place {
+                name: output::for_shell(Path::new(path.file_name().unwrap_or(path.as_os_str()))),
+                has_schema: folder(path).join(SCHEMA).is_file(),
+            },
+        }
+    }
+
+    /// As errors speak of it.
+    fn name(&self) -> String {
+        match self {
+            Self::Printed => BY_DEFAULT.to_owned(),
+            Self::File { path, .. } => path.display().to_string(),
         }
     }
 

@@ -35,7 +35,7 @@ pub(super) struct Survey<'a> {
 /// What it is for.
 enum Purpose {
     New(String),
-    Existing { found: DatabaseFound, is_cluster: bool },
+    Existing { found: Box<DatabaseFound>, is_cluster: bool },
 }
 
 /// A database with where it stands, or is to stand.
@@ -52,7 +52,7 @@ impl Survey<'_> {
     pub async fn answers(&self) -> Result<Answers, CliError> {
         let standing = match self.purpose().await? {
             Purpose::New(identifier) => self.new_instance(identifier).await?,
-            Purpose::Existing { found, is_cluster } => self.existing(found, is_cluster).await?,
+            Purpose::Existing { found, is_cluster } => self.existing(*found, is_cluster).await?,
         };
         let Standing { database, master, vpc, subnets, network } = standing;
         let proposed = init::deployment_name(database.identifier());
@@ -91,11 +91,11 @@ impl Survey<'_> {
         }
         if let Some(named) = from_instance {
             let found = self.named(named, false, self.aws.instances().await?)?;
-            return Ok(Purpose::Existing { found, is_cluster: false });
+            return Ok(Purpose::Existing { found: Box::new(found), is_cluster: false });
         }
         if let Some(named) = from_cluster {
             let found = self.named(named, true, self.aws.clusters().await?)?;
-            return Ok(Purpose::Existing { found, is_cluster: true });
+            return Ok(Purpose::Existing { found: Box::new(found), is_cluster: true });
         }
         let (instances, clusters) = futures_util::future::try_join(self.aws.instances(), self.aws.clusters()).await?;
         let of = |is_cluster: bool| move |found: &DatabaseFound| unfit(found, is_cluster).is_none();
@@ -113,7 +113,7 @@ impl Survey<'_> {
             }
             chosen => {
                 let (found, is_cluster) = all.swap_remove(chosen - 1);
-                Ok(Purpose::Existing { found, is_cluster })
+                Ok(Purpose::Existing { found: Box::new(found), is_cluster })
             }
         }
     }
@@ -127,7 +127,7 @@ impl Survey<'_> {
         let found = found.into_iter().find(|found| found.identifier.eq_ignore_ascii_case(named));
         let Some(found) = found else {
             let hint = match fit.is_empty() {
-                true => format!("there is none of PostgreSQL; check the region, and whose credentials these are"),
+                true => "there is none of PostgreSQL; check the region, and whose credentials these are".to_owned(),
                 false => format!("name one of these: {}", fit.join(", ")),
             };
             let (region, account) = (&self.aws.region, &self.aws.account);
