@@ -41,7 +41,7 @@ pub fn load(path: &Path) -> Result<(Config, Source), Errors> {
     let bytes = read(path).map_err(|error| {
         let hint = match error.kind() {
             std::io::ErrorKind::NotFound => {
-                "check the path; where there is none yet, pgrotate init writes a first one"
+                "check the path; configs/article.toml of this project is a file to start from"
             }
             std::io::ErrorKind::IsADirectory => "name a file in it",
             std::io::ErrorKind::FileTooLarge => "check the path: a config of a thousand logins has a tenth of that",

@@ -86,11 +86,35 @@ fn an_instance_that_is_there() {
     let flags = ["init", "--out", "-", "--from-instance", "my-postgres-instance", "--user", "postgres"];
     let master = account.pgrotate(&flags);
     master.exits(1);
-    assert!(master.stderr.starts_with("error[reserved-name]: the login `postgres` is the database's master"), "{}", master.stderr);
+    assert!(
+        master.stderr.starts_with("error[reserved-name]: the login `postgres` is the database's master"),
+        "{}",
+        master.stderr
+    );
     // Begun anew, it is the same deployment: its own endpoint and secrets are nobody else's.
     let (config, again) = begun(&account, &["--from-instance", "my-postgres-instance", "--user", "app,reporting"]);
     assert!(again.contains("secrets_manager = \"endpoint\"") && !again.contains("# adopt = true"), "{again}");
     account.is_empty(&config);
+    // What flags say is not looked for.
+    let said =
+        ["--secrets-manager", "existing-endpoint", "--security-group", "another", "--allow", "10.0.0.0/8=VPN, all"];
+    let flags = ["init", "--out", "-", "--from-instance", "my-postgres-instance", "--user", "app"];
+    let printed = account.pgrotate(&[&flags[..], &said].concat());
+    for line in [
+        "secrets_manager = \"existing-endpoint\"",
+        "security_group = { existing = \"another\" }",
+        "allow = [{ cidr = \"10.0.0.0/8\", description = \"VPN, all\" }]",
+    ] {
+        assert!(printed.stdout.lines().any(|written| written == line), "{line}\n{}", printed.stdout);
+    }
+    assert!(printed.exits(4).stderr.contains("no-such-resource"), "{}", printed.stderr);
+    // One that a deployment has made is declared there.
+    let tags = [("pgrotate:deployment", "shop"), ("pgrotate:address", "db_instance.my-postgres-instance")];
+    let tags = tags.map(|(key, value)| json!({ "Key": key, "Value": value }));
+    let arn = &instance(&account)[0]["DBInstanceArn"];
+    account.call("rds", "add_tags_to_resource", json!({ "ResourceName": arn, "Tags": tags }));
+    let made = account.pgrotate(&flags);
+    assert!(made.exits(4).stderr.contains("was made by pgrotate, for the deployment `shop`"), "{}", made.stderr);
 }
 
 #[test]

@@ -67,7 +67,7 @@ pub(super) struct InitArgs {
     #[arg(long, value_name = "NAME", conflicts_with = "identifier")]
     security_group: Option<String>,
     /// Who else may reach the database: CIDR=DESCRIPTION or GROUP-ID=DESCRIPTION; may be given several times
-    #[arg(long, value_name = "CLIENT", value_delimiter = ',')]
+    #[arg(long, value_name = "CLIENT")]
     allow: Vec<String>,
     /// PostgreSQL's version in a new instance; by default the latest major
     #[arg(long, value_name = "VERSION", conflicts_with_all = ["from_instance", "from_cluster"])]
@@ -107,11 +107,13 @@ impl From<Reach> for SecretsManagerPath {
 pub(super) async fn run(args: InitArgs) -> Result<u8, CliError> {
     let target = Target::of(&args)?;
     let asker = Asker::new(args.yes);
-    // Asked for at a question, it ends the question: nothing is written before the last one.
+    // Nothing is written before the last answer.
     let mut stops = Stops::listen()?;
     tokio::select! {
-        done = work(&args, &target, asker) => done,
+        // Before the next question is put, which hears no signal.
+        biased;
         () = stops.next() => Err(ask::stopped()),
+        done = work(&args, &target, asker) => done,
     }
 }
 
@@ -122,7 +124,7 @@ async fn work(args: &InitArgs, target: &Target, asker: Asker) -> Result<u8, CliE
     }
     let region = match region {
         Some(region) => region,
-        None => asker.text("Region", None, |answer| init::check(Question::Region, answer))?,
+        None => asker.text("Region", None, |answer| init::check(Question::Region, answer)).await?,
     };
     let aws = Aws::connect(&region).await?;
     let answers = survey::Survey { aws: &aws, args, asker }.answers().await?;
@@ -131,8 +133,7 @@ async fn work(args: &InitArgs, target: &Target, asker: Asker) -> Result<u8, CliE
     let text = init::render(&answers, &place, &[]);
     // What cannot be read is no config.
     let config = config::parse(&format!("{name} (not written)"), &text)?;
-    let source = Source { name: name.clone(), text: text.clone() };
-    let (text, checked) = match checked(&aws, args, config, source).await {
+    let (text, checked) = match checked(&aws, args, config, source(&name, &text)).await {
         Err(error) => {
             let told = init::render(&answers, &place, &obstacles(&error));
             let error = moved(error, &name, &text, &told);
@@ -153,7 +154,7 @@ async fn region(args: &InitArgs, asker: Asker) -> Result<Option<String>, CliErro
     match aws::default_region().await {
         Some(region) if asker.asks() => {
             let check = |answer: &str| init::check(Question::Region, answer);
-            asker.text("Region", Some(&region), check).map(Some)
+            asker.text("Region", Some(&region), check).await.map(Some)
         }
         region => Ok(region),
     }
@@ -214,7 +215,11 @@ fn moved(error: CliError, name: &str, was: &str, is: &str) -> CliError {
         error.span = error.span.map(|span| span.start + by..span.end + by);
         error
     });
-    CliError::Config(Errors::new(Source { name: name.to_owned(), text: is.to_owned() }, moved.collect()))
+    CliError::Config(Errors::new(source(name, is), moved.collect()))
+}
+
+fn source(name: &str, text: &str) -> Source {
+    Source { name: name.to_owned(), text: text.to_owned() }
 }
 
 /// Where the config goes.

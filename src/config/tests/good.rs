@@ -364,7 +364,7 @@ fn files_that_cannot_be_read() {
     expect![[r#"
         error[config-unreadable]: the config cannot be read: No such file or directory (os error 2)
          --> FOLDER/missing.toml
-        hint: check the path; where there is none yet, pgrotate init writes a first one
+        hint: check the path; configs/article.toml of this project is a file to start from
     "#]]
     .assert_eq(&error("missing.toml"));
     expect![[r#"
