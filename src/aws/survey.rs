@@ -2,6 +2,7 @@
 
 use super::network::{filter, lets_in};
 use super::{Aws, AwsError, absent, call};
+use crate::model::Tags;
 use aws_sdk_ec2::types::Tag;
 use std::collections::BTreeSet;
 
@@ -45,6 +46,7 @@ pub struct DatabaseFound {
     pub member_of: Option<String>,
     /// What it replicates.
     pub replica_of: Option<String>,
+    pub tags: Tags,
 }
 
 /// A DB subnet group.
@@ -149,6 +151,7 @@ impl Aws {
                         .collect(),
                     member_of: instance.db_cluster_identifier().map(str::to_owned),
                     replica_of: replicated.filter(|source| !source.is_empty()).map(str::to_owned),
+                    tags: super::tags(instance.tag_list().iter().map(|tag| (tag.key(), tag.value()))),
                 })
             })
             .collect();
@@ -180,6 +183,7 @@ impl Aws {
                         .collect(),
                     member_of: None,
                     replica_of: replicated.filter(|source| !source.is_empty()).map(str::to_owned),
+                    tags: super::tags(cluster.tag_list().iter().map(|tag| (tag.key(), tag.value()))),
                 })
             })
             .collect();

@@ -176,7 +176,7 @@ impl Coded for CliError {
                 "--out FILE names another, and --force writes over this one; nothing was written".to_owned()
             }
             Self::Unanswered { .. } => {
-                "give these flags, or run it in a terminal, which asks; pgrotate init --help tells all of them"
+                "give these flags, or run it in a terminal without --yes, which asks; pgrotate init --help tells all of them"
                     .to_owned()
             }
             Self::NoStart { hint, .. } => format!("{hint}; nothing was written"),

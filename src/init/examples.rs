@@ -46,7 +46,8 @@ pub(super) fn of(path: &str, key: &Value, deployment: &str) -> String {
     // A group of users takes what a user does, and that what stands for all of them.
     let (_, name) = path.rsplit_once('.').unwrap_or_default();
     let shared = ["user[0]", "rotation"].map(|table| format!("{table}.{name}"));
-    let paths = std::iter::once(path).chain(shared.iter().map(String::as_str).filter(|_| path.starts_with("users[0].")));
+    let paths =
+        std::iter::once(path).chain(shared.iter().map(String::as_str).filter(|_| path.starts_with("users[0].")));
     for path in paths {
         if let Some((_, example)) = EXAMPLES.iter().find(|(of, _)| *of == path) {
             return (*example).to_owned();

@@ -1,7 +1,7 @@
 //! `init` that finds nobody to ask, or what is in its way; and the questions themselves, on a terminal.
 
 use crate::snapshot::{bare, check};
-use crate::support::{Account, path};
+use crate::support::{Account, group_id, path, until};
 use serde_json::json;
 use std::fs;
 use std::io::{Read, Write};
@@ -69,6 +69,12 @@ fn a_new_instance() {
     assert_eq!((done.status.code(), String::from_utf8_lossy(&done.stderr).as_ref()), (Some(0), ""));
     fs::write(folder.join("printed.toml"), &done.stdout).unwrap();
     account.pgrotate(&["validate", "--deny-lints", "printed.toml"]).exits(0);
+    // A lint is what an answer has called for.
+    let open = [&FLAGS[..], &["--out", "open.toml", "--allow", "0.0.0.0/0=everybody", "--yes"]].concat();
+    assert!(init(&account, &open).status().unwrap().success());
+    let linted = account.pgrotate(&["validate", "open.toml"]);
+    assert_eq!(linted.exits(0).stdout.matches("lint[").count(), 1, "{}", linted.stdout);
+    assert!(linted.stdout.contains("lint[open-to-the-world]"), "{}", linted.stdout);
     assert!(account.changes_since(0).is_empty(), "nothing is changed");
 }
 
@@ -205,6 +211,8 @@ fn an_existing_instance_by_questions() {
     account.delays("none");
     let group = json!({ "GroupName": "my-rds-sg", "Description": "by hand", "VpcId": "vpc-02294c945121da772" });
     account.call("ec2", "create_security_group", group);
+    let further = json!({ "GroupName": "monitoring", "Description": "by hand", "VpcId": "vpc-02294c945121da772" });
+    account.call("ec2", "create_security_group", further);
     account.shell(
         "aws rds create-db-subnet-group --db-subnet-group-name by-hand --db-subnet-group-description x \
          --subnet-ids subnet-05a8a2c78756260ed subnet-0cf57825fcf0c3cbd",
@@ -212,16 +220,23 @@ fn an_existing_instance_by_questions() {
     account.shell(&format!(
         "aws rds create-db-instance --db-instance-identifier legacy-db --db-instance-class db.t4g.micro --engine postgres \
          --allocated-storage 20 --master-username root --manage-master-user-password --db-subnet-group-name by-hand \
-         --vpc-security-group-ids {}",
-        crate::support::group_id(&account, "my-rds-sg")
+         --vpc-security-group-ids {} {}",
+        group_id(&account, "my-rds-sg"),
+        group_id(&account, "monitoring"),
     ));
-    account.shell("aws rds wait db-instance-available --db-instance-identifier legacy-db");
+    until("the instance is available", || {
+        let instance = &account.call("rds", "describe_db_instances", json!({}))["DBInstances"][0];
+        let secret = &instance["MasterUserSecret"]["SecretStatus"];
+        (instance["DBInstanceStatus"] == "available" && secret == "active").then_some(())
+    });
     let (screen, code) = answered(
         &account,
         &["--out", "x.toml", "--region", "eu-north-1", "--every", "20 days"],
         &[
             ("? What for", DOWN),
             ("❯ the DB instance legacy-db (postgres ", "\r"),
+            ("? The security group that lets the functions in", DOWN),
+            ("❯ my-rds-sg", "\r"),
             ("? Name of the deployment (legacy-db)", "legacy\r"),
             ("? Logins whose passwords are to rotate", "root\r"),
             ("it is the master user", "app\r"),
@@ -229,7 +244,8 @@ fn an_existing_instance_by_questions() {
     );
     assert_eq!(code, Some(0), "{screen}");
     assert!(!screen.contains("? Region") && !screen.contains("VPC"), "{screen}");
-    account.pgrotate(&["plan", "x.toml"]).exits(0);
+    let planned = account.pgrotate(&["plan", "x.toml"]).exits(0).planned();
+    assert!(planned.contains(&"create security_group_rule.my-rds-sg-from-function".to_owned()), "{planned:?}");
 }
 
 /// Ctrl-C at any question: nothing is written, and the terminal is as it was.
@@ -241,6 +257,8 @@ fn stopped_at_a_question() {
         &[("? Region", "\x03")][..],
         &[("? Region", "\r"), ("? What for", "\x03")],
         &[("? Region", "\r"), ("? What for", "\r"), ("? Identifier", "shop\r"), ("? VPC", "\r"), ("? Subnets", "\x03")],
+        // Typed before there is anything to answer.
+        &[("? Region", "\r"), ("? What for", "\r"), ("? Identifier", "shop\r\x03")],
     ];
     for typed in at {
         let (screen, code) = answered(&account, &["--out", path(&config)], typed);

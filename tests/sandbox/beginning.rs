@@ -4,7 +4,7 @@ use crate::adopting;
 use crate::clusters;
 use crate::lives::make;
 use crate::scenarios::There;
-use crate::support::{Account, Run, path, root};
+use crate::support::{Account, Run, path, root, until};
 use expect_test::{Expect, expect};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -20,8 +20,9 @@ fn begun(account: &Account, flags: &[&str]) -> (PathBuf, String) {
     (config, text)
 }
 
-fn plans(run: &Run, expected: Expect) {
-    expected.assert_eq(&(run.exits(2).planned().join("\n") + "\n"));
+fn plans(account: &Account, run: &Run, expected: Expect) {
+    let planned = run.exits(2).planned().join("\n") + "\n";
+    expected.assert_eq(&planned.replace(&account.number, "ACCOUNT"));
 }
 
 fn instance(account: &Account) -> Value {
@@ -46,29 +47,30 @@ fn an_instance_that_is_there() {
     }
     let plan = account.plan(&config);
     plans(
+        &account,
         &plan,
         expect![[r#"
-        create security_group.endpoint
-        create security_group.function
-        create security_group_rule.endpoint-from-172.31.0.0/16
-        create security_group_rule.endpoint-from-function
-        create security_group_rule.function-to-endpoint
-        create security_group_rule.function-to-my-rds-sg
-        create security_group_rule.my-rds-sg-from-function
-        create secret.app
-        create secret.reporting
-        create secret.rotator_admin
-        create vpc_endpoint.secretsmanager
-        create bucket.pgrotate-my-postgres-instance-200000000003-eu-north-1
-        create artifact.function
-        create stack.my-postgres-instance-rotation-stack
-        ensure login.rotator_admin
-        ensure login.app
-        ensure login.reporting
-        create rotation.app
-        create rotation.reporting
-        create rotation.rotator_admin
-    "#]],
+            create security_group.endpoint
+            create security_group.function
+            create security_group_rule.endpoint-from-172.31.0.0/16
+            create security_group_rule.endpoint-from-function
+            create security_group_rule.function-to-endpoint
+            create security_group_rule.function-to-my-rds-sg
+            create security_group_rule.my-rds-sg-from-function
+            create secret.app
+            create secret.reporting
+            create secret.rotator_admin
+            create vpc_endpoint.secretsmanager
+            create bucket.pgrotate-my-postgres-instance-ACCOUNT-eu-north-1
+            create artifact.function
+            create stack.my-postgres-instance-rotation-stack
+            ensure login.rotator_admin
+            ensure login.app
+            ensure login.reporting
+            create rotation.app
+            create rotation.reporting
+            create rotation.rotator_admin
+        "#]],
     );
     let validated = account.pgrotate(&["validate", "--deny-lints", path(&config)]);
     validated.exits(0);
@@ -80,10 +82,39 @@ fn an_instance_that_is_there() {
     for user in ["app", "reporting"] {
         assert!(account.login(&format!("{user}_secret"), "AWSCURRENT").starts_with(user));
     }
+    // The master's password is RDS's to rotate.
+    let flags = ["init", "--out", "-", "--from-instance", "my-postgres-instance", "--user", "postgres"];
+    let master = account.pgrotate(&flags);
+    master.exits(1);
+    assert!(
+        master.stderr.starts_with("error[reserved-name]: the login `postgres` is the database's master"),
+        "{}",
+        master.stderr
+    );
     // Begun anew, it is the same deployment: its own endpoint and secrets are nobody else's.
     let (config, again) = begun(&account, &["--from-instance", "my-postgres-instance", "--user", "app,reporting"]);
     assert!(again.contains("secrets_manager = \"endpoint\"") && !again.contains("# adopt = true"), "{again}");
     account.is_empty(&config);
+    // What flags say is not looked for.
+    let said =
+        ["--secrets-manager", "existing-endpoint", "--security-group", "another", "--allow", "10.0.0.0/8=VPN, all"];
+    let flags = ["init", "--out", "-", "--from-instance", "my-postgres-instance", "--user", "app"];
+    let printed = account.pgrotate(&[&flags[..], &said].concat());
+    for line in [
+        "secrets_manager = \"existing-endpoint\"",
+        "security_group = { existing = \"another\" }",
+        "allow = [{ cidr = \"10.0.0.0/8\", description = \"VPN, all\" }]",
+    ] {
+        assert!(printed.stdout.lines().any(|written| written == line), "{line}\n{}", printed.stdout);
+    }
+    assert!(printed.exits(4).stderr.contains("no-such-resource"), "{}", printed.stderr);
+    // One that a deployment has made is declared there.
+    let tags = [("pgrotate:deployment", "shop"), ("pgrotate:address", "db_instance.my-postgres-instance")];
+    let tags = tags.map(|(key, value)| json!({ "Key": key, "Value": value }));
+    let arn = &instance(&account)[0]["DBInstanceArn"];
+    account.call("rds", "add_tags_to_resource", json!({ "ResourceName": arn, "Tags": tags }));
+    let made = account.pgrotate(&flags);
+    assert!(made.exits(4).stderr.contains("was made by pgrotate, for the deployment `shop`"), "{}", made.stderr);
 }
 
 #[test]
@@ -93,8 +124,30 @@ fn a_cluster_that_is_there() {
     make(&account, There::SecurityGroup);
     clusters::by_hand(&account);
     let (config, text) = begun(&account, &["--from-cluster", "my-cluster", "--user", "app", "--deployment", "aurora"]);
-    assert!(text.contains("\ncluster = \"my-cluster\" ") && !text.contains("manage ="), "{text}");
-    plans(&account.plan(&config), expect![[r#""#]]);
+    assert!(text.contains("\ncluster = \"my-cluster\" ") && !text.contains("\nmanage ="), "{text}");
+    plans(
+        &account,
+        &account.plan(&config),
+        expect![[r#"
+        create security_group.endpoint
+        create security_group.function
+        create security_group_rule.endpoint-from-172.31.0.0/16
+        create security_group_rule.endpoint-from-function
+        create security_group_rule.function-to-endpoint
+        create security_group_rule.function-to-my-rds-sg
+        create security_group_rule.my-rds-sg-from-function
+        create secret.app
+        create secret.rotator_admin
+        create vpc_endpoint.secretsmanager
+        create bucket.pgrotate-aurora-ACCOUNT-eu-north-1
+        create artifact.function
+        create stack.aurora-rotation-stack
+        ensure login.rotator_admin
+        ensure login.app
+        create rotation.app
+        create rotation.rotator_admin
+    "#]],
+    );
     // Its member is no database of its own.
     let refused = account.pgrotate(&["init", "--out", "-", "--from-instance", "my-cluster-1", "--user", "app"]);
     refused.exits(4);
@@ -144,7 +197,10 @@ fn an_instance_that_is_not_fit_yet() {
     let planned = account.plan(&config);
     assert_eq!(planned.exits(4).stderr, run.stderr, "as the plan tells it");
     account.shell(command);
-    account.shell("aws rds wait db-instance-available --db-instance-identifier my-postgres-instance");
+    until("RDS keeps the password", || {
+        let kept = &instance(&account)[0];
+        (kept["DBInstanceStatus"] == "available" && kept["MasterUserSecret"]["SecretStatus"] == "active").then_some(())
+    });
     account.plan(&config).exits(2);
 }
 
@@ -172,7 +228,7 @@ fn the_quick_start() {
         $ pgrotate destroy --yes pgrotate.toml
     "#]]
     .assert_eq(&(commands.join("\n") + "\n"));
-    for told in ["AWSCURRENT of app_secret logs in", "Nothing has moved", "What remains:"] {
+    for told in ["AWSCURRENT of app_secret logs in", "are as declared", "What remains:"] {
         assert!(shown.contains(told), "{told}\n{shown}");
     }
 }

@@ -33,7 +33,7 @@ impl Asker {
     }
 
     /// A line, asked again until `check` takes it. Without a default something must be said.
-    pub fn text(
+    pub async fn text(
         self,
         question: &str,
         default: Option<&str>,
@@ -46,11 +46,11 @@ impl Asker {
             Some(default) => input.default(default.to_owned()),
             None => input,
         };
-        self.answered(input.interact_text()).map(|answer| answer.trim().to_owned())
+        ask(|| input.interact_text()).await.map(|answer| answer.trim().to_owned())
     }
 
     /// Entries that commas part; with `none` there may be none.
-    pub fn list(
+    pub async fn list(
         self,
         question: &str,
         none: bool,
@@ -62,39 +62,81 @@ impl Asker {
             if none || !entries(answer).is_empty() { all(answer) } else { Err("name one at least".to_owned()) }
         };
         let input = Input::with_theme(&theme).with_prompt(question).allow_empty(none).validate_with(some);
-        self.answered(input.interact_text()).map(|answer: String| entries(&answer))
+        ask(|| input.interact_text()).await.map(|answer: String| entries(&answer))
     }
 
     /// One of some items; the number of the one.
-    pub fn one(self, question: &str, items: &[String], default: usize) -> Result<usize, CliError> {
+    pub async fn one(self, question: &str, items: &[String], default: usize) -> Result<usize, CliError> {
         let theme = ColorfulTheme::default();
         let select = Select::with_theme(&theme).with_prompt(question).items(items).default(default);
-        self.answered(select.interact())
+        ask(|| select.interact()).await
     }
 
     /// Some of some items, `least` of them; their numbers.
-    pub fn some(self, question: &str, items: Vec<(String, bool)>, least: usize) -> Result<Vec<usize>, CliError> {
+    pub async fn some(self, question: &str, items: Vec<(String, bool)>, least: usize) -> Result<Vec<usize>, CliError> {
         let theme = ColorfulTheme::default();
         let mut question = question.to_owned();
         loop {
             let select = MultiSelect::with_theme(&theme).with_prompt(&question).items_checked(items.clone());
-            let chosen = self.answered(select.interact())?;
+            let chosen = ask(|| select.interact()).await?;
             if chosen.len() >= least {
                 return Ok(chosen);
             }
             question = format!("{least} at least, by the space bar");
         }
     }
+}
 
-    fn answered<T>(self, answer: dialoguer::Result<T>) -> Result<T, CliError> {
-        answer.map_err(|dialoguer::Error::IO(source)| {
-            // A list hides it while it is asked. Whoever reads no more need not see it either.
-            let _ = Term::stderr().show_cursor().and_then(|()| Term::stderr().write_line(""));
-            match source.kind() {
-                ErrorKind::Interrupted | ErrorKind::UnexpectedEof => stopped(),
-                _ => CliError::Io { doing: "ask on the terminal", source },
-            }
-        })
+/// Puts a question, and waits for its answer as long as it takes: nothing else goes on meanwhile.
+async fn ask<T>(question: impl FnOnce() -> dialoguer::Result<T>) -> Result<T, CliError> {
+    let keys = Keys::all()?;
+    // From here on Ctrl-C is a key. One of before was a signal, and whoever waits for those hears of it now, before us.
+    tokio::task::yield_now().await;
+    let answer = question();
+    drop(keys);
+    answer.map_err(|dialoguer::Error::IO(source)| {
+        // A list hides it while it is asked. Whoever reads no more need not see it either.
+        let _ = Term::stderr().show_cursor().and_then(|()| Term::stderr().write_line(""));
+        match source.kind() {
+            ErrorKind::Interrupted | ErrorKind::UnexpectedEof => stopped(),
+            _ => CliError::Io { doing: ASKING, source },
+        }
+    })
+}
+
+const ASKING: &str = "ask on the terminal";
+
+/// While it is there, every key is read, and none of them does anything by itself: between two keys of an answer the terminal
+/// would make a signal of Ctrl-C, which nobody hears who waits for a key.
+struct Keys {
+    #[cfg(unix)]
+    before: rustix::termios::Termios,
+}
+
+impl Keys {
+    #[cfg(unix)]
+    fn all() -> Result<Self, CliError> {
+        use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+        let io = |error: rustix::io::Errno| CliError::Io { doing: ASKING, source: error.into() };
+        let before = tcgetattr(std::io::stdin()).map_err(io)?;
+        let mut all = before.clone();
+        all.local_modes -= LocalModes::ISIG | LocalModes::ICANON | LocalModes::ECHO;
+        tcsetattr(std::io::stdin(), OptionalActions::Drain, &all).map_err(io)?;
+        Ok(Self { before })
+    }
+
+    #[cfg(not(unix))]
+    fn all() -> Result<Self, CliError> {
+        Ok(Self {})
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Keys {
+    fn drop(&mut self) {
+        use rustix::termios::{OptionalActions, tcsetattr};
+        // A terminal that is gone needs nothing back.
+        let _ = tcsetattr(std::io::stdin(), OptionalActions::Drain, &self.before);
     }
 }
 

@@ -19,10 +19,13 @@ use ask::Asker;
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 
+/// Where the config goes unless another file is named; what is printed speaks of itself as that one.
+const BY_DEFAULT: &str = "pgrotate.toml";
+
 #[derive(Debug, Args)]
 pub(super) struct InitArgs {
     /// Where to write the config; - prints it
-    #[arg(long, value_name = "FILE", default_value = "pgrotate.toml")]
+    #[arg(long, value_name = "FILE", default_value = BY_DEFAULT)]
     out: PathBuf,
     /// Write over a file that is there
     #[arg(long)]
@@ -64,7 +67,7 @@ pub(super) struct InitArgs {
     #[arg(long, value_name = "NAME", conflicts_with = "identifier")]
     security_group: Option<String>,
     /// Who else may reach the database: CIDR=DESCRIPTION or GROUP-ID=DESCRIPTION; may be given several times
-    #[arg(long, value_name = "CLIENT", value_delimiter = ',')]
+    #[arg(long, value_name = "CLIENT")]
     allow: Vec<String>,
     /// PostgreSQL's version in a new instance; by default the latest major
     #[arg(long, value_name = "VERSION", conflicts_with_all = ["from_instance", "from_cluster"])]
@@ -104,11 +107,13 @@ impl From<Reach> for SecretsManagerPath {
 pub(super) async fn run(args: InitArgs) -> Result<u8, CliError> {
     let target = Target::of(&args)?;
     let asker = Asker::new(args.yes);
-    // Asked for at a question, it ends the question: nothing is written before the last one.
+    // Nothing is written before the last answer.
     let mut stops = Stops::listen()?;
     tokio::select! {
-        done = work(&args, &target, asker) => done,
+        // Before the next question is put, which hears no signal.
+        biased;
         () = stops.next() => Err(ask::stopped()),
+        done = work(&args, &target, asker) => done,
     }
 }
 
@@ -119,20 +124,19 @@ async fn work(args: &InitArgs, target: &Target, asker: Asker) -> Result<u8, CliE
     }
     let region = match region {
         Some(region) => region,
-        None => asker.text("Region", None, |answer| init::check(Question::Region, answer))?,
+        None => asker.text("Region", None, |answer| init::check(Question::Region, answer)).await?,
     };
     let aws = Aws::connect(&region, None).await?;
     let answers = survey::Survey { aws: &aws, args, asker }.answers().await?;
 
-    let place = target.place();
+    let (place, name) = (target.place(), target.name());
     let text = init::render(&answers, &place, &[]);
     // What cannot be read is no config.
-    let config = config::parse(&format!("{} (not written)", place.name), &text)?;
-    let source = Source::new(place.name.clone(), text.clone());
-    let (text, checked) = match checked(&aws, args, config, source).await {
+    let config = config::parse(&format!("{name} (not written)"), &text)?;
+    let (text, checked) = match checked(&aws, args, config, source(&name, &text)).await {
         Err(error) => {
             let told = init::render(&answers, &place, &obstacles(&error));
-            let error = moved(error, &place.name, &text, &told);
+            let error = moved(error, &name, &text, &told);
             (told, Err(error))
         }
         Ok(()) => (text, Ok(())),
@@ -150,7 +154,7 @@ async fn region(args: &InitArgs, asker: Asker) -> Result<Option<String>, CliErro
     match aws::default_region().await {
         Some(region) if asker.asks() => {
             let check = |answer: &str| init::check(Question::Region, answer);
-            asker.text("Region", Some(&region), check).map(Some)
+            asker.text("Region", Some(&region), check).await.map(Some)
         }
         region => Ok(region),
     }
@@ -211,7 +215,11 @@ fn moved(error: CliError, name: &str, was: &str, is: &str) -> CliError {
         error.span = error.span.map(|span| span.start + by..span.end + by);
         error
     });
-    CliError::Config(Errors::new(Source::new(name, is), moved.collect()))
+    CliError::Config(Errors::new(source(name, is), moved.collect()))
+}
+
+fn source(name: &str, text: &str) -> Source {
+    Source::new(name, text)
 }
 
 /// Where the config goes.
@@ -238,12 +246,22 @@ impl Target {
         }
     }
 
+    /// As the file itself speaks of it: whoever shares it keeps it elsewhere.
     fn place(&self) -> Place {
         match self {
-            Self::Printed => Place { name: "pgrotate.toml".to_owned(), has_schema: false },
-            Self::File { path, .. } => {
-                Place { name: output::for_shell(path), has_schema: folder(path).join(SCHEMA).is_file() }
-            }
+            Self::Printed => Place { name: BY_DEFAULT.to_owned(), has_schema: false },
+            Self::File { path, .. } => Place {
+                name: output::for_shell(Path::new(path.file_name().unwrap_or(path.as_os_str()))),
+                has_schema: folder(path).join(SCHEMA).is_file(),
+            },
+        }
+    }
+
+    /// As errors speak of it.
+    fn name(&self) -> String {
+        match self {
+            Self::Printed => BY_DEFAULT.to_owned(),
+            Self::File { path, .. } => path.display().to_string(),
         }
     }
 

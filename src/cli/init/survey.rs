@@ -8,8 +8,9 @@ use crate::config::SecretsManagerPath;
 use crate::desired::secrets_manager_service;
 use crate::init::{self, Answers, Because, Client, Database, Login, Question};
 use crate::model::address_of;
-use crate::resources::{db_cluster, db_instance};
-use function_contract::{encode_tag, tag};
+use crate::resources::db_cluster;
+use crate::resources::db_instance::{self, DbInstance};
+use function_contract::{decode_tag, encode_tag, tag};
 
 /// The cheapest of the current generation that runs every major on offer.
 const CLASS: &str = "db.t4g.micro";
@@ -35,7 +36,7 @@ pub(super) struct Survey<'a> {
 /// What it is for.
 enum Purpose {
     New(String),
-    Existing { found: DatabaseFound, is_cluster: bool },
+    Existing { found: Box<DatabaseFound>, is_cluster: bool },
 }
 
 /// A database with where it stands, or is to stand.
@@ -52,15 +53,16 @@ impl Survey<'_> {
     pub async fn answers(&self) -> Result<Answers, CliError> {
         let standing = match self.purpose().await? {
             Purpose::New(identifier) => self.new_instance(identifier).await?,
-            Purpose::Existing { found, is_cluster } => self.existing(found, is_cluster).await?,
+            Purpose::Existing { found, is_cluster } => self.existing(*found, is_cluster).await?,
         };
         let Standing { database, master, vpc, subnets, network } = standing;
         let proposed = init::deployment_name(database.identifier());
-        let deployment = self.text(&self.args.deployment, "Name of the deployment", &proposed, Question::Deployment)?;
+        let deployment =
+            self.text(&self.args.deployment, "Name of the deployment", &proposed, Question::Deployment).await?;
         let secrets_manager = self.path(&deployment, &vpc, &subnets, &network).await?;
-        let users = self.users(master.as_deref().unwrap_or("postgres"))?;
-        let every = self.text(&self.args.every, "How often passwords rotate", EVERY, Question::Every)?;
-        let allow = self.allow(&database)?;
+        let users = self.users(master.as_deref().unwrap_or("postgres")).await?;
+        let every = self.text(&self.args.every, "How often passwords rotate", EVERY, Question::Every).await?;
+        let allow = self.allow(&database).await?;
         let look = Look::new(self.aws);
         let admin = self.admin(&look, &deployment).await?;
         let users = users.iter().map(|user| self.login(&look, &deployment, user, init::secret_name(user)));
@@ -70,7 +72,7 @@ impl Survey<'_> {
     }
 
     /// A flag's value, an answer, or the default.
-    fn text(
+    async fn text(
         &self,
         flag: &Option<String>,
         what: &str,
@@ -79,7 +81,9 @@ impl Survey<'_> {
     ) -> Result<String, CliError> {
         match flag {
             Some(value) => Ok(value.clone()),
-            None if self.asker.asks() => self.asker.text(what, Some(default), |answer| init::check(question, answer)),
+            None if self.asker.asks() => {
+                self.asker.text(what, Some(default), |answer| init::check(question, answer)).await
+            }
             None => Ok(default.to_owned()),
         }
     }
@@ -91,11 +95,11 @@ impl Survey<'_> {
         }
         if let Some(named) = from_instance {
             let found = self.named(named, false, self.aws.instances().await?)?;
-            return Ok(Purpose::Existing { found, is_cluster: false });
+            return Ok(Purpose::Existing { found: Box::new(found), is_cluster: false });
         }
         if let Some(named) = from_cluster {
             let found = self.named(named, true, self.aws.clusters().await?)?;
-            return Ok(Purpose::Existing { found, is_cluster: true });
+            return Ok(Purpose::Existing { found: Box::new(found), is_cluster: true });
         }
         let (instances, clusters) = futures_util::future::try_join(self.aws.instances(), self.aws.clusters()).await?;
         let of = |is_cluster: bool| move |found: &DatabaseFound| unfit(found, is_cluster).is_none();
@@ -106,14 +110,14 @@ impl Survey<'_> {
             let DatabaseFound { identifier, engine, version, status, .. } = found;
             format!("the DB {} {identifier} ({engine} {version}, {status})", kind(*is_cluster))
         }));
-        match self.asker.one("What for", &items, 0)? {
+        match self.asker.one("What for", &items, 0).await? {
             0 => {
                 let check = |answer: &str| init::check(Question::Identifier, answer);
-                self.asker.text("Identifier of the new DB instance", None, check).map(Purpose::New)
+                self.asker.text("Identifier of the new DB instance", None, check).await.map(Purpose::New)
             }
             chosen => {
                 let (found, is_cluster) = all.swap_remove(chosen - 1);
-                Ok(Purpose::Existing { found, is_cluster })
+                Ok(Purpose::Existing { found: Box::new(found), is_cluster })
             }
         }
     }
@@ -127,7 +131,7 @@ impl Survey<'_> {
         let found = found.into_iter().find(|found| found.identifier.eq_ignore_ascii_case(named));
         let Some(found) = found else {
             let hint = match fit.is_empty() {
-                true => format!("there is none of PostgreSQL; check the region, and whose credentials these are"),
+                true => "there is none of PostgreSQL; check the region, and whose credentials these are".to_owned(),
                 false => format!("name one of these: {}", fit.join(", ")),
             };
             let (region, account) = (&self.aws.region, &self.aws.account);
@@ -161,7 +165,7 @@ impl Survey<'_> {
         let engine_version = match (&self.args.engine_version, latest) {
             (Some(version), _) => version.clone(),
             (None, Some(latest)) => {
-                self.text(&None, "PostgreSQL version", &latest.to_string(), Question::EngineVersion)?
+                self.text(&None, "PostgreSQL version", &latest.to_string(), Question::EngineVersion).await?
             }
             (None, None) => {
                 return Err(CliError::NoStart {
@@ -171,7 +175,7 @@ impl Survey<'_> {
                 });
             }
         };
-        let class = self.text(&self.args.class, "Instance class", CLASS, Question::Class)?;
+        let class = self.text(&self.args.class, "Instance class", CLASS, Question::Class).await?;
         let database = Database::New {
             subnet_group: format!("{identifier}-subnets"),
             identifier,
@@ -202,7 +206,7 @@ impl Survey<'_> {
                     hint: "check the region, or make one: aws ec2 create-default-vpc".to_owned(),
                 });
             }
-            None => self.asker.one("VPC", &vpcs.iter().map(told_vpc).collect::<Vec<_>>(), 0)?,
+            None => self.asker.one("VPC", &vpcs.iter().map(told_vpc).collect::<Vec<_>>(), 0).await?,
         };
         Ok(vpcs.swap_remove(chosen))
     }
@@ -247,7 +251,8 @@ impl Survey<'_> {
                 if self.asker.asks() && groups.len() > 1 {
                     let names: Vec<_> = groups.into_iter().map(|group| group.name).collect();
                     let default = names.iter().position(|name| *name == best.value).unwrap_or(0);
-                    let chosen = self.asker.one("The security group that lets the functions in", &names, default)?;
+                    let chosen =
+                        self.asker.one("The security group that lets the functions in", &names, default).await?;
                     let why = if chosen == default { best.why } else { None };
                     Because { value: names[chosen].clone(), why }
                 } else {
@@ -283,7 +288,7 @@ impl Survey<'_> {
                 (format!("{id}{name} ({zone}, {cidr})"), chosen.contains(id))
             };
             let question = "Subnets, of two zones at least (the space bar chooses)";
-            let numbers = self.asker.some(question, found.iter().map(told).collect(), 2)?;
+            let numbers = self.asker.some(question, found.iter().map(told).collect(), 2).await?;
             chosen = numbers.into_iter().map(|number| found[number].id.clone()).collect();
         }
         Ok((chosen, network))
@@ -310,11 +315,11 @@ impl Survey<'_> {
         Ok(init::choose_path(&network.endpoints, own, subnets, &network.ways_out))
     }
 
-    fn users(&self, master: &str) -> Result<Vec<String>, CliError> {
+    async fn users(&self, master: &str) -> Result<Vec<String>, CliError> {
         let check = |answer: &str| init::check(Question::User { master }, answer);
         if self.args.user.is_empty() {
             let question = "Logins whose passwords are to rotate, parted by commas";
-            return self.asker.list(question, false, check);
+            return self.asker.list(question, false, check).await;
         }
         // The config does not name the master of a database that it only refers to.
         for user in self.args.user.iter().filter(|user| *user == master) {
@@ -328,11 +333,12 @@ impl Survey<'_> {
     }
 
     /// Asked of a new instance alone: into one that is there its clients get already.
-    fn allow(&self, database: &Database) -> Result<Vec<Client>, CliError> {
+    async fn allow(&self, database: &Database) -> Result<Vec<Client>, CliError> {
         let mut allow = self.args.allow.clone();
         if allow.is_empty() && self.asker.asks() && matches!(database, Database::New { .. }) {
             let question = "Who else may reach the database, such as 203.0.113.7/32=office, parted by commas (Enter: the functions alone)";
-            allow = self.asker.list(question, true, |answer| init::check(Question::Client, &client(answer).from))?;
+            allow =
+                self.asker.list(question, true, |answer| init::check(Question::Client, &client(answer).from)).await?;
         }
         Ok(allow.iter().map(|entry| client(entry)).collect())
     }
@@ -361,7 +367,7 @@ fn kind(is_cluster: bool) -> &'static str {
 
 /// Why no config can be made of it at all; what can be mended, the plan tells.
 fn unfit(found: &DatabaseFound, is_cluster: bool) -> Option<(String, String)> {
-    let DatabaseFound { identifier, engine, member_of, replica_of, .. } = found;
+    let DatabaseFound { identifier, engine, member_of, replica_of, tags, .. } = found;
     let kind = kind(is_cluster);
     if let Some(cluster) = member_of {
         return Some((
@@ -376,11 +382,21 @@ fn unfit(found: &DatabaseFound, is_cluster: bool) -> Option<(String, String)> {
             format!("name one whose engine is {}", engines.join(" or ")),
         ));
     }
-    let source = replica_of.as_ref()?;
-    Some((
-        format!("the DB {kind} `{identifier}` replicates {source}, and no login can be changed in it"),
-        format!("name what it replicates: {source}"),
-    ))
+    if let Some(source) = replica_of {
+        return Some((
+            format!("the DB {kind} `{identifier}` replicates {source}, and no login can be changed in it"),
+            format!("name what it replicates: {source}"),
+        ));
+    }
+    // A copy that was restored from its snapshot has the same tags, and another identifier.
+    let deployment = tags.get(tag::DEPLOYMENT).and_then(|deployment| decode_tag(deployment))?;
+    let made = address_of(&deployment, tags)? == DbInstance::at(identifier).address().to_string();
+    made.then(|| {
+        (
+            format!("the DB {kind} `{identifier}` was made by pgrotate, for the deployment `{deployment}`"),
+            "its logins belong into the config of that one".to_owned(),
+        )
+    })
 }
 
 fn told_vpc(vpc: &VpcFound) -> String {
