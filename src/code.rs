@@ -165,6 +165,8 @@ codes! {
     WrongAccount = "wrong-account", REFUSED;
     /// Two files declare the same deployment.
     DeclaredTwice = "declared-twice", REFUSED;
+    /// GitHub starts no job for each of so many deployments.
+    TooManyJobs = "too-many-jobs", REFUSED;
     /// A login is broken by what pgrotate does not change.
     NotRecoverable = "not-recoverable", REFUSED;
     /// Nobody said yes.

@@ -193,7 +193,7 @@ fn told(document: &OneDocument) -> String {
 }
 
 /// An error is worse than a refusal, that than what is stale, and all of them than what is only pending.
-fn worst(codes: impl Iterator<Item = u8>) -> u8 {
+pub(super) fn worst(codes: impl Iterator<Item = u8>) -> u8 {
     let ranked = [exit::ERROR, exit::REFUSED, exit::STALE, exit::PENDING];
     let codes: BTreeSet<u8> = codes.collect();
     ranked.into_iter().find(|code| codes.contains(code)).unwrap_or(exit::CLEAN)

@@ -21,6 +21,7 @@ mod schema;
 mod session;
 mod status;
 mod stop;
+mod targets;
 mod validate;
 
 pub use error::CliError;
@@ -72,6 +73,8 @@ enum Command {
     Graph(graph::GraphArgs),
     /// Check a config without asking AWS
     Validate(validate::ValidateArgs),
+    /// List the deployments of files and directories, without asking AWS: for a job for each
+    Targets(targets::TargetsArgs),
     /// Print the JSON Schema of the config, or of what other commands print and write
     Schema(schema::SchemaArgs),
     /// Print what makes a shell complete commands and flags
@@ -179,6 +182,7 @@ pub fn main() -> ExitCode {
                 Command::Logs(args) => logs::run(args).await,
                 Command::Graph(args) => graph::run(args).await,
                 Command::Validate(args) => validate::run(args),
+                Command::Targets(args) => targets::run(args),
                 Command::Schema(args) => schema::run(&args),
                 Command::Completions(args) => completions::run(&args),
             }
