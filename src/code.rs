@@ -244,6 +244,9 @@ impl JsonSchema for Code {
     }
 }
 
+/// Target of all that `--verbose` tells: of what goes on in this process, nothing else is told.
+pub const LOG: &str = "pgrotate";
+
 /// An error that can be looked up, and says what to do about it.
 pub trait Coded: Error {
     /// Under which code it is documented.

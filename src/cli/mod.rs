@@ -9,6 +9,7 @@ mod error;
 mod explain;
 mod graph;
 mod journal;
+mod log;
 mod logs;
 mod many;
 mod output;
@@ -31,6 +32,7 @@ use crate::config;
 use crate::function_zip::{self, ZipError};
 use crate::resources::artifact::Zip;
 use journal::Journal;
+use log::LogArgs;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::io::Write;
@@ -41,6 +43,8 @@ use std::process::ExitCode;
 #[derive(Debug, Parser)]
 #[command(version, about, disable_help_subcommand = true, arg_required_else_help = true)]
 struct Cli {
+    #[command(flatten)]
+    log: LogArgs,
     #[command(subcommand)]
     command: Command,
 }
@@ -165,6 +169,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(exit::ERROR);
         }
     };
+    cli.log.start();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = match runtime {
         Ok(runtime) => runtime.block_on(async {

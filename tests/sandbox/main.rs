@@ -21,6 +21,7 @@ mod kinds;
 mod limiting;
 mod linting;
 mod lives;
+mod logging;
 mod logins;
 mod mending;
 mod mutations;
