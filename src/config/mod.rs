@@ -19,6 +19,7 @@ mod schedule;
 mod schema;
 mod source;
 mod tables;
+mod tags;
 #[cfg(test)]
 mod tests;
 mod users;
@@ -34,6 +35,7 @@ pub use schema::schema;
 pub use source::{Line, Source};
 
 use function_contract::{PasswordPolicy, RoleAttributes, Strategy};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// A declared deployment. Every field is checked; defaults are filled in.
@@ -50,6 +52,8 @@ pub struct Config {
     pub alerts: Option<Alerts>,
     pub limits: Limits,
     pub lint: Lints,
+    /// Tags of everything that is made here and takes tags, key to value.
+    pub tags: BTreeMap<String, String>,
     /// Of every login: a removed one's own table is gone.
     pub on_remove: OnRemove,
     pub admin: Login,
