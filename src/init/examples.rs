@@ -4,10 +4,11 @@ use super::text::literal;
 use serde_json::Value;
 
 /// Of keys that have no default, or a table for a value: by path, `[0]` being any of a list.
-const EXAMPLES: [(&str, &str); 28] = [
+const EXAMPLES: [(&str, &str); 29] = [
     ("extends", "\"base.toml\""),
     ("users[0].logins", "[\"orders_api\", \"orders_worker\"]"),
     ("users[0].secret", "\"{login}_secret\""),
+    ("tags", "{ team = \"payments\", cost-center = \"4711\" }"),
     ("aws.assume_role", "\"arn:aws:iam::123456789012:role/pgrotate\""),
     ("aws.account", "\"123456789012\""),
     ("network.endpoint_clients", "[\"10.0.0.0/16\"]"),
