@@ -1,7 +1,8 @@
 //! The network a deployment stands in: nothing of it is ours, all of it must be there.
 
-use super::{Aws, AwsError, absent, call};
-use aws_sdk_ec2::types::{Filter, Route, RouteState, SecurityGroupRule, VpcAttributeName};
+use super::{Aws, AwsError, absent, call, ec2_tags};
+use crate::model::Tags;
+use aws_sdk_ec2::types::{Filter, Route, RouteState, SecurityGroupRule, Subnet, Vpc, VpcAttributeName};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the desired model needs to know of the VPC.
@@ -70,6 +71,15 @@ pub struct SubnetLook {
     pub cidr: String,
 }
 
+/// A VPC, or a subnet of one, that a config may mean by its tags.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    pub id: String,
+    /// Of a subnet.
+    pub zone: Option<String>,
+    pub tags: Tags,
+}
+
 fn filter(name: &str, values: &[&str]) -> Filter {
     Filter::builder().name(name).set_values(Some(values.iter().map(|value| (*value).to_owned()).collect())).build()
 }
@@ -92,6 +102,32 @@ fn client(rule: &SecurityGroupRule) -> Option<String> {
 }
 
 impl Aws {
+    /// All VPCs of the region.
+    pub async fn vpcs(&self) -> Result<Vec<Candidate>, AwsError> {
+        let describe = call("ec2", "DescribeVpcs");
+        let found = self.ec2.describe_vpcs().into_paginator().items().send().try_collect().await;
+        let found = found.map_err(|error| describe.failed(error))?;
+        let candidate =
+            |vpc: &Vpc| Some(Candidate { id: vpc.vpc_id()?.to_owned(), zone: None, tags: ec2_tags(vpc.tags()) });
+        Ok(found.iter().filter_map(candidate).collect())
+    }
+
+    /// All subnets of a VPC.
+    pub async fn subnets_of(&self, vpc: &str) -> Result<Vec<Candidate>, AwsError> {
+        let describe = call("ec2", "DescribeSubnets");
+        let request = self.ec2.describe_subnets().filters(filter("vpc-id", &[vpc]));
+        let found = request.into_paginator().items().send().try_collect().await;
+        let found = found.map_err(|error| describe.failed(error))?;
+        let candidate = |subnet: &Subnet| {
+            Some(Candidate {
+                id: subnet.subnet_id()?.to_owned(),
+                zone: subnet.availability_zone().map(str::to_owned),
+                tags: ec2_tags(subnet.tags()),
+            })
+        };
+        Ok(found.iter().filter_map(candidate).collect())
+    }
+
     /// Looks up a VPC and some subnets: four calls, and one or two more for what else is asked.
     pub async fn network(&self, question: NetworkQuestion<'_>) -> Result<NetworkLook, AwsError> {
         let NetworkQuestion { vpc, subnets, groups, routes, service } = question;

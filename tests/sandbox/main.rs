@@ -32,5 +32,6 @@ mod saving;
 mod scenarios;
 mod stopping;
 mod support;
+mod tagged_network;
 mod tags;
 mod watching;
