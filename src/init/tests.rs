@@ -3,6 +3,7 @@ use super::text::{literal, plain};
 use super::*;
 use crate::aws::{GroupFound, ServiceEndpoint, SubnetFound, WayOut};
 use crate::config::{self, Client as Allowed};
+use crate::model::Tags;
 use expect_test::{expect, expect_file};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -266,7 +267,7 @@ fn an_answer_is_asked_of_the_config() {
 }
 
 fn subnet(id: &str, zone: &str) -> SubnetFound {
-    SubnetFound { id: id.to_owned(), name: None, zone: zone.to_owned(), cidr: String::new() }
+    SubnetFound { id: id.to_owned(), name: None, zone: zone.to_owned(), cidr: String::new(), tags: Tags::new() }
 }
 
 fn ways(ways: &[(&str, &str)]) -> BTreeMap<String, WayOut> {
