@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 #[derive(Debug, Args)]
 pub(super) struct ExplainArgs {
     #[command(flatten)]
-    deployment: DeploymentArgs,
+    pub(super) deployment: DeploymentArgs,
     /// What to explain, as plan names it: db_instance.NAME, login.LOGIN, …
     #[arg(value_name = "ADDRESS")]
     address: String,

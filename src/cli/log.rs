@@ -20,7 +20,14 @@ pub(super) struct LogArgs {
     #[arg(short, long, action = ArgAction::Count, global = true)]
     verbose: u8,
     /// How to write what --verbose tells: human or json
-    #[arg(long, value_enum, default_value = "human", global = true, value_name = "FORMAT", hide_possible_values = true)]
+    #[arg(
+        long,
+        value_enum,
+        default_value = "human",
+        global = true,
+        value_name = "FORMAT",
+        hide_possible_values = true
+    )]
     log_format: LogFormat,
 }
 

@@ -4,6 +4,7 @@
 use super::{CliError, DeploymentArgs};
 use crate::aws::{Aws, AwsError, NetworkQuestion, ProxyLook};
 use crate::code::{Code, Coded, LOG};
+use crate::command::File;
 use crate::config::{self, Client, Config, Errors, SecretsManagerPath, Source};
 use crate::desired::{self, Around};
 use crate::explain::Explained;
@@ -28,6 +29,8 @@ pub struct Session {
     pub config: Config,
     pub aws: Aws,
     pub wants: Vec<Want>,
+    /// As commands name it.
+    pub file: File,
     source: Source,
     /// SHA-256 of the functions' zip, lower-case hex.
     function_zip: String,
@@ -41,6 +44,10 @@ impl Session {
 
     /// Of a file; the functions' zip is asked for only where the file is good.
     pub async fn open_file(file: &Path, zip: impl FnOnce() -> Result<Zip, ZipError>) -> Result<Self, CliError> {
+        Self::read(file, zip).await.map_err(|error| error.about(&File::of(file)))
+    }
+
+    async fn read(file: &Path, zip: impl FnOnce() -> Result<Zip, ZipError>) -> Result<Self, CliError> {
         let began = Instant::now();
         let (config, source) = config::load(file)?;
         let (elapsed_ms, deployment) = (milliseconds(began), config.deployment.as_str());
@@ -52,6 +59,16 @@ impl Session {
 
     /// Plans again what a saved plan was made for; refused unless that is what is left of it to do.
     pub async fn resume(saved: &SavedPlan, goal: Goal, args: &DeploymentArgs) -> Result<(Self, Plan<Kinds>), CliError> {
+        // What else is to be done is done with the config: no other command takes a saved plan.
+        let file = File::of(Path::new(&saved.config.name));
+        Self::planned_again(saved, goal, args).await.map_err(|error| error.about(&file))
+    }
+
+    async fn planned_again(
+        saved: &SavedPlan,
+        goal: Goal,
+        args: &DeploymentArgs,
+    ) -> Result<(Self, Plan<Kinds>), CliError> {
         let SavedConfig { name, text } = saved.config.clone();
         let zip = args.functions.zip()?;
         saved.fits(goal, zip.sha256())?;
@@ -71,7 +88,8 @@ impl Session {
         info!(target: LOG, elapsed_ms = milliseconds(began), "network looked at");
         let wants = desired::build(&config, &aws.place(), &around, &zip)
             .map_err(|errors| Errors::new(source.clone(), errors))?;
-        Ok(Self { config, aws, wants, source, function_zip: zip.sha256().to_owned() })
+        let file = File::of(Path::new(&source.name));
+        Ok(Self { config, aws, wants, file, source, function_zip: zip.sha256().to_owned() })
     }
 
     /// The plan as people and programs read it, with the lints that need no AWS; what goes is not linted.
@@ -172,7 +190,8 @@ impl Session {
             return Err(CliError::NoSuchAddress { address: unknown.clone(), known });
         }
         let live = resources::observe(&self.aws, &chosen).await?;
-        Ok(adopting::adopt(&chosen, &live)?)
+        let plan = adopting::adopt(&chosen, &live).map_err(|error| error.naming(&self.file))?;
+        Ok(plan.naming(&self.file))
     }
 
     /// Observes everything and plans.
@@ -187,12 +206,13 @@ impl Session {
         let mut wants = self.wants.clone();
         let notes = desired::look_alikes(&self.config, &wants, &found);
         let leavers = desired::leavers(&self.config, &self.aws.place(), &mut wants, found, goal == Goal::Converge)
-            .map_err(PlanError::Refused)?;
+            .map_err(|refusals| PlanError::Refused(refusals).naming(&self.file))?;
         let all: Vec<_> = wants.iter().chain(leavers.iter().map(|leaver| &leaver.want)).cloned().collect();
         let live = resources::observe(&self.aws, &all).await?;
         info!(target: LOG, resources = live.len(), elapsed_ms = milliseconds(began), "looked");
         let began = Instant::now();
-        let plan = plan::plan(goal, &wants, &leavers, &live)?.noting(notes);
+        let plan = plan::plan(goal, &wants, &leavers, &live).map_err(|error| error.naming(&self.file))?;
+        let plan = plan.noting(notes).naming(&self.file);
         info!(target: LOG, actions = plan.actions.len(), elapsed_ms = milliseconds(began), "planned");
         Ok((plan, live))
     }

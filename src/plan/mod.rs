@@ -2,7 +2,9 @@
 
 pub mod adopting;
 pub mod limits;
+mod naming;
 
+use crate::command::File;
 use crate::drift::Drift;
 use crate::graph::{Cycle, Order};
 use crate::model::{Address, Seen, Sight};
@@ -77,6 +79,8 @@ pub struct Plan<F: Family> {
     pub standings: BTreeMap<Address, Standing>,
     /// What of the deployment stays, no longer declared, beside what takes its place.
     pub left_behind: Vec<Address>,
+    /// The config file, once it is known: see [`Self::naming`].
+    pub file: Option<File>,
 }
 
 impl<F: Family> Plan<F> {
@@ -316,6 +320,7 @@ impl<F: Family> Planned<F> {
             sights: self.sights,
             standings: self.standings,
             left_behind: Vec::new(),
+            file: None,
         })
     }
 }

@@ -40,7 +40,9 @@ fn moved(saved: &SavedPlan, scenario: &Scenario, live: &State) -> String {
     let now = scenario.plan(Goal::Converge, live).unwrap();
     match saved.check(&now, &place(), "article") {
         Ok(()) => "nothing has moved\n".to_owned(),
-        Err(error @ SavedError::Moved(_)) => format!("{}: {error}\nhint: {}\n", error.code().heading(), error.hint()),
+        Err(error @ SavedError::Moved { .. }) => {
+            format!("{}: {error}\nhint: {}\n", error.code().heading(), error.hint())
+        }
         Err(error) => panic!("{error}"),
     }
 }
@@ -98,10 +100,10 @@ fn damaged_in_any_way() {
 fn for_another_command_or_other_functions() {
     let (scenario, live) = second_user();
     let plan = saved(&scenario.plan(Goal::Converge, &live).unwrap());
-    assert!(matches!(plan.fits(Goal::Destroy, ZIP), Err(SavedError::OtherGoal { destroys: false })));
-    assert!(matches!(plan.fits(Goal::Converge, "4567"), Err(SavedError::OtherFunctions)));
+    assert!(matches!(plan.fits(Goal::Destroy, ZIP), Err(SavedError::OtherGoal { destroys: false, .. })));
+    assert!(matches!(plan.fits(Goal::Converge, "4567"), Err(SavedError::OtherFunctions { .. })));
     let destroys = saved(&scenario.plan(Goal::Destroy, &live).unwrap());
-    assert!(matches!(destroys.fits(Goal::Converge, ZIP), Err(SavedError::OtherGoal { destroys: true })));
+    assert!(matches!(destroys.fits(Goal::Converge, ZIP), Err(SavedError::OtherGoal { destroys: true, .. })));
     for (key, value) in [("account", "999999999999"), ("region", "eu-west-1"), ("partition", "aws-cn")] {
         let mut elsewhere = place();
         match key {

@@ -2,7 +2,7 @@
 //! the article's deployment, made by hand as the article says.
 
 use crate::scenarios::with;
-use crate::support::{ARTICLE, Account, group_id, path, until};
+use crate::support::{ARTICLE, Account, group_id, pasted, path, until};
 use serde_json::{Value, json};
 
 /// Of the sandbox's new accounts.
@@ -174,7 +174,7 @@ fn the_article_made_by_hand_is_taken_over() {
         "secret.rotator_admin",
         "secret.test_user1",
     ] {
-        assert!(refused.stderr.contains(&format!("pgrotate adopt FILE {address}")), "{}", refused.stderr);
+        assert!(refused.stderr.contains(&pasted("adopt", &config, address)), "{}", refused.stderr);
     }
 
     // One of them by its address, and only its tags.
