@@ -7,7 +7,7 @@ use crate::code::{Code, Coded, LOG};
 use crate::command::File;
 use crate::config::{self, Client, Config, Errors, SecretsManagerPath, Source};
 use crate::desired::{self, Around};
-use crate::explain::Explained;
+use crate::explain::{Explained, Found};
 use crate::function_zip::ZipError;
 use crate::lint::{self, Finding, Live};
 use crate::model::{Address, Place, Seen};
@@ -145,9 +145,9 @@ impl Session {
         Ok(())
     }
 
-    /// What explanations of `plan` are put together from.
-    pub fn explained<'a>(&'a self, plan: &'a Plan<Kinds>, place: &'a Place) -> Explained<'a> {
-        Explained { config: &self.config, source: &self.source, place, wants: &self.wants, plan }
+    /// What explanations of what was found are put together from.
+    pub fn explained<'a>(&'a self, found: Found<'a>, place: &'a Place) -> Explained<'a> {
+        Explained { config: &self.config, source: &self.source, place, wants: &self.wants, found }
     }
 
     /// What `plan` was, for whoever is to review it and apply exactly that.
@@ -201,21 +201,41 @@ impl Session {
 
     /// Observes everything and plans; answers with what was seen as well, for whoever tells more of it than a plan does.
     pub async fn look(&self, goal: Goal) -> Result<(Plan<Kinds>, BTreeMap<Address, Seen<AnyLive>>), CliError> {
+        let Looked { live, planned } = self.look_whatever_comes(goal).await?;
+        Ok((planned?, live))
+    }
+
+    /// The same also where there is no plan.
+    pub async fn look_whatever_comes(&self, goal: Goal) -> Result<Looked, CliError> {
         let began = Instant::now();
         let found = tagged::tagged(&self.aws, &self.config.deployment).await?;
         let mut wants = self.wants.clone();
         let notes = desired::look_alikes(&self.config, &wants, &found);
-        let leavers = desired::leavers(&self.config, &self.aws.place(), &mut wants, found, goal == Goal::Converge)
-            .map_err(|refusals| PlanError::Refused(refusals).naming(&self.file))?;
+        let place = self.aws.place();
+        let leavers = desired::leavers(&self.config, &place, &mut wants, found, goal == Goal::Converge);
+        let (leavers, refused) = match leavers {
+            Ok(leavers) => (leavers, None),
+            Err(refusals) => (Vec::new(), Some(PlanError::Refused(refusals))),
+        };
         let all: Vec<_> = wants.iter().chain(leavers.iter().map(|leaver| &leaver.want)).cloned().collect();
         let live = resources::observe(&self.aws, &all).await?;
         info!(target: LOG, resources = live.len(), elapsed_ms = milliseconds(began), "looked");
         let began = Instant::now();
-        let plan = plan::plan(goal, &wants, &leavers, &live).map_err(|error| error.naming(&self.file))?;
-        let plan = plan.noting(notes).naming(&self.file);
-        info!(target: LOG, actions = plan.actions.len(), elapsed_ms = milliseconds(began), "planned");
-        Ok((plan, live))
+        let planned = match refused {
+            None => plan::plan(goal, &wants, &leavers, &live),
+            Some(refused) => Err(refused),
+        };
+        let planned = planned.map(|plan| plan.noting(notes).naming(&self.file));
+        let actions = planned.as_ref().map_or(0, |plan| plan.actions.len());
+        info!(target: LOG, actions, refused = planned.is_err(), elapsed_ms = milliseconds(began), "planned");
+        Ok(Looked { live, planned: planned.map_err(|error| error.naming(&self.file)) })
     }
+}
+
+/// What was seen, and what is planned for it or why nothing is.
+pub struct Looked {
+    pub live: BTreeMap<Address, Seen<AnyLive>>,
+    pub planned: Result<Plan<Kinds>, PlanError>,
 }
 
 /// Since `began`, as it is logged.

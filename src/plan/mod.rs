@@ -325,6 +325,11 @@ impl<F: Family> Planned<F> {
     }
 }
 
+/// What was seen of every address, as a plan has it; also where none can be made.
+pub fn sights<F: Family>(live: &BTreeMap<Address, Seen<F::Live>>) -> BTreeMap<Address, Sight> {
+    live.iter().map(|(address, seen)| (address.clone(), sight::<F>(seen))).collect()
+}
+
 fn seen<F: Family>(live: &BTreeMap<Address, Seen<F::Live>>, address: &Address) -> Seen<F::Live> {
     live.get(address).cloned().unwrap_or_else(|| Seen::Unobservable("it was not looked at".to_owned()))
 }

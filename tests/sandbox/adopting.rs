@@ -177,6 +177,13 @@ fn the_article_made_by_hand_is_taken_over() {
         assert!(refused.stderr.contains(&pasted("adopt", &config, address)), "{}", refused.stderr);
     }
 
+    // What stands in the way of one of them is told where that is asked about, beside what was seen.
+    let explained = account.pgrotate(&["explain", path(&config), "secret.test_user1"]);
+    let adopt = pasted("adopt", &config, "secret.test_user1");
+    let said = &explained.exits(0).stdout;
+    assert!(said.contains("refused[not-ours]: secret.test_user1: ") && said.contains(&adopt), "{said}");
+    assert!(said.contains("\nSeen:\n") && said.contains("there is no plan until nothing is refused"), "{said}");
+
     // One of them by its address, and only its tags.
     let adopt = |address: &str| account.pgrotate(&["adopt", path(&config), address, "--yes"]);
     let never = adopt("stack.pgpasslambda-stack");
