@@ -226,8 +226,11 @@ impl Session {
             Some(refused) => Err(refused),
         };
         let planned = planned.map(|plan| plan.noting(notes).naming(&self.file));
-        let actions = planned.as_ref().map_or(0, |plan| plan.actions.len());
-        info!(target: LOG, actions, refused = planned.is_err(), elapsed_ms = milliseconds(began), "planned");
+        let elapsed_ms = milliseconds(began);
+        match &planned {
+            Ok(plan) => info!(target: LOG, actions = plan.actions.len(), elapsed_ms, "planned"),
+            Err(_) => info!(target: LOG, elapsed_ms, "not planned"),
+        }
         Ok(Looked { live, planned: planned.map_err(|error| error.naming(&self.file)) })
     }
 }
