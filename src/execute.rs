@@ -2,6 +2,8 @@
 //! accounted for at the end. Nothing is decided here; an action whose target has moved since the plan
 //! was made is stale and does not run.
 
+mod naming;
+
 use crate::code::{Code, Coded, REPORT_IT};
 use crate::model::{Address, Facts, Seen};
 use crate::plan::{Action, Goal, Plan};
@@ -259,7 +261,8 @@ pub async fn execute<F: Family, W: World<F>>(
             Some(event) = inbox.recv() => tell(event, &outcomes),
             Some((action, outcome)) = running.next() => {
                 let done = outcome.is_done();
-                outcomes.insert(action, outcome);
+                let named = plan.file.iter().fold(outcome, |outcome, file| outcome.naming(file));
+                outcomes.insert(action, named);
                 if matches!(outcomes[&action], Outcome::Cancelled) {
                     // Its dependents are cancelled at the end, as those that were never ready.
                 } else if done {

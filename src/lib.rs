@@ -7,6 +7,7 @@
 pub mod aws;
 pub mod cli;
 pub mod code;
+pub mod command;
 pub mod config;
 pub mod desired;
 pub mod drift;

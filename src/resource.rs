@@ -2,6 +2,7 @@
 //! half talks to AWS. Both stand in the kind's one file.
 
 use crate::code::Code;
+use crate::command::FILE;
 use crate::drift::{Drift, DriftCode};
 use crate::model::{Address, Facts, Kind, Mark, Output, Owner, Ref, Seen, Shown, Sight, Tags, Val};
 use schemars::JsonSchema;
@@ -540,7 +541,7 @@ pub fn nothing_to_adopt() -> Refusal {
 
 /// Both ways to take `address` over.
 pub fn adopted_by(table: &str, address: &Address) -> String {
-    format!("to take it over: adopt = true in {table}, or pgrotate adopt FILE {address}")
+    format!("to take it over: adopt = true in {table}, or pgrotate adopt {FILE} {address}")
 }
 
 /// Tags of those who made it, as far as they help to find them.

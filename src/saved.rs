@@ -6,6 +6,7 @@
 //! file whose apply was stopped can be applied again; all else has moved.
 
 use crate::code::{Code, Coded};
+use crate::command::File;
 use crate::model::{Place, Sight};
 use crate::plan::{Goal, Plan};
 use crate::render::PlanDocument;
@@ -53,6 +54,9 @@ pub struct SavedPlan {
     /// The document, read.
     #[serde(skip)]
     reviewed: Reviewed,
+    /// Its file, as it was named; none where it was not read from one.
+    #[serde(skip)]
+    path: String,
 }
 
 /// The config that a plan was made from.
@@ -86,6 +90,11 @@ impl SavedConfig {
         Self { name, text, bases: files.collect(), variables: variables.clone() }
     }
 
+    /// Of the file that was named.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Name and text of each file: the named one's, then those that it extends.
     pub fn files(&self) -> impl Iterator<Item = (&str, &str)> {
         let bases = self.bases.iter().map(|SavedFile { name, text }| (name.as_str(), text.as_str()));
@@ -109,16 +118,16 @@ pub enum SavedError {
     #[error("{path} is not a whole saved plan: {because}")]
     Damaged { path: String, because: String },
     #[error("the plan was saved by pgrotate {saved}, and this is {}", env!("CARGO_PKG_VERSION"))]
-    OtherVersion { saved: String },
+    OtherVersion { saved: String, again: String },
     #[error("the plan was made for other functions than those of this pgrotate")]
-    OtherFunctions,
+    OtherFunctions { again: String },
     #[error("the plan was made for {what} {saved}, and this is {actual}")]
     Elsewhere { what: &'static str, saved: String, actual: String },
     #[error("the plan in the file is one of {}", if *destroys { "destroy" } else { "apply" })]
-    OtherGoal { destroys: bool },
+    OtherGoal { destroys: bool, path: String },
     /// What has moved since, a line each.
-    #[error("what the plan was made for has moved since:\n{}", .0.iter().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n"))]
-    Moved(Vec<String>),
+    #[error("what the plan was made for has moved since:\n{}", moved.iter().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n"))]
+    Moved { moved: Vec<String>, again: String },
 }
 
 impl Coded for SavedError {
@@ -127,27 +136,32 @@ impl Coded for SavedError {
             Self::Unwritable { .. } => Code::Io,
             Self::Unreadable { .. } => Code::FileUnreadable,
             Self::Damaged { .. } => Code::PlanDamaged,
-            Self::OtherVersion { .. } | Self::OtherFunctions | Self::OtherGoal { .. } => Code::PlanUnfit,
+            Self::OtherVersion { .. } | Self::OtherFunctions { .. } | Self::OtherGoal { .. } => Code::PlanUnfit,
             Self::Elsewhere { .. } => Code::WrongAccount,
-            Self::Moved(_) => Code::Stale,
+            Self::Moved { .. } => Code::Stale,
         }
     }
 
     fn hint(&self) -> String {
         match self {
-            Self::Unwritable { .. } => "name a file that you may write, on a disk that has room",
-            Self::Unreadable { .. } => "check the path, and that you may read it",
-            Self::Damaged { .. } => "save it again: pgrotate plan CONFIG --out FILE; nothing was changed",
-            Self::OtherVersion { .. } | Self::OtherFunctions => {
-                "apply it with the pgrotate, zip and CA bundle that saved it, or plan again: pgrotate plan CONFIG --out \
-                 FILE; nothing was changed"
+            Self::Unwritable { .. } => "name a file that you may write, on a disk that has room".to_owned(),
+            Self::Unreadable { .. } => "check the path, and that you may read it".to_owned(),
+            // Of which config it was, a file that is not whole does not tell.
+            Self::Damaged { path, .. } => {
+                format!("save it again: pgrotate plan CONFIG --out {}; nothing was changed", File::of(Path::new(path)))
             }
-            Self::OtherGoal { destroys: true } => "pgrotate destroy FILE; nothing was changed",
-            Self::OtherGoal { destroys: false } => "pgrotate apply FILE; nothing was changed",
-            Self::Elsewhere { .. } => "use credentials of that account; nothing was changed",
-            Self::Moved(_) => "plan again, and have that reviewed: pgrotate plan CONFIG --out FILE; nothing was changed",
+            Self::OtherVersion { again, .. } | Self::OtherFunctions { again } => format!(
+                "apply it with the pgrotate, zip and CA bundle that saved it, or plan again: {again}; nothing was changed"
+            ),
+            Self::OtherGoal { destroys, path } => {
+                let command = if *destroys { "destroy" } else { "apply" };
+                format!("pgrotate {command} {}; nothing was changed", File::of(Path::new(path)))
+            }
+            Self::Elsewhere { .. } => "use credentials of that account; nothing was changed".to_owned(),
+            Self::Moved { again, .. } => {
+                format!("plan again, and have that reviewed: {again}; nothing was changed")
+            }
         }
-        .to_owned()
     }
 }
 
@@ -167,6 +181,7 @@ impl SavedPlan {
             config,
             function_zip: function_zip.to_owned(),
             reviewed: own(&plan_document),
+            path: String::new(),
             plan: plan_document,
             found: BTreeMap::new(),
             seen: plan.sights.iter().map(|(address, sight)| (address.to_string(), sight.clone())).collect(),
@@ -190,7 +205,7 @@ impl SavedPlan {
             .filter(|(_, was, is)| was != is)
             .map(|(what, was, is)| format!("{what} by tags: {was} → {is}"))
             .collect();
-        if moved.is_empty() { Ok(()) } else { Err(SavedError::Moved(moved)) }
+        if moved.is_empty() { Ok(()) } else { Err(SavedError::Moved { moved, again: self.again() }) }
     }
 
     /// The same as another version would have saved it: a test's way to one.
@@ -233,6 +248,7 @@ impl SavedPlan {
             return Err(damaged("it was changed after it was saved".to_owned()));
         }
         let mut saved: Self = serde_json::from_value(whole).map_err(|error| damaged(error.to_string()))?;
+        saved.path = path.to_owned();
         // Of another release the rest may be otherwise; `fits` says which release it is of.
         if saved.version != env!("CARGO_PKG_VERSION") {
             return Ok(saved);
@@ -283,17 +299,24 @@ impl SavedPlan {
         write_whole(path, &self.text()).map_err(failed)
     }
 
+    /// What saves it again.
+    fn again(&self) -> String {
+        let [config, path] = [&self.config.name, &self.path].map(|name| File::of(Path::new(name)));
+        let destroy = if self.reviewed.goal == Goal::Destroy { " --destroy" } else { "" };
+        format!("pgrotate plan {config}{destroy} --out {path}")
+    }
+
     /// Whether this pgrotate, with these functions, may carry it out for `goal`.
     pub fn fits(&self, goal: Goal, function_zip: &str) -> Result<(), SavedError> {
         if self.version != env!("CARGO_PKG_VERSION") {
-            return Err(SavedError::OtherVersion { saved: self.version.clone() });
+            return Err(SavedError::OtherVersion { saved: self.version.clone(), again: self.again() });
         }
         let destroys = self.reviewed.goal == Goal::Destroy;
         if destroys != (goal == Goal::Destroy) {
-            return Err(SavedError::OtherGoal { destroys });
+            return Err(SavedError::OtherGoal { destroys, path: self.path.clone() });
         }
         if self.function_zip != function_zip {
-            return Err(SavedError::OtherFunctions);
+            return Err(SavedError::OtherFunctions { again: self.again() });
         }
         Ok(())
     }
@@ -331,7 +354,7 @@ impl SavedPlan {
             Some(format!("{address}: {why}"))
         });
         let moved: Vec<_> = moved.collect();
-        if moved.is_empty() { Ok(()) } else { Err(SavedError::Moved(moved)) }
+        if moved.is_empty() { Ok(()) } else { Err(SavedError::Moved { moved, again: self.again() }) }
     }
 }
 

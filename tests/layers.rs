@@ -7,26 +7,27 @@ use std::path::{Path, PathBuf};
 /// Module, and the modules of this crate it may name. A module may always name itself.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("code", &[]),
+    ("command", &[]),
     ("drift", &[]),
     ("model", &[]),
-    ("resource", &["code", "drift", "model"]),
+    ("resource", &["code", "command", "drift", "model"]),
     ("graph", &[]),
     ("config", &["code"]),
-    ("plan", &["drift", "graph", "model", "resource"]),
-    ("execute", &["code", "graph", "model", "plan", "resource"]),
+    ("plan", &["command", "drift", "graph", "model", "resource"]),
+    ("execute", &["code", "command", "graph", "model", "plan", "resource"]),
     ("aws", &["code", "model"]),
     // `execute` for the trait whose live half the kinds are; `config` for the schedule's own type.
-    ("resources", &["aws", "code", "config", "drift", "execute", "model", "resource"]),
+    ("resources", &["aws", "code", "command", "config", "drift", "execute", "model", "resource"]),
     ("function_zip", &["code", "resources"]),
     // `aws` for what is seen of proxies.
     ("lint", &["aws", "config", "model"]),
     // `aws` for what is seen of networks and databases.
-    ("init", &["aws", "config"]),
-    ("desired", &["aws", "code", "config", "model", "resource", "resources"]),
+    ("init", &["aws", "config", "model"]),
+    ("desired", &["aws", "code", "command", "config", "model", "resource", "resources"]),
     // The document is made from plan and report; the formats read the document.
     ("render", &["code", "drift", "execute", "graph", "lint", "model", "plan", "resource"]),
     // A saved plan is a plan's document with what was seen for it.
-    ("saved", &["code", "model", "plan", "render", "resource"]),
+    ("saved", &["code", "command", "model", "plan", "render", "resource"]),
     // Out of what a resource comes from, and what is planned for it.
     ("explain", &["config", "model", "plan", "render", "resource", "resources"]),
     ("schema", &["config", "render"]),
@@ -35,6 +36,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &[
             "aws",
             "code",
+            "command",
             "config",
             "desired",
             "drift",

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 pub(super) struct AdoptArgs {
     #[command(flatten)]
-    deployment: DeploymentArgs,
+    pub(super) deployment: DeploymentArgs,
     /// What to take over, as plan names it: db_instance.NAME, db_subnet_group.NAME, secret.LOGIN, …
     #[arg(value_name = "ADDRESS", required = true)]
     addresses: Vec<String>,

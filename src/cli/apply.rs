@@ -26,7 +26,7 @@ use tracing::{debug, info};
 #[derive(Debug, Args)]
 pub(super) struct ApplyArgs {
     #[command(flatten)]
-    deployment: DeploymentArgs,
+    pub(super) deployment: DeploymentArgs,
     /// Do not ask before changing anything
     #[arg(long)]
     yes: bool,

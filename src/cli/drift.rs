@@ -5,6 +5,7 @@ use super::output::{print, print_human, print_json};
 use super::session::Session;
 use super::{CliError, Format};
 use crate::code::exit;
+use crate::command::File;
 use crate::drift::FailOn;
 use crate::plan::Goal;
 use crate::render::summary::Commands;
@@ -16,7 +17,7 @@ use std::path::Path;
 #[derive(Debug, Args)]
 pub(super) struct DriftArgs {
     #[command(flatten)]
-    deployments: PathsArgs,
+    pub(super) deployments: PathsArgs,
     /// How to print it
     #[arg(long, value_enum, default_value = "human")]
     format: Format,
@@ -70,6 +71,6 @@ async fn found(session: &Session, file: &Path) -> Result<DriftDocument, CliError
 }
 
 fn commands(file: &Path) -> Commands {
-    let file = file.display();
+    let file = File::of(file);
     Commands { again: format!("pgrotate drift {file}"), apply: format!("pgrotate apply {file}") }
 }

@@ -3,6 +3,7 @@
 use super::output::{columns, print_error};
 use crate::aws::AwsError;
 use crate::code::{Code, Coded, REPORT_IT};
+use crate::command::{FILE, File};
 use crate::config::{Errors, LintCode};
 use crate::function_zip::ZipError;
 use crate::model::Address;
@@ -93,6 +94,9 @@ pub enum CliError {
     NoRun { path: PathBuf, source: RunError },
     #[error("the page {} cannot be written", path.display())]
     PageUnwritable { path: PathBuf, source: std::io::Error },
+    /// One of the above, of a deployment whose file is known: it stands in all its commands.
+    #[error("{error}")]
+    About { error: Box<CliError>, file: File },
     #[error("cannot {doing}")]
     Io { doing: &'static str, source: std::io::Error },
 }
@@ -136,6 +140,7 @@ impl Coded for CliError {
             Self::JournalUnwritable { .. } => Code::JournalUnwritable,
             Self::JournalUnreadable { .. } | Self::NoRun { .. } => Code::JournalUnreadable,
             Self::PageUnwritable { .. } | Self::ConfigUnwritable { .. } | Self::Io { .. } => Code::Io,
+            Self::About { error, .. } => error.code(),
         }
     }
 
@@ -163,12 +168,12 @@ impl Coded for CliError {
             Self::WrongAccount { .. } => "use credentials of that account, or correct `account` in [aws]".to_owned(),
             Self::TooManyDeletes { things, file, .. } => format!(
                 "where all of them are meant: pgrotate apply {} --allow-deletes {}; nothing was changed",
-                file.display(),
+                File::of(file),
                 things.len()
             ),
             Self::MustBeNamed { unnamed, file } => {
                 let flags: Vec<_> = unnamed.iter().map(|(address, _)| format!("--allow-delete {address}")).collect();
-                format!("where it is meant: pgrotate apply {} {}; nothing was changed", file.display(), flags.join(" "))
+                format!("where it is meant: pgrotate apply {} {}; nothing was changed", File::of(file), flags.join(" "))
             }
             Self::Prevented { .. } => {
                 "where it is meant, take `prevent_destroy` out of [limits]; nothing was changed".to_owned()
@@ -193,20 +198,22 @@ impl Coded for CliError {
             }
             Self::NeverAdopted { instead, .. } => format!("{instead}; nothing was changed"),
             Self::RotationFailed { login, function, .. } => format!(
-                "Secrets Manager repeats it by itself; for the cause: pgrotate logs FILE {login}, or \
-                 aws logs tail /aws/lambda/{function} --since 15m. If it stays so: pgrotate recover FILE {login}"
+                "Secrets Manager repeats it by itself; for the cause: pgrotate logs {FILE} {login}, or \
+                 aws logs tail /aws/lambda/{function} --since 15m. If it stays so: pgrotate recover {FILE} {login}"
             ),
             Self::JournalUnwritable { path, .. } => {
                 let path = path.display();
                 format!("nothing was changed; ls -ld {path}, or name another file by --journal")
             }
             Self::JournalUnreadable { .. } | Self::NoRun { .. } => {
-                "name what `pgrotate apply FILE --journal` of this deployment has written, or leave --journal out"
-                    .to_owned()
+                format!(
+                    "name what `pgrotate apply {FILE} --journal` of this deployment has written, or leave --journal out"
+                )
             }
             Self::PageUnwritable { .. } | Self::ConfigUnwritable { .. } => {
                 "name a file that you may write, on a disk that has room".to_owned()
             }
+            Self::About { error, file } => file.fill(&error.hint()),
             Self::Io { .. } => "give it a terminal, or a file on a disk that has room".to_owned(),
             // Each of these is told with its own.
             Self::Config(_) | Self::Plan(PlanError::Refused(_)) => String::new(),
@@ -218,6 +225,14 @@ impl Coded for CliError {
 }
 
 impl CliError {
+    /// With the file's name in all its commands. Whose error it is, is known best where it is known first.
+    pub fn about(self, file: &File) -> Self {
+        match self {
+            Self::About { .. } => self,
+            error => Self::About { error: Box::new(error), file: file.clone() },
+        }
+    }
+
     pub fn exit_code(&self) -> u8 {
         self.code().exit()
     }
@@ -245,6 +260,13 @@ impl CliError {
             address: None,
         };
         match self {
+            Self::About { error, file } => {
+                let mut all = error.documents();
+                for ErrorDocument { message, because, hint, .. } in &mut all {
+                    because.iter_mut().chain(hint).chain([message]).for_each(|text| file.fill_in(text));
+                }
+                all
+            }
             Self::Config(errors) => {
                 let each = errors.iter().map(|error| {
                     let place = error.span.as_ref().map(|span| errors.file().position(span.start));
@@ -273,6 +295,7 @@ impl CliError {
 
     fn told(&self) -> String {
         match self {
+            Self::About { error, file } => file.fill(&error.told()),
             // Its own display has excerpts and hints.
             Self::Config(errors) => match columns() {
                 // No terminal is wider, and a width is at most a u16.
@@ -361,7 +384,7 @@ mod tests {
             CliError::NotRecoverable {
                 login: "app".to_owned(),
                 cause: "what was done has not put it right".to_owned(),
-                hint: "pgrotate logs FILE app tells what the functions say".to_owned(),
+                hint: format!("pgrotate logs {FILE} app tells what the functions say"),
             },
             CliError::TooManyDeletes {
                 things: vec![BTreeSet::from([at()]), BTreeSet::from([at(), Address { kind: Kind("secret"), ..at() }])],
@@ -388,12 +411,13 @@ mod tests {
             },
             CliError::Io { doing: "write to standard output", source: std::io::ErrorKind::StorageFull.into() },
         ];
-        let told: String = errors.iter().map(CliError::told).collect();
+        let file = File::of(&PathBuf::from("my shop.toml"));
+        let told: String = errors.into_iter().map(|error| error.about(&file).told()).collect();
         expect_test::expect![[r#"
             error[rotation-failed]: the rotation of `app` has not finished: setSecret failed: the database refused
-            hint: Secrets Manager repeats it by itself; for the cause: pgrotate logs FILE app, or aws logs tail /aws/lambda/pgpasslambda --since 15m. If it stays so: pgrotate recover FILE app
+            hint: Secrets Manager repeats it by itself; for the cause: pgrotate logs 'my shop.toml' app, or aws logs tail /aws/lambda/pgpasslambda --since 15m. If it stays so: pgrotate recover 'my shop.toml' app
             refused[not-recoverable]: `app` cannot be recovered: what was done has not put it right
-            hint: pgrotate logs FILE app tells what the functions say
+            hint: pgrotate logs 'my shop.toml' app tells what the functions say
             refused[too-many-deletes]: the plan removes 2 things, and may remove 1 unsaid:
               login.app
               login.app, secret.app

@@ -1,17 +1,19 @@
 //! `pgrotate explain`: why one resource is planned for as it is.
 
 use super::output::{print_human, print_json};
-use super::session::Session;
+use super::session::{Looked, Session};
 use super::{CliError, DeploymentArgs};
 use crate::code::exit;
-use crate::plan::Goal;
+use crate::explain::Found;
+use crate::plan::{Goal, PlanError, sights};
 use crate::render::human;
+use crate::resources::Kinds;
 use clap::{Args, ValueEnum};
 
 #[derive(Debug, Args)]
 pub(super) struct ExplainArgs {
     #[command(flatten)]
-    deployment: DeploymentArgs,
+    pub(super) deployment: DeploymentArgs,
     /// What to explain, as plan names it: db_instance.NAME, login.LOGIN, …
     #[arg(value_name = "ADDRESS")]
     address: String,
@@ -30,9 +32,19 @@ enum ExplainFormat {
 
 pub(super) async fn run(args: ExplainArgs) -> Result<u8, CliError> {
     let session = Session::open(&args.deployment).await?;
-    let plan = session.plan(Goal::Converge).await?;
-    let place = session.aws.place();
-    let explained = session.explained(&plan, &place);
+    let Looked { live, planned } = session.look_whatever_comes(Goal::Converge).await?;
+    let (place, sights) = (session.aws.place(), sights::<Kinds>(&live));
+    let planned = match planned {
+        Ok(plan) => Ok(plan),
+        // The question is answered all the same: what stands in the way is a part of it.
+        Err(PlanError::Refused(refusals)) => Err(refusals),
+        Err(error) => return Err(error.into()),
+    };
+    let found = match &planned {
+        Ok(plan) => Found::Planned(plan),
+        Err(refusals) => Found::Refused { sights: &sights, refusals },
+    };
+    let explained = session.explained(found, &place);
     let known = explained.addresses();
     let Some(address) = known.iter().find(|known| known.to_string() == args.address) else {
         return Err(CliError::NoSuchAddress { address: args.address, known: known.into_iter().collect() });

@@ -5,6 +5,7 @@ use super::output::{print, print_human, print_json};
 use super::session::Session;
 use super::{CliError, DeploymentArgs, Format, FunctionArgs};
 use crate::code::{LOG, exit};
+use crate::command::File;
 use crate::config;
 use crate::render::summary::{self, Commands};
 use crate::render::{DeploymentDocument, DeploymentsDocument, OneDocument, human};
@@ -35,6 +36,14 @@ pub(super) enum Which {
 }
 
 impl PathsArgs {
+    /// Where it is one file.
+    pub fn one(&self) -> Option<File> {
+        match self.paths.as_slice() {
+            [path] if !path.is_dir() => Some(File::of(path)),
+            _ => None,
+        }
+    }
+
     pub fn which(self) -> Result<Which, CliError> {
         let Self { mut paths, functions } = self;
         match paths.as_slice() {
@@ -108,7 +117,7 @@ pub(super) async fn each(
         };
         let (document, error) = match result {
             Ok((document, error)) => (Some(document), error),
-            Err(error) => (None, Some(error)),
+            Err(error) => (None, Some(error.about(&File::of(&file)))),
         };
         One { commands: commands(&file, document.as_ref()), file, document, error }
     };

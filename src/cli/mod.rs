@@ -29,6 +29,7 @@ mod validate;
 pub use error::CliError;
 
 use crate::code::exit;
+use crate::command::File;
 use crate::config;
 use crate::function_zip::{self, ZipError};
 use crate::resources::artifact::Zip;
@@ -86,6 +87,28 @@ enum Command {
     Schema(schema::SchemaArgs),
     /// Print what makes a shell complete commands and flags
     Completions(completions::CompletionsArgs),
+}
+
+impl Command {
+    /// The config file, where the command is for one deployment; those for several know better whose an error is.
+    fn file(&self) -> Option<File> {
+        let of = |args: &DeploymentArgs| Some(File::of(&args.config));
+        match self {
+            Self::Apply(args) => of(&args.deployment),
+            Self::Adopt(args) => of(&args.deployment),
+            Self::Destroy(args) => of(&args.deployment),
+            Self::Rotate(args) => of(&args.deployment),
+            Self::Recover(args) => of(&args.deployment),
+            Self::Report(args) => of(&args.deployment),
+            Self::Explain(args) => of(&args.deployment),
+            Self::Logs(args) => of(&args.deployment),
+            Self::Graph(args) => of(&args.deployment),
+            Self::Plan(args) => args.deployments.one(),
+            Self::Status(args) => args.deployments.one(),
+            Self::Drift(args) => args.deployments.one(),
+            Self::Init(_) | Self::Validate(_) | Self::Targets(_) | Self::Schema(_) | Self::Completions(_) => None,
+        }
+    }
 }
 
 /// What every command needs to know.
@@ -177,7 +200,8 @@ pub fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = match runtime {
         Ok(runtime) => runtime.block_on(async {
-            match cli.command {
+            let file = cli.command.file();
+            let result = match cli.command {
                 Command::Init(args) => init::run(*args).await,
                 Command::Plan(args) => plan::run(args).await,
                 Command::Apply(args) => apply::run(args).await,
@@ -195,6 +219,10 @@ pub fn main() -> ExitCode {
                 Command::Targets(args) => targets::run(args),
                 Command::Schema(args) => schema::run(&args),
                 Command::Completions(args) => completions::run(&args),
+            };
+            match file {
+                Some(file) => result.map_err(|error| error.about(&file)),
+                None => result,
             }
         }),
         Err(error) => Err(CliError::Io { doing: "start the runtime", source: error }),

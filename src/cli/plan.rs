@@ -5,6 +5,7 @@ use super::output::{print, print_human, print_json};
 use super::session::{Session, denied};
 use super::{CliError, DeploymentArgs, Format, FunctionArgs};
 use crate::code::exit;
+use crate::command::File;
 use crate::plan::{Goal, Plan};
 use crate::render::summary::Commands;
 use crate::render::{OneDocument, PlanDocument, human, markdown};
@@ -17,7 +18,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Args)]
 pub(super) struct PlanArgs {
     #[command(flatten)]
-    deployments: PathsArgs,
+    pub(super) deployments: PathsArgs,
     /// Plan the removal of everything instead
     #[arg(long)]
     destroy: bool,
@@ -61,8 +62,8 @@ impl Wanted {
     fn commands(&self, file: &Path, out: Option<&Path>) -> Commands {
         let (command, all) = if self.goal == Goal::Destroy { ("destroy", " --destroy") } else { ("apply", "") };
         Commands {
-            again: format!("pgrotate plan {}{all}", file.display()),
-            apply: format!("pgrotate {command} {}", out.unwrap_or(file).display()),
+            again: format!("pgrotate plan {}{all}", File::of(file)),
+            apply: format!("pgrotate {command} {}", File::of(out.unwrap_or(file))),
         }
     }
 

@@ -19,7 +19,7 @@ const LONGEST: u64 = 256 << 20;
 #[derive(Debug, Args)]
 pub(super) struct ReportArgs {
     #[command(flatten)]
-    deployment: DeploymentArgs,
+    pub(super) deployment: DeploymentArgs,
     /// Where to write the page
     #[arg(long, value_name = "FILE")]
     html: PathBuf,
@@ -52,7 +52,7 @@ pub(super) async fn run(args: ReportArgs) -> Result<u8, CliError> {
     let seen = jiff::Timestamp::now();
     let (plan, live) = session.look(Goal::Converge).await?;
     let plan = session.document(&plan).linted(session.lints().await?);
-    let apply = format!("pgrotate apply {}", deployment.config.display());
+    let apply = format!("pgrotate apply {}", session.file);
     let page = html::page(&Page {
         plan: &plan,
         drift: &DriftDocument::of(&plan, &apply),

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 #[derive(Debug, Args)]
 pub(super) struct RotateArgs {
     #[command(flatten)]
-    deployment: DeploymentArgs,
+    pub(super) deployment: DeploymentArgs,
     /// The PostgreSQL login to rotate
     login: String,
     /// Follow the four steps to their end
@@ -54,8 +54,8 @@ async fn unfinished(session: &Session, login: &Desired) -> Result<Option<CliErro
     let Some(version) = secret.as_ref().and_then(|secret| secret.pending()) else { return Ok(None) };
     let why = format!(
         "an earlier rotation (version {version}) has not finished. If nothing comes of it any more: pgrotate recover \
-         FILE {}",
-        login.login
+         {} {}",
+        session.file, login.login
     );
     let function = login.functions.rotation.clone();
     Ok(Some(CliError::RotationFailed { login: login.login.clone(), why, function }))

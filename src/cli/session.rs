@@ -4,9 +4,10 @@
 use super::{CliError, DeploymentArgs};
 use crate::aws::{Aws, AwsError, Candidate, NetworkQuestion, ProxyLook};
 use crate::code::{Code, Coded, LOG};
+use crate::command::File;
 use crate::config::{self, Client, Config, Errors, SecretsManagerPath, Source};
 use crate::desired::{self, Around};
-use crate::explain::Explained;
+use crate::explain::{Explained, Found};
 use crate::function_zip::ZipError;
 use crate::lint::{self, Finding, Live};
 use crate::model::{Address, Place, Seen};
@@ -28,6 +29,8 @@ pub struct Session {
     pub config: Config,
     pub aws: Aws,
     pub wants: Vec<Want>,
+    /// As commands name it.
+    pub file: File,
     source: Source,
     /// What of the network was found by its tags: what it is, and its ids.
     found: BTreeMap<String, String>,
@@ -43,6 +46,10 @@ impl Session {
 
     /// Of a file; the functions' zip is asked for only where the file is good.
     pub async fn open_file(file: &Path, zip: impl FnOnce() -> Result<Zip, ZipError>) -> Result<Self, CliError> {
+        Self::read(file, zip).await.map_err(|error| error.about(&File::of(file)))
+    }
+
+    async fn read(file: &Path, zip: impl FnOnce() -> Result<Zip, ZipError>) -> Result<Self, CliError> {
         let began = Instant::now();
         let (config, source) = config::load(file)?;
         let (elapsed_ms, deployment) = (milliseconds(began), config.deployment.as_str());
@@ -54,6 +61,16 @@ impl Session {
 
     /// Plans again what a saved plan was made for; refused unless that is what is left of it to do.
     pub async fn resume(saved: &SavedPlan, goal: Goal, args: &DeploymentArgs) -> Result<(Self, Plan<Kinds>), CliError> {
+        // What else is to be done is done with the config: no other command takes a saved plan.
+        let file = File::of(Path::new(saved.config.name()));
+        Self::planned_again(saved, goal, args).await.map_err(|error| error.about(&file))
+    }
+
+    async fn planned_again(
+        saved: &SavedPlan,
+        goal: Goal,
+        args: &DeploymentArgs,
+    ) -> Result<(Self, Plan<Kinds>), CliError> {
         let zip = args.functions.zip()?;
         saved.fits(goal, zip.sha256())?;
         let source = Source::of(saved.config.files(), saved.config.variables());
@@ -76,7 +93,8 @@ impl Session {
         info!(target: LOG, elapsed_ms = milliseconds(began), "network looked at");
         let wants = desired::build(&config, &aws.place(), &around, &zip)
             .map_err(|errors| Errors::new(source.clone(), errors))?;
-        Ok(Self { config, aws, wants, source, found, function_zip: zip.sha256().to_owned() })
+        let file = File::of(Path::new(&source.name));
+        Ok(Self { config, aws, wants, file, source, found, function_zip: zip.sha256().to_owned() })
     }
 
     /// The plan as people and programs read it, with the lints that need no AWS; what goes is not linted.
@@ -132,9 +150,9 @@ impl Session {
         Ok(())
     }
 
-    /// What explanations of `plan` are put together from.
-    pub fn explained<'a>(&'a self, plan: &'a Plan<Kinds>, place: &'a Place) -> Explained<'a> {
-        Explained { config: &self.config, source: &self.source, place, wants: &self.wants, plan }
+    /// What explanations of what was found are put together from.
+    pub fn explained<'a>(&'a self, found: Found<'a>, place: &'a Place) -> Explained<'a> {
+        Explained { config: &self.config, source: &self.source, place, wants: &self.wants, found }
     }
 
     /// What `plan` was, for whoever is to review it and apply exactly that.
@@ -182,7 +200,8 @@ impl Session {
             return Err(CliError::NoSuchAddress { address: unknown.clone(), known });
         }
         let live = resources::observe(&self.aws, &chosen).await?;
-        Ok(adopting::adopt(&chosen, &live)?)
+        let plan = adopting::adopt(&chosen, &live).map_err(|error| error.naming(&self.file))?;
+        Ok(plan.naming(&self.file))
     }
 
     /// Which network the tags have led to, for whoever reads the plan: said of the stack, whose functions are in it.
@@ -200,21 +219,45 @@ impl Session {
 
     /// Observes everything and plans; answers with what was seen as well, for whoever tells more of it than a plan does.
     pub async fn look(&self, goal: Goal) -> Result<(Plan<Kinds>, BTreeMap<Address, Seen<AnyLive>>), CliError> {
+        let Looked { live, planned } = self.look_whatever_comes(goal).await?;
+        Ok((planned?, live))
+    }
+
+    /// The same also where there is no plan.
+    pub async fn look_whatever_comes(&self, goal: Goal) -> Result<Looked, CliError> {
         let began = Instant::now();
         let found = tagged::tagged(&self.aws, &self.config.deployment).await?;
         let mut wants = self.wants.clone();
         let mut notes = desired::look_alikes(&self.config, &wants, &found);
         notes.0.extend(self.told_found());
-        let leavers = desired::leavers(&self.config, &self.aws.place(), &mut wants, found, goal == Goal::Converge)
-            .map_err(PlanError::Refused)?;
+        let place = self.aws.place();
+        let leavers = desired::leavers(&self.config, &place, &mut wants, found, goal == Goal::Converge);
+        let (leavers, refused) = match leavers {
+            Ok(leavers) => (leavers, None),
+            Err(refusals) => (Vec::new(), Some(PlanError::Refused(refusals))),
+        };
         let all: Vec<_> = wants.iter().chain(leavers.iter().map(|leaver| &leaver.want)).cloned().collect();
         let live = resources::observe(&self.aws, &all).await?;
         info!(target: LOG, resources = live.len(), elapsed_ms = milliseconds(began), "looked");
         let began = Instant::now();
-        let plan = plan::plan(goal, &wants, &leavers, &live)?.noting(notes);
-        info!(target: LOG, actions = plan.actions.len(), elapsed_ms = milliseconds(began), "planned");
-        Ok((plan, live))
+        let planned = match refused {
+            None => plan::plan(goal, &wants, &leavers, &live),
+            Some(refused) => Err(refused),
+        };
+        let planned = planned.map(|plan| plan.noting(notes).naming(&self.file));
+        let elapsed_ms = milliseconds(began);
+        match &planned {
+            Ok(plan) => info!(target: LOG, actions = plan.actions.len(), elapsed_ms, "planned"),
+            Err(_) => info!(target: LOG, elapsed_ms, "not planned"),
+        }
+        Ok(Looked { live, planned: planned.map_err(|error| error.naming(&self.file)) })
     }
+}
+
+/// What was seen, and what is planned for it or why nothing is.
+pub struct Looked {
+    pub live: BTreeMap<Address, Seen<AnyLive>>,
+    pub planned: Result<Plan<Kinds>, PlanError>,
 }
 
 /// Since `began`, as it is logged.

@@ -5,6 +5,7 @@ use super::output::{print, print_human, print_json};
 use super::session::Session;
 use super::{CliError, Format};
 use crate::code::exit;
+use crate::command::File;
 use crate::model::{Address, Seen};
 use crate::render::summary::Commands;
 use crate::render::{LoginStatus, OneDocument, StatusDocument, Trouble, human, markdown};
@@ -19,7 +20,7 @@ use std::path::Path;
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
     #[command(flatten)]
-    deployments: PathsArgs,
+    pub(super) deployments: PathsArgs,
     /// How to print it
     #[arg(long, value_enum, default_value = "human")]
     format: Format,
@@ -43,7 +44,7 @@ pub(super) async fn run(args: StatusArgs) -> Result<u8, CliError> {
         Which::Many(files, functions) => {
             let found = async |session: &Session, _: &Path| Ok((OneDocument::Status(looked_at(session).await?), None));
             let commands = |file: &Path, _: Option<&OneDocument>| {
-                let file = file.display();
+                let file = File::of(file);
                 Commands { again: format!("pgrotate status {file}"), apply: format!("pgrotate apply {file}") }
             };
             let all = many::each(files, &functions, found, commands).await?;
@@ -105,7 +106,7 @@ pub(super) fn document(session: &Session, live: &BTreeMap<Address, Seen<AnyLive>
         _ => None,
     });
     let logins = session.wants.iter().filter_map(|want| match want {
-        Want::Login(want) => Some(login(want, &session.wants, live, &standings)),
+        Want::Login(want) => Some(login(want, &session.wants, live, &standings, &session.file)),
         _ => None,
     });
     StatusDocument::new(&session.config.deployment, &session.aws.place(), database, logins.collect())
@@ -129,12 +130,17 @@ fn troubles<R: Resource>(
     want: &R::Desired,
     live: &Seen<R::Observed>,
     standings: &BTreeMap<Address, Standing>,
+    file: &File,
 ) -> Vec<Trouble> {
     let mut cx = Diff::new(R::address(want), standings);
-    match R::diff(&mut cx, want, live.as_ref()) {
+    let mut troubles = match R::diff(&mut cx, want, live.as_ref()) {
         Ok(steps) => Trouble::of(&steps, &cx.finish().0),
         Err(refusal) => vec![refusal.into()],
+    };
+    for Trouble { code: _, severity: _, what, since: _, fix } in &mut troubles {
+        [Some(what), fix.as_mut()].into_iter().flatten().for_each(|text| file.fill_in(text));
     }
+    troubles
 }
 
 fn login(
@@ -142,6 +148,7 @@ fn login(
     wants: &[Want],
     live: &BTreeMap<Address, Seen<AnyLive>>,
     standings: &BTreeMap<Address, Standing>,
+    file: &File,
 ) -> LoginStatus {
     let mut status = LoginStatus::new(&want.login, want.strategy.as_str());
     let found = seen(live, &want.mark.address, |live| match live {
@@ -152,7 +159,7 @@ fn login(
         status.current_user = live.current_user.clone();
         status.logs_in = Some(matches!(live.current, Some(LoginAttempt::Succeeded)));
     }
-    status.trouble(troubles::<Login>(want, &found, standings));
+    status.trouble(troubles::<Login>(want, &found, standings, file));
     let rotation = wants.iter().find_map(|other| match other {
         Want::Rotation(rotation) if rotation.login.address() == &want.mark.address => Some(rotation),
         _ => None,
@@ -167,7 +174,7 @@ fn login(
         status.last_rotated = live.last_rotated.and_then(day);
         status.next_rotation = live.next_rotation.and_then(day);
     }
-    status.trouble(troubles::<Rotation>(rotation, &found, standings));
+    status.trouble(troubles::<Rotation>(rotation, &found, standings, file));
     status
 }
 

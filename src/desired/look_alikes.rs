@@ -2,6 +2,7 @@
 //! calls otherwise now. All of it is told; none of it is touched, for tags alone prove nothing.
 
 use crate::aws::{EndpointLook, GroupLook};
+use crate::command::FILE;
 use crate::config::Config;
 use crate::model::{Address, address_of};
 use crate::resource::{Family, Note};
@@ -139,7 +140,7 @@ impl Told<'_> {
                     "`{identifier}` looks like renamed to `{declared}`. Nothing is renamed: `{declared}` is another instance, and \
                      `{identifier}` stays with all that it holds, and is billed. To rename it, instead of applying this: aws rds \
                      modify-db-instance --db-instance-identifier {identifier} --new-db-instance-identifier {declared} \
-                     --apply-immediately, and then pgrotate adopt FILE db_instance.{declared}. To give it up: {untag}"
+                     --apply-immediately, and then pgrotate adopt {FILE} db_instance.{declared}. To give it up: {untag}"
                 );
                 self.left_behind.push(at.clone());
                 self.note(at, text);

@@ -2,7 +2,9 @@
 
 pub mod adopting;
 pub mod limits;
+mod naming;
 
+use crate::command::File;
 use crate::drift::Drift;
 use crate::graph::{Cycle, Order};
 use crate::model::{Address, Seen, Sight};
@@ -77,6 +79,8 @@ pub struct Plan<F: Family> {
     pub standings: BTreeMap<Address, Standing>,
     /// What of the deployment stays, no longer declared, beside what takes its place.
     pub left_behind: Vec<Address>,
+    /// The config file, once it is known: see [`Self::naming`].
+    pub file: Option<File>,
 }
 
 impl<F: Family> Plan<F> {
@@ -316,8 +320,14 @@ impl<F: Family> Planned<F> {
             sights: self.sights,
             standings: self.standings,
             left_behind: Vec::new(),
+            file: None,
         })
     }
+}
+
+/// What was seen of every address, as a plan has it; also where none can be made.
+pub fn sights<F: Family>(live: &BTreeMap<Address, Seen<F::Live>>) -> BTreeMap<Address, Sight> {
+    live.iter().map(|(address, seen)| (address.clone(), sight::<F>(seen))).collect()
 }
 
 fn seen<F: Family>(live: &BTreeMap<Address, Seen<F::Live>>, address: &Address) -> Seen<F::Live> {

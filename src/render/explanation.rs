@@ -1,6 +1,7 @@
 //! Why one resource is planned for as it is: `explain`.
 
 use super::document::Head;
+use crate::code::Code;
 use crate::drift::{DriftCode, Severity};
 use crate::model::{Address, Facts};
 use crate::resource::{Attribute, Deferral, Note, Risk, Verb};
@@ -22,7 +23,16 @@ pub struct ExplanationDocument {
     pub seen: Seen,
     /// What a plan goes by of what was seen. What may hold a secret is there as its digest.
     pub facts: Facts,
-    /// What is planned for it, in this order; nothing where it is as declared.
+    /// Why there is no plan, as far as it concerns this one: its own refusals first, then those of what it needs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refusals: Vec<ExplainedRefusal>,
+    /// How many refusals there are elsewhere. Each of them stops the whole plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused_elsewhere: Option<usize>,
+    /// Why apply touches it only where it is named by `--allow-delete`, as a sentence about it ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to_be_named: Option<String>,
+    /// What is planned for it, in this order; nothing where it is as declared, or the plan is refused.
     pub steps: Vec<ExplainedStep>,
     /// To be known, though no step follows from it.
     pub notes: Vec<Note>,
@@ -54,6 +64,21 @@ pub enum Seen {
     Absent,
     /// Nobody could look.
     Unobservable,
+}
+
+/// One reason why there is no plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ExplainedRefusal {
+    /// The resource that may not be touched.
+    pub address: Address,
+    /// Whether it is this one itself; otherwise this one needs it.
+    pub itself: bool,
+    /// Under which it is documented.
+    pub code: Code,
+    /// What stands in the way.
+    pub cause: String,
+    /// What to do about it.
+    pub hint: String,
 }
 
 /// One step, and why it is there, at that place.

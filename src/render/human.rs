@@ -5,8 +5,10 @@ use super::document::{
     ActionDocument, Ending, Exceeds, Goal, Head, Lint, PlanDocument, ReportDocument, StatusDocument, ToBeNamed,
 };
 use super::drift::{DriftDocument, Finding, Moved, Trouble};
-use super::explanation::{ConfigLine, ExplainedDrift, ExplainedStep, ExplanationDocument, Reason, Seen};
-use crate::model::Shown;
+use super::explanation::{
+    ConfigLine, ExplainedDrift, ExplainedRefusal, ExplainedStep, ExplanationDocument, Reason, Seen,
+};
+use crate::model::{Address, Shown};
 use crate::resource::{Attribute, Remedy, Risk, Verb};
 use std::fmt::Write;
 
@@ -205,6 +207,9 @@ pub fn explanation(explanation: &ExplanationDocument) -> String {
         lines,
         seen,
         facts,
+        refusals,
+        refused_elsewhere,
+        to_be_named,
         steps,
         notes,
         deferred,
@@ -232,6 +237,12 @@ pub fn explanation(explanation: &ExplanationDocument) -> String {
         Seen::Unobservable => "nobody could look at it",
     };
     section(&mut out, "Seen", or(facts, none.to_owned()).into_iter());
+    if let Some(elsewhere) = refused_elsewhere {
+        refused(&mut out, address, refusals, *elsewhere);
+    }
+    if let Some(why) = to_be_named {
+        line(&mut out, format_args!("\nIt {why}: apply refuses it without --allow-delete {address}."));
+    }
     for (number, step) in steps.iter().enumerate() {
         self::step(&mut out, step, (number + 1, steps.len()));
     }
@@ -246,9 +257,30 @@ pub fn explanation(explanation: &ExplanationDocument) -> String {
     if steps.is_empty() {
         section(&mut out, "Refers to", refers_to.iter().map(reason));
         section(&mut out, "Referred to by", referred_to_by.iter().map(reason));
-        line(&mut out, format_args!("\nNothing is planned for it: it is as declared, as far as apply can make it so."));
+        let why = match refused_elsewhere {
+            Some(_) => "there is no plan until nothing is refused any more",
+            None => "it is as declared, as far as apply can make it so",
+        };
+        line(&mut out, format_args!("\nNothing is planned for it: {why}."));
     }
     out
+}
+
+/// Why there is no plan.
+fn refused(out: &mut String, address: &Address, refusals: &[ExplainedRefusal], elsewhere: usize) {
+    for ExplainedRefusal { address: of, itself, code, cause, hint } in refusals {
+        let why = if *itself { String::new() } else { format!(" ({address} needs it)") };
+        line(out, format_args!("\n{}: {of}{why}: {cause}\n  hint: {hint}", code.heading()));
+    }
+    match (refusals.is_empty(), elsewhere) {
+        (_, 0) => {}
+        (true, count) => {
+            line(out, format_args!("\nThe plan is refused for something else ({count}): plan tells for what."))
+        }
+        (false, count) => {
+            line(out, format_args!("\nThe plan is refused for something else as well ({count}): plan tells for what."))
+        }
+    }
 }
 
 fn step(out: &mut String, step: &ExplainedStep, (number, all): (usize, usize)) {

@@ -3,6 +3,7 @@
 use super::functions::FunctionError;
 use crate::aws::AwsError;
 use crate::code::{Code, Coded, REPORT_IT};
+use crate::command::FILE;
 use crate::resource::NotProduced;
 use function_contract::error_type;
 
@@ -36,7 +37,7 @@ impl Coded for LiveError {
             Self::Function(error) => error.hint(),
             Self::NotProduced(_) => REPORT_IT.to_owned(),
             Self::RotationStuck { login, .. } => {
-                format!("pgrotate recover FILE {login} tells why, and mends it; then apply")
+                format!("pgrotate recover {FILE} {login} tells why, and mends it; then apply")
             }
         }
     }
@@ -81,7 +82,7 @@ impl Coded for FunctionError {
             }
             Code::DatabaseRefused => format!("do in the database what it says, and apply. Its log: {log}"),
             Code::SecretsManagerRefused | Code::FunctionMisconfigured => {
-                format!("pgrotate drift FILE tells what was changed, apply puts it back. Its log: {log}")
+                format!("pgrotate drift {FILE} tells what was changed, apply puts it back. Its log: {log}")
             }
             Code::Stale => "look again: the same command again".to_owned(),
             Code::RoleInUse => {
@@ -125,9 +126,9 @@ mod tests {
             error[database-refused]: the function pgpasslambda-provisioning failed: DatabaseRefused: why
             hint: do in the database what it says, and apply. Its log: aws logs tail /aws/lambda/pgpasslambda-provisioning --since 15m
             error[secrets-manager-refused]: the function pgpasslambda-provisioning failed: SecretsManagerError: why
-            hint: pgrotate drift FILE tells what was changed, apply puts it back. Its log: aws logs tail /aws/lambda/pgpasslambda-provisioning --since 15m
+            hint: pgrotate drift shop.toml tells what was changed, apply puts it back. Its log: aws logs tail /aws/lambda/pgpasslambda-provisioning --since 15m
             error[function-misconfigured]: the function pgpasslambda-provisioning failed: BadConfiguration: why
-            hint: pgrotate drift FILE tells what was changed, apply puts it back. Its log: aws logs tail /aws/lambda/pgpasslambda-provisioning --since 15m
+            hint: pgrotate drift shop.toml tells what was changed, apply puts it back. Its log: aws logs tail /aws/lambda/pgpasslambda-provisioning --since 15m
             error[login-busy]: the function pgpasslambda-provisioning failed: LoginBusy: why
             hint: wait a minute and apply again: another run is at this login
             error[stale]: the function pgpasslambda-provisioning failed: LoginMoved: why
@@ -136,6 +137,6 @@ mod tests {
             hint: do in the database what it says, and apply; or on_remove = "keep" in [rotation]
             error[function-crashed]: the function pgpasslambda-provisioning failed: Sandbox.Timedout: why
             hint: see its log: aws logs tail /aws/lambda/pgpasslambda-provisioning --since 15m
-        "#]].assert_eq(&told);
+        "#]].assert_eq(&crate::command::File::of(std::path::Path::new("shop.toml")).fill(&told));
     }
 }

@@ -2,6 +2,7 @@
 //! provisioning function and seen by the inspection function, both inside the VPC; the CLI has no way to
 //! the database and never sees a password.
 
+use crate::command::FILE;
 use super::database::{Database, Server, Servers};
 use super::functions::{FunctionNames, invoke};
 use super::secret::{Secret, SecretArn};
@@ -173,7 +174,7 @@ impl Resource for Login {
                             cx.drift(
                                 DriftCode::PreviousRefused
                                     .found(format!("AWSPREVIOUS does not log in any more: {why}")),
-                                format!("pgrotate recover FILE {}", want.login),
+                                format!("pgrotate recover {FILE} {}", want.login),
                             );
                         }
                         return Ok(Vec::new());

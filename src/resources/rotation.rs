@@ -1,6 +1,7 @@
 //! `rotation`: a secret's schedule, and the proof that it works. Settled means that a rotation has really
 //! run to its end, which the function only lets happen after the new password has logged in.
 
+use crate::command::FILE;
 use super::function_log::{error_about, errors};
 use super::functions::FunctionNames;
 use super::login::Login;
@@ -186,7 +187,7 @@ impl Resource for Rotation {
             if live.pending {
                 cx.note(format!(
                     "the function that rotates it now has begun a rotation and not ended it, and AWS begins no other until \
-                     then: if it never ends, apply what can be applied, and then pgrotate recover FILE {}",
+                     then: if it never ends, apply what can be applied, and then pgrotate recover {FILE} {}",
                     want.mark.address.name
                 ));
             }
@@ -212,7 +213,7 @@ impl Resource for Rotation {
             let found = format!("{}{}", code.words(), said.unwrap_or_default());
             cx.drift(
                 code.found(found).since(live.touched),
-                format!("pgrotate recover FILE {}", want.mark.address.name),
+                format!("pgrotate recover {FILE} {}", want.mark.address.name),
             );
         }
         if live.rules != rules || live.function.as_ref() != Some(&want.function_arn) {
@@ -223,7 +224,7 @@ impl Resource for Rotation {
         if live.overdue {
             cx.drift(
                 Drift::from(DriftCode::RotationOverdue).since(live.next_rotation),
-                format!("pgrotate rotate FILE {} --wait, and read what it says", want.mark.address.name),
+                format!("pgrotate rotate {FILE} {} --wait, and read what it says", want.mark.address.name),
             );
         }
         if !live.rotated && !live.pending {

@@ -7,6 +7,7 @@ use crate::drift::DriftCode;
 use crate::execute::Applied;
 use crate::model::{Address, Facts, Kind, Mark, Ref, Seen, Shown, Tags};
 use crate::code::Code;
+use crate::command::FILE;
 use crate::resource::{
     Adoption, Claim, Diff, Known, NotProduced, OutputOf, Refusal, Resource, Risk, Settled, Step, Verb, claim, unobservable,
 };
@@ -172,7 +173,7 @@ impl Resource for Secret {
                 // A new password now would take the one in use from whoever has just fetched it.
                 cx.defer(
                     "a password like that",
-                    format!("the next rotation makes it, or now: pgrotate rotate FILE {} --wait", want.login),
+                    format!("the next rotation makes it, or now: pgrotate rotate {FILE} {} --wait", want.login),
                 );
             }
             steps.push(step);

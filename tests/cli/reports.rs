@@ -61,6 +61,7 @@ fn a_page_of_what_is_not_there_yet() {
         .command(&["report", path(&config), "--html", path(&out), "--journal", path(&journal)])
         .output()
         .unwrap();
-    let same = [(path(&journal), "journal.jsonl"), (account.number.as_str(), "111122223333")];
+    let same =
+        [(path(&journal), "journal.jsonl"), (path(&config), "article.toml"), (account.number.as_str(), "111122223333")];
     check(&done, &same, "a-journal-of-another-account");
 }

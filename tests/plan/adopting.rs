@@ -2,7 +2,7 @@
 
 use crate::lives::Life;
 use crate::refusing::give_away;
-use crate::scenario::{Scenario, State, at, change, check_edges, document, golden, refused, set};
+use crate::scenario::{Scenario, State, at, change, check_edges, document, file, golden, refused, set};
 use crate::simulation::Simulation;
 use pgrotate::code::{Code, Coded};
 use pgrotate::execute::Outcome;
@@ -37,7 +37,7 @@ fn chosen(addresses: &[&str]) -> Vec<Want> {
 }
 
 fn refuses(name: &str, wants: &[Want], live: &State) {
-    match adopt::<Kinds>(wants, live) {
+    match adopt::<Kinds>(wants, live).map_err(|error| error.naming(&file())) {
         Err(PlanError::Refused(refusals)) => refused(name, &refusals),
         other => panic!("{other:?}"),
     }

@@ -1,21 +1,26 @@
 //! Why a resource is planned for as it is: `golden/explain-*.txt`.
 
 use crate::lives::Life;
+use crate::refusing::give_away;
 use crate::scenario::{Scenario, State, at, change, golden, place, set};
 use crate::schemas::{fits, schema};
 use pgrotate::config::{self, Source};
-use pgrotate::explain::Explained;
+use pgrotate::explain::{Explained, Found};
 use pgrotate::model::Seen;
-use pgrotate::plan::{Goal, Plan};
+use pgrotate::plan::{Goal, Plan, PlanError, sights};
 use pgrotate::render::{ExplanationDocument, human};
 use pgrotate::resources::{Kinds, Want};
 use pgrotate::schema::Subject;
 use std::collections::BTreeSet;
 
 fn explained(scenario: &Scenario, plan: &Plan<Kinds>, wants: &[Want], address: &str) -> ExplanationDocument {
+    of_found(scenario, Found::Planned(plan), wants, address)
+}
+
+fn of_found(scenario: &Scenario, found: Found<'_>, wants: &[Want], address: &str) -> ExplanationDocument {
     let (config, place) = (scenario.config(), place());
     let source = Source::new("article.toml", &*scenario.text);
-    let explained = Explained { config: &config, source: &source, place: &place, wants, plan };
+    let explained = Explained { config: &config, source: &source, place: &place, wants, found };
     let all = explained.addresses();
     let address = all.iter().find(|known| known.to_string() == address);
     explained.of(address.unwrap_or_else(|| panic!("it is one of {all:?}")))
@@ -58,7 +63,8 @@ fn what_stands_in_several_files() {
     let source = Source::new("prod.toml", overlay).extending("base.toml", &article.text);
     let config = config::read(&source).unwrap_or_else(|errors| panic!("{errors}"));
     let (plan, wants, place) = (article.plan(Goal::Converge, &article.nothing()).unwrap(), article.wants(), place());
-    let explained = Explained { config: &config, source: &source, place: &place, wants: &wants, plan: &plan };
+    let explained =
+        Explained { config: &config, source: &source, place: &place, wants: &wants, found: Found::Planned(&plan) };
     let mut told = String::new();
     for address in ["db_instance.my-postgres-instance", "rotation.test_user1"] {
         let address = at(address);
@@ -129,6 +135,57 @@ fn what_is_no_longer_declared() {
     let document = explained(&scenario, &life.plan(), &life.wants, "secret.reporting");
     assert!(!document.declared);
     golden("explain-no-longer-declared", &human::explanation(&document));
+}
+
+/// There is no plan: what was seen is told all the same, and what stands in the way of whom.
+#[test]
+fn what_is_refused() {
+    let article = Scenario::article();
+    let mut live = article.nothing();
+    let realised = article.realised();
+    for address in ["secret.test_user1", "db_instance.my-postgres-instance"] {
+        set(&mut live, address, realised[&at(address)].clone());
+    }
+    // All that is there is somebody else's.
+    give_away(&mut live, None);
+    let Err(PlanError::Refused(refusals)) = article.plan(Goal::Converge, &live) else { panic!("it is planned") };
+    assert_eq!(refusals.len(), 2);
+    let (schema, sights) = (schema(Subject::Explanation), sights::<Kinds>(&live));
+    let explain = |address: &str| {
+        let found = Found::Refused { sights: &sights, refusals: &refusals };
+        let document = of_found(&article, found, &article.wants(), address);
+        fits(&schema, &document, address);
+        let concerns: Vec<_> =
+            document.refusals.iter().map(|refusal| (refusal.address.to_string(), refusal.itself)).collect();
+        (human::explanation(&document), concerns, document.refused_elsewhere)
+    };
+    let instance = "db_instance.my-postgres-instance".to_owned();
+    let (text, concerns, elsewhere) = explain("secret.test_user1");
+    golden("explain-refused", &text);
+    assert_eq!((concerns, elsewhere), (vec![("secret.test_user1".to_owned(), true)], Some(1)));
+    // The rotation needs the secret, and the login, and that the instance.
+    let (text, concerns, elsewhere) = explain("rotation.test_user1");
+    golden("explain-refused-below", &text);
+    assert_eq!(concerns, [(instance, false), ("secret.test_user1".to_owned(), false)]);
+    assert_eq!(elsewhere, Some(0));
+    let (text, concerns, elsewhere) = explain("bucket.pgrotate-article-111122223333-eu-north-1");
+    golden("explain-refused-elsewhere", &text);
+    assert_eq!((concerns.len(), elsewhere), (0, Some(2)));
+}
+
+/// Nobody deletes an instance, or takes away what is in use, by the way.
+#[test]
+fn what_has_to_be_named() {
+    let life = crate::scenarios::all().into_iter().find(|life| life.name == "user-removed").unwrap();
+    let (scenario, life) = (Scenario::of(&life.after), Life::of(&life));
+    let mut plan = life.plan();
+    assert_eq!(explained(&scenario, &plan, &life.wants, "login.reporting").to_be_named, None);
+    for action in plan.actions.iter_mut().filter(|action| action.address.to_string() == "login.reporting") {
+        action.in_use = Some("2 sessions are open with its secret".to_owned());
+    }
+    let document = explained(&scenario, &plan, &life.wants, "login.reporting");
+    assert!(document.to_be_named.as_ref().is_some_and(|why| why.contains("2 sessions are open")), "{document:?}");
+    golden("explain-to-be-named", &human::explanation(&document));
 }
 
 #[test]

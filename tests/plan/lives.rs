@@ -1,7 +1,7 @@
 //! The scenarios of `tests/scenarios`, each a golden plan: from what a good apply of the config before has left, to
 //! what the config after wants.
 
-use crate::scenario::{Scenario, State, check_edges, document, golden, json, place, realise};
+use crate::scenario::{Scenario, State, check_edges, document, file, golden, json, place, realise};
 use crate::scenarios::There;
 use crate::simulation::{Simulation, with_leavers};
 use pgrotate::aws::{EndpointLook, GroupLook};
@@ -68,7 +68,7 @@ impl Life {
 
     pub fn plan(&self) -> Plan<Kinds> {
         let plan = plan(Goal::Converge, &self.wants, &self.leavers, &self.live);
-        plan.unwrap_or_else(|error| panic!("{error}")).noting(self.notes.clone())
+        plan.unwrap_or_else(|error| panic!("{error}")).noting(self.notes.clone()).naming(&file())
     }
 
     /// Carries `plan` out in an account as this one, and plans anew from what that leaves.

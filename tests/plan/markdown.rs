@@ -50,6 +50,7 @@ pub fn of(plan: &PlanDocument) -> String {
 /// No longer than GitHub takes; folds and fences are closed.
 pub fn well_formed(text: &str) {
     assert!(text.len() <= LONGEST, "{} bytes", text.len());
+    assert!(!text.contains(pgrotate::command::FILE), "a command that nobody has put the file's name into:\n{text}");
     let (mut fence, mut folds) = (None, 0);
     for line in text.lines() {
         let ticks = line.chars().take_while(|c| *c == '`').count();

@@ -42,7 +42,9 @@ fn moved(saved: &SavedPlan, scenario: &Scenario, live: &State) -> String {
     let now = scenario.plan(Goal::Converge, live).unwrap();
     match saved.check(&now, &place(), "article") {
         Ok(()) => "nothing has moved\n".to_owned(),
-        Err(error @ SavedError::Moved(_)) => format!("{}: {error}\nhint: {}\n", error.code().heading(), error.hint()),
+        Err(error @ SavedError::Moved { .. }) => {
+            format!("{}: {error}\nhint: {}\n", error.code().heading(), error.hint())
+        }
         Err(error) => panic!("{error}"),
     }
 }
@@ -75,7 +77,7 @@ fn what_was_found_by_tags_is_found_again() {
     for (now, told) in [(found("vpc-2"), "vpc by tags: vpc-1 → vpc-2"), (BTreeMap::new(), "vpc by tags: vpc-1 → ")]
     {
         match read.found_again(&now) {
-            Err(SavedError::Moved(lines)) => assert_eq!(lines, [told]),
+            Err(SavedError::Moved { moved: lines, .. }) => assert_eq!(lines, [told]),
             other => panic!("{other:?}"),
         }
     }
@@ -134,10 +136,10 @@ fn damaged_in_any_way() {
 fn for_another_command_or_other_functions() {
     let (scenario, live) = second_user();
     let plan = saved(&scenario.plan(Goal::Converge, &live).unwrap());
-    assert!(matches!(plan.fits(Goal::Destroy, ZIP), Err(SavedError::OtherGoal { destroys: false })));
-    assert!(matches!(plan.fits(Goal::Converge, "4567"), Err(SavedError::OtherFunctions)));
+    assert!(matches!(plan.fits(Goal::Destroy, ZIP), Err(SavedError::OtherGoal { destroys: false, .. })));
+    assert!(matches!(plan.fits(Goal::Converge, "4567"), Err(SavedError::OtherFunctions { .. })));
     let destroys = saved(&scenario.plan(Goal::Destroy, &live).unwrap());
-    assert!(matches!(destroys.fits(Goal::Converge, ZIP), Err(SavedError::OtherGoal { destroys: true })));
+    assert!(matches!(destroys.fits(Goal::Converge, ZIP), Err(SavedError::OtherGoal { destroys: true, .. })));
     for (key, value) in [("account", "999999999999"), ("region", "eu-west-1"), ("partition", "aws-cn")] {
         let mut elsewhere = place();
         match key {

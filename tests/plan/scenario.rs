@@ -4,6 +4,7 @@
 use crate::simulation::Simulation;
 use expect_test::expect_file;
 use pgrotate::aws::{NetworkLook, ServiceEndpoint, SubnetLook, VpcLook, WayOut};
+use pgrotate::command::{FILE, File};
 use pgrotate::config::{self, Config};
 use pgrotate::desired::{self, Around};
 use pgrotate::model::{Address, Kind, Place, Seen};
@@ -14,6 +15,7 @@ use pgrotate::resources::artifact::Zip;
 use pgrotate::resources::db_instance::Version;
 use pgrotate::resources::{AnyLive, Kinds, Want};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 pub type State = BTreeMap<Address, Seen<AnyLive>>;
 
@@ -73,7 +75,8 @@ impl Scenario {
     }
 
     pub fn plan(&self, goal: Goal, live: &State) -> Result<Plan<Kinds>, PlanError> {
-        plan(goal, &self.wants(), &[], live)
+        let plan = plan(goal, &self.wants(), &[], live);
+        plan.map(|plan| plan.naming(&file())).map_err(|error| error.naming(&file()))
     }
 
     /// Plans, compares the text with the golden file, and checks what holds of every plan: its edges, that
@@ -119,7 +122,13 @@ pub fn refused(name: &str, refusals: &[(Address, Refusal)]) {
     golden(name, &lines.collect::<String>());
 }
 
+/// The config's, as commands name it.
+pub fn file() -> File {
+    File::of(Path::new("article.toml"))
+}
+
 pub fn golden(name: &str, text: &str) {
+    assert!(!text.contains(FILE), "a command that nobody has put the file's name into:\n{text}");
     expect_file![format!("golden/{name}.txt")].assert_eq(text);
 }
 

@@ -193,7 +193,7 @@ pub fn status() -> StatusDocument {
     ill.trouble([trouble(
         overdue,
         overdue.words(),
-        Some("pgrotate rotate FILE test_user1 --wait, and read what it says"),
+        Some("pgrotate rotate article.toml test_user1 --wait, and read what it says"),
     )]);
     ill.troubles[1].since = Some("2026-03-01T05:00:00Z".to_owned());
     let mut new = LoginStatus::new("reporting", "alternating-users");

@@ -2,7 +2,7 @@
 //! the article's deployment, made by hand as the article says.
 
 use crate::scenarios::with;
-use crate::support::{ARTICLE, Account, group_id, path, until};
+use crate::support::{ARTICLE, Account, group_id, pasted, path, until};
 use serde_json::{Value, json};
 
 /// Of the sandbox's new accounts.
@@ -174,8 +174,15 @@ fn the_article_made_by_hand_is_taken_over() {
         "secret.rotator_admin",
         "secret.test_user1",
     ] {
-        assert!(refused.stderr.contains(&format!("pgrotate adopt FILE {address}")), "{}", refused.stderr);
+        assert!(refused.stderr.contains(&pasted("adopt", &config, address)), "{}", refused.stderr);
     }
+
+    // What stands in the way of one of them is told where that is asked about, beside what was seen.
+    let explained = account.pgrotate(&["explain", path(&config), "secret.test_user1"]);
+    let adopt = pasted("adopt", &config, "secret.test_user1");
+    let said = &explained.exits(0).stdout;
+    assert!(said.contains("refused[not-ours]: secret.test_user1: ") && said.contains(&adopt), "{said}");
+    assert!(said.contains("\nSeen:\n") && said.contains("there is no plan until nothing is refused"), "{said}");
 
     // One of them by its address, and only its tags.
     let adopt = |address: &str| account.pgrotate(&["adopt", path(&config), address, "--yes"]);

@@ -2,7 +2,7 @@
 
 use crate::scenarios::SINGLE_USER;
 use crate::stopping::{as_the_article_wants, counted};
-use crate::support::{ARTICLE, Account, path, until};
+use crate::support::{ARTICLE, Account, pasted, path, until};
 use serde_json::{Value, json};
 
 /// Throttled once, and an answer lost after the request took effect: of every call that makes something.
@@ -111,7 +111,7 @@ fn of_the_function_for_good() {
     let refused = account.rotate(&config, "test_user1");
     refused.exits(1);
     assert!(pending(&account, "test_user1_secret").is_some(), "it stands");
-    assert!(refused.stderr.contains("pgrotate recover FILE test_user1"), "{}", refused.stderr);
+    assert!(refused.stderr.contains(&pasted("recover", &config, "test_user1")), "{}", refused.stderr);
     account.pgrotate(&["recover", path(&config), "test_user1", "--yes"]).exits(0);
     account.rotate(&config, "test_user1").exits(0);
     assert!(account.login("test_user1_secret", "AWSCURRENT").starts_with("test_user1"));

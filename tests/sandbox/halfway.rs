@@ -2,7 +2,7 @@
 //! is, and an apply brings it to its end or says who can.
 
 use crate::scenarios::SINGLE_USER;
-use crate::support::{ARTICLE, Account, Deployment, path, until};
+use crate::support::{ARTICLE, Account, Deployment, pasted, path, until};
 use serde_json::{Value, json};
 use std::process::Stdio;
 
@@ -76,7 +76,10 @@ fn a_first_rotation_that_is_stuck() {
     let run = account.apply(&config);
     run.exits(5);
     let said = format!("{}{}", run.stdout, run.stderr);
-    assert!(said.contains("error[rotation-failed]") && said.contains("pgrotate recover FILE reporting"), "{said}");
+    assert!(
+        said.contains("error[rotation-failed]") && said.contains(&pasted("recover", &config, "reporting")),
+        "{said}"
+    );
     let left = account.plan(&config);
     assert_eq!(left.planned(), ["ensure rotation.reporting"], "{}", left.stdout);
     account.apply(&config).exits(1);
@@ -100,7 +103,10 @@ fn a_cancelled_rotation_that_left_something() {
     let run = account.apply(&config);
     run.exits(1);
     let said = format!("{}{}", run.stdout, run.stderr);
-    assert!(said.contains("error[rotation-failed]") && said.contains("pgrotate recover FILE test_user1"), "{said}");
+    assert!(
+        said.contains("error[rotation-failed]") && said.contains(&pasted("recover", &config, "test_user1")),
+        "{said}"
+    );
     account.pgrotate(&["recover", path(&config), "test_user1", "--yes"]);
     account.apply(&config).exits(0);
     account.is_empty(&config);

@@ -3,7 +3,7 @@
 
 use crate::alerts::topic;
 use crate::scenarios::{TOPIC, with};
-use crate::support::{ARTICLE, Account, Deployment, group_id, until};
+use crate::support::{ARTICLE, Account, Deployment, group_id, pasted, until};
 use serde_json::{Value, json};
 
 const STACK: &str = "stack.pgpasslambda-stack";
@@ -117,7 +117,11 @@ fn of_a_secret_s_value() {
 
     // Under another's name it is nothing that a function logs in with, or puts another value in the place of.
     at.puts(&json!({ "username": "postgres" }));
-    at.finds(&at.config, &login, &["secret-names-another", "username postgres", "pgrotate recover FILE test_user1"]);
+    at.finds(
+        &at.config,
+        &login,
+        &["secret-names-another", "username postgres", &pasted("recover", &at.config, "test_user1")],
+    );
     let recover = at.account.pgrotate(&["recover", crate::support::path(&at.config), "test_user1", "--yes"]);
     recover.exits(4);
     let hint = recover.stderr.split_once("aws secretsmanager update-secret-version-stage").expect("the command").1;
@@ -161,7 +165,7 @@ fn of_a_rotation() {
     account.sql("alter role rotator_admin login");
     // What has only just been changed counts as under way.
     until("it is told", || (!account.drift(&at.config).is_empty()).then_some(()));
-    at.finds(&at.config, &rotation, &["rotation-failed", "28000", "pgrotate recover FILE test_user1"]);
+    at.finds(&at.config, &rotation, &["rotation-failed", "28000", &pasted("recover", &at.config, "test_user1")]);
     account.pgrotate(&["recover", crate::support::path(&at.config), "test_user1", "--yes"]).exits(0);
     at.finds(&at.config, &[], &[]);
     account.is_empty(&at.config);
@@ -201,7 +205,11 @@ fn of_rotations_that_time_tells_of() {
     let (account, rotation) = (&at.account, ["rotation.test_user1"]);
 
     // Every ten days, and the last was thirteen days ago.
-    at.finds(&at.config, &rotation, &["rotation-overdue", "\"since\":\"20", "pgrotate rotate FILE test_user1 --wait"]);
+    at.finds(
+        &at.config,
+        &rotation,
+        &["rotation-overdue", "\"since\":\"20", &pasted("rotate", &at.config, "test_user1 --wait")],
+    );
     account.is_empty(&at.config);
     let before = account.login(SECRET, "AWSCURRENT");
     account.clock("now");
@@ -215,7 +223,11 @@ fn of_rotations_that_time_tells_of() {
     account.pgrotate(&["rotate", crate::support::path(&at.config), "test_user1"]).exits(0);
     until("all attempts have failed", || account.fault(&[]).trim().is_empty().then_some(()));
     account.clock("now");
-    at.finds(&at.config, &rotation, &["rotation-stuck", "\"since\":\"20", "pgrotate recover FILE test_user1"]);
+    at.finds(
+        &at.config,
+        &rotation,
+        &["rotation-stuck", "\"since\":\"20", &pasted("recover", &at.config, "test_user1")],
+    );
     account.pgrotate(&["recover", crate::support::path(&at.config), "test_user1", "--yes"]).exits(0);
     at.finds(&at.config, &[], &[]);
     account.is_empty(&at.config);

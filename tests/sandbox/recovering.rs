@@ -2,7 +2,7 @@
 //! lost that still worked.
 
 use crate::scenarios::SINGLE_USER;
-use crate::support::{ARTICLE, Deployment, Run, path, until};
+use crate::support::{ARTICLE, Deployment, Run, pasted, path, until};
 use serde_json::{Value, json};
 
 const USER: &str = "test_user1";
@@ -49,7 +49,7 @@ impl Deployment {
     fn is_told(&self, login: &str, fact: &str) {
         let run = self.account.pgrotate(&["status", path(&self.config)]);
         run.exits(2);
-        let recover = format!("pgrotate recover FILE {login}");
+        let recover = pasted("recover", &self.config, login);
         assert!(run.stdout.contains(fact) && run.stdout.contains(&recover), "`{fact}`: {}", run.stdout);
         let found = self.account.drift(&self.config);
         let found: String = found.values().cloned().collect();
@@ -180,7 +180,7 @@ fn of_a_single_user_and_of_the_admin() {
             "SecretId": "reporting_secret", "SecretString": "typed by hand",
         }),
     );
-    at.finds(&at.config, &["login.reporting"], &["secret-unusable", "pgrotate recover FILE reporting"]);
+    at.finds(&at.config, &["login.reporting"], &["secret-unusable", &pasted("recover", &at.config, "reporting")]);
     at.recovers("reporting", &["holds no usable value", "AWSCURRENT again"]);
     assert_eq!(at.labelled("reporting_secret", "AWSCURRENT"), good);
 
@@ -212,7 +212,7 @@ fn of_a_rotation_that_is_stuck() {
         at.gets_stuck(login, put, "0", &[]);
         let refused = account.rotate(&at.config, login);
         refused.exits(1);
-        assert!(refused.stderr.contains(&format!("pgrotate recover FILE {login}")), "{}", refused.stderr);
+        assert!(refused.stderr.contains(&pasted("recover", &at.config, login)), "{}", refused.stderr);
         at.recovers(login, &["holds no usable value", "which holds no value", "made current"]);
         assert_ne!(at.labelled(&secret, "AWSCURRENT"), before, "it has rotated");
 

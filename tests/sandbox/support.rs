@@ -448,6 +448,11 @@ fn environment(account: &str) -> BTreeMap<String, String> {
     environment
 }
 
+/// A command as it is told: such that it can be pasted.
+pub fn pasted(verb: &str, config: &Path, of: &str) -> String {
+    format!("pgrotate {verb} {} {of}", path(config))
+}
+
 pub fn path(path: &Path) -> &str {
     path.to_str().expect("a UTF-8 path")
 }

@@ -5,6 +5,7 @@
 //! same role gets in.
 
 use crate::aws::SecretLook;
+use crate::command::FILE;
 use crate::resources::login::Desired;
 use crate::resources::recovery::Sight;
 use function_contract::{
@@ -81,7 +82,7 @@ pub(super) fn diagnose(want: &Desired, sight: &Sight, now: jiff::Timestamp) -> D
     }
     let Some(current) = labelled(facts, secret, "AWSCURRENT") else {
         return diagnosis
-            .refused("its secret has no value yet", format!("pgrotate apply FILE provisions {}", want.login));
+            .refused("its secret has no value yet", format!("pgrotate apply {FILE} provisions {}", want.login));
     };
     if let Some((cause, hint)) = not_ours(want, facts) {
         return diagnosis.refused(cause, hint);
@@ -102,7 +103,8 @@ pub(super) fn diagnose(want: &Desired, sight: &Sight, now: jiff::Timestamp) -> D
             // Where another version of the same secret is tried, it is the value that is in the way, and not the network.
             let other = facts.versions.iter().find(|version| version.login == LoginAttempt::Succeeded);
             let Some(other) = other else {
-                let hint = "pgrotate drift FILE tells what stands in the way; pgrotate apply FILE mends it";
+                let hint =
+                    format!("pgrotate drift {FILE} tells what stands in the way; pgrotate apply {FILE} mends it");
                 return diagnosis.refused(cause, hint);
             };
             let hint = format!(
@@ -130,7 +132,7 @@ pub(super) fn diagnose(want: &Desired, sight: &Sight, now: jiff::Timestamp) -> D
     }
     if !secret.rotation_enabled {
         steps.retain(|step| *step != Step::Rotate);
-        diagnosis.notes.push("rotation is switched off for it: pgrotate apply FILE switches it on".to_owned());
+        diagnosis.notes.push(format!("rotation is switched off for it: pgrotate apply {FILE} switches it on"));
     }
     // Where a rotation follows, or is to end first, that is about the same role.
     if current.login == LoginAttempt::Succeeded
@@ -239,7 +241,7 @@ fn of_refused(
             Obstacle::Expired(_) if declared_expired(want, now) => "valid_until in the past",
             _ => continue,
         };
-        let hint = format!("change that in the config, and apply: pgrotate apply FILE makes `{}` so", want.login);
+        let hint = format!("change that in the config, and apply: pgrotate apply {FILE} makes `{}` so", want.login);
         return Err(Refused(Some(format!("{declared} is declared of it")), hint));
     }
     Ok(Step::SetAgain { role: name, why })

@@ -9,6 +9,7 @@ use super::session::Session;
 use super::{CliError, DeploymentArgs, apply};
 use crate::aws::Look;
 use crate::code::exit;
+use crate::command::FILE;
 use crate::resources::LiveError;
 use crate::resources::login::Desired;
 use crate::resources::recovery::{self, Done, Sight, look_at};
@@ -22,7 +23,7 @@ use tokio::time::Instant;
 #[derive(Debug, Args)]
 pub(super) struct RecoverArgs {
     #[command(flatten)]
-    deployment: DeploymentArgs,
+    pub(super) deployment: DeploymentArgs,
     /// The PostgreSQL login to put right
     login: String,
     /// Do not ask before changing anything
@@ -50,7 +51,7 @@ pub(super) async fn run(args: RecoverArgs) -> Result<u8, CliError> {
     match rounds(&session, login, args.yes, &mut done).await {
         // What is done stays done, and is said so.
         Err(error) if done > 0 => {
-            error.print();
+            error.about(&session.file).print();
             Ok(exit::PARTLY)
         }
         result => result,
@@ -64,7 +65,7 @@ async fn rounds(session: &Session, login: &Desired, yes: bool, done: &mut usize)
         still(session, login).await?;
         let sight = look(session, login).await?;
         let diagnosis = diagnose(login, &sight, jiff::Timestamp::now());
-        print(&told(login, &diagnosis))?;
+        print(&session.file.fill(&told(login, &diagnosis)))?;
         let steps = match &diagnosis.verdict {
             Verdict::Healthy => {
                 print(&healthy(&sight, *done, &diagnosis.notes))?;
@@ -78,7 +79,7 @@ async fn rounds(session: &Session, login: &Desired, yes: bool, done: &mut usize)
                 0 => "somebody else is at it: it was another one at every look",
                 _ => "what was done has not put it right",
             };
-            let hint = format!("pgrotate logs FILE {} tells what the functions say", login.login);
+            let hint = format!("pgrotate logs {FILE} {} tells what the functions say", login.login);
             return Err(refused(login, cause.to_owned(), hint));
         }
         if !yes {
@@ -101,7 +102,7 @@ async fn look(session: &Session, login: &Desired) -> Result<Sight, CliError> {
     };
     look_at(&session.aws, login, admin)
         .await?
-        .map_err(|why| refused(login, format!("it cannot be looked at: {why}"), "pgrotate apply FILE".to_owned()))
+        .map_err(|why| refused(login, format!("it cannot be looked at: {why}"), format!("pgrotate apply {FILE}")))
 }
 
 /// Waits while a rotation is at work.

@@ -1,9 +1,11 @@
 use super::*;
+use crate::command::File;
 use crate::model::{Mark, Ref};
 use crate::resource::Resource;
 use crate::resources::{DbInstance, FunctionNames, Login, Secret, Stack};
 use function_contract::RoleFacts;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 fn now() -> jiff::Timestamp {
     "2026-03-01T00:00:00Z".parse().unwrap()
@@ -105,7 +107,8 @@ fn verdict(want: &Desired, sight: &Sight) -> String {
         Verdict::Steps(steps) => steps.iter().map(|step| format!("- {step}\n")).collect(),
     };
     out.extend(diagnosis.notes.iter().map(|note| format!("note: {note}\n")));
-    out
+    // As the command shows it.
+    File::of(Path::new("shop.toml")).fill(&out)
 }
 
 fn role(sight: &mut Sight) -> &mut RoleFacts {
@@ -174,7 +177,7 @@ fn two_users() {
         note: the admin login does not get in, so no rotation can work: recover it first, then rotate this one
         stuck, and rotation is off:
         - take AWSPENDING from version v-awspending, which holds no value: the rotation that stands in the way ends
-        note: rotation is switched off for it: pgrotate apply FILE switches it on
+        note: rotation is switched off for it: pgrotate apply shop.toml switches it on
         stuck on a value for the wrong user:
         - take AWSPENDING from version v-awspending, which is not what AWSCURRENT would turn into: the rotation that stands in the way ends
         - rotate, and follow it to its end: the password changes
@@ -263,10 +266,10 @@ fn a_single_user() {
         hint: if it may be taken over, say so on it: COMMENT ON ROLE "app" IS 'pgrotate:deployment=article pgrotate:address=login.app'
         elsewhere:
         refused: AWSCURRENT cannot be tried: no route
-        hint: pgrotate drift FILE tells what stands in the way; pgrotate apply FILE mends it
+        hint: pgrotate drift shop.toml tells what stands in the way; pgrotate apply shop.toml mends it
         never provisioned:
         refused: its secret has no value yet
-        hint: pgrotate apply FILE provisions app
+        hint: pgrotate apply shop.toml provisions app
     "#]].assert_eq(&told);
 }
 
@@ -282,9 +285,9 @@ fn what_is_declared_is_to_be_changed_in_the_config() {
     let told = verdict(&want, &limited) + &verdict(&want, &expired);
     expect_test::expect![[r#"
         refused: AWSCURRENT does not log in: connection_limit = 0 is declared of it
-        hint: change that in the config, and apply: pgrotate apply FILE makes `app` so
+        hint: change that in the config, and apply: pgrotate apply shop.toml makes `app` so
         refused: AWSCURRENT does not log in: valid_until in the past is declared of it
-        hint: change that in the config, and apply: pgrotate apply FILE makes `app` so
+        hint: change that in the config, and apply: pgrotate apply shop.toml makes `app` so
     "#]]
     .assert_eq(&told);
 }

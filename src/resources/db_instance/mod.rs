@@ -19,6 +19,7 @@ use super::db_subnet_group::DbSubnetGroup;
 use super::tagging::{Lack, declared};
 use super::security_group::{GroupId, SecurityGroup};
 use crate::code::Code;
+use crate::command::FILE;
 use crate::drift::DriftCode;
 use crate::model::{Address, Facts, Kind, Mark, Ref, Seen, Shown, Tags, Val};
 use crate::resource::{
@@ -412,7 +413,7 @@ fn modify(
         let why = "an earlier change of the storage is not finished, and RDS takes no other until it is, which takes hours";
         cx.defer(format!("storage {what}"), why);
         let found = DriftCode::Changed.found(format!("the storage is not as declared: {what}"));
-        cx.drift(found, "pgrotate apply FILE, once RDS has finished the earlier change");
+        cx.drift(found, format!("pgrotate apply {FILE}, once RDS has finished the earlier change"));
     }
     let keep_password = is_unmanaged(live);
     // A new master password shuts out who logs in with the old one.

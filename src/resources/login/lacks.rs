@@ -1,5 +1,6 @@
 //! What can be wrong with a login: its role, its secret's value, and whether the two agree.
 
+use crate::command::FILE;
 use super::adoption::{adopts, not_ours};
 use super::{Desired, Observed, Says};
 use crate::drift::{Drift, DriftCode};
@@ -25,11 +26,11 @@ pub(super) fn lacks(
         return Err(not_ours(want, role));
     }
     if !role.can_login {
-        let what = format!("the role may not log in (NOLOGIN); pgrotate recover FILE {login} puts it right");
+        let what = format!("the role may not log in (NOLOGIN); pgrotate recover {FILE} {login} puts it right");
         return Ok(Some(DriftCode::RoleLocked.found(what)));
     }
     if live.clone_kept_out && want.strategy == Strategy::AlternatingUsers {
-        let what = format!("its clone may not log in (NOLOGIN); pgrotate recover FILE {login} puts it right");
+        let what = format!("its clone may not log in (NOLOGIN); pgrotate recover {FILE} {login} puts it right");
         return Ok(Some(DriftCode::RoleLocked.found(what)));
     }
     match want.duty {
@@ -52,7 +53,7 @@ pub(super) fn lacks(
     }
     // The functions log in as nobody else, and put nothing in the place of what names somebody else.
     if let Some(user) = live.current_user.as_deref().filter(|user| *user != login && *user != clone_of(login)) {
-        let what = format!("its secret says username {user}; pgrotate recover FILE {login} tells more");
+        let what = format!("its secret says username {user}; pgrotate recover {FILE} {login} tells more");
         return Ok(Some(DriftCode::SecretNamesAnother.found(what)));
     }
     if let Some(Says { host, database, instance, cluster, strategy }) = &live.says {
@@ -99,14 +100,14 @@ pub(super) fn lacks(
             } else {
                 "tells more"
             };
-            let what = format!("AWSCURRENT does not log in: {why} ({sqlstate}); pgrotate recover FILE {login} {way}");
+            let what = format!("AWSCURRENT does not log in: {why} ({sqlstate}); pgrotate recover {FILE} {login} {way}");
             Some(DriftCode::CredentialDrift.found(what))
         }
         Some(LoginAttempt::Unreachable { message }) => {
             Some(DriftCode::DatabaseUnreachable.found(format!("the database cannot be reached: {message}")))
         }
         Some(LoginAttempt::NoValue) => {
-            let what = format!("AWSCURRENT holds no usable value; pgrotate recover FILE {login} tells more");
+            let what = format!("AWSCURRENT holds no usable value; pgrotate recover {FILE} {login} tells more");
             Some(DriftCode::SecretUnusable.found(what))
         }
     })
