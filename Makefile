@@ -28,6 +28,14 @@ test: function ## All tests: the sandbox's own, then those of cargo
 	@# Most of them wait most of the time, for the emulated AWS: more at once than there are cores.
 	RUST_TEST_THREADS=$$((2 * $$(nproc) + 1)) cargo test --locked --workspace
 
+.PHONY: docs
+docs: tools ## The book of docs/, in target/book; every link within it is followed
+	@scripts/book
+
+.PHONY: workflows
+workflows: tools ## action.yml and the workflows of examples/, by actionlint and zizmor
+	@scripts/workflows
+
 .PHONY: browser
 browser: ## The HTML page in headless Chromium: it loads nothing, filters, unfolds, can be read
 	@demo/quietly "Building the tests" -- cargo test --locked --workspace --no-run --test plan
@@ -59,7 +67,7 @@ lint: tools ## Formatting, clippy without a warning, and the scripts
 bench: function ## What plan, apply, a rotation and the function cost, beside what they are to cost
 	@sandbox/ctl install
 	@demo/bench
-	@echo; echo "Pure planning, processor time of a development build; the aim is < 1 s for a plan of 10,000 users, and 1 : 10:"
+	@echo; echo "Pure planning and rendering, processor time of a development build; the aim is < 1 s each, and 1 : 10:"
 	@cargo test --quiet --locked --workspace --test plan -- --ignored --nocapture speed 2>/dev/null | grep users
 
 .PHONY: crash

@@ -62,6 +62,8 @@ codes! {
 
     /// The config file cannot be read, or is far too long.
     ConfigUnreadable = "config-unreadable", ERROR;
+    /// A directory has no file that declares a deployment.
+    NoDeployment = "no-deployment", ERROR;
     /// The config file is not text.
     NotUtf8 = "not-utf-8", ERROR;
     /// The config file is not TOML.
@@ -70,6 +72,8 @@ codes! {
     UnknownKey = "unknown-key", ERROR;
     /// A key or table that must be there is not.
     MissingKey = "missing-key", ERROR;
+    /// The config uses a variable that the environment does not have.
+    MissingVariable = "missing-variable", ERROR;
     /// A value of another type than its key takes.
     WrongType = "wrong-type", ERROR;
     /// A value that its key cannot have.
@@ -110,6 +114,8 @@ codes! {
     CredentialsExpired = "credentials-expired", ERROR;
     /// AWS does not know the credentials.
     CredentialsUnknown = "credentials-unknown", ERROR;
+    /// The credentials may not be the role that the config names.
+    RoleNotAssumed = "role-not-assumed", ERROR;
     /// The credentials may not do it.
     AccessDenied = "access-denied", ERROR;
     /// AWS gets too many calls.
@@ -159,6 +165,8 @@ codes! {
 
     /// The credentials are of another account than the config allows.
     WrongAccount = "wrong-account", REFUSED;
+    /// Two files declare the same deployment.
+    DeclaredTwice = "declared-twice", REFUSED;
     /// A login is broken by what pgrotate does not change.
     NotRecoverable = "not-recoverable", REFUSED;
     /// Nobody said yes.

@@ -57,8 +57,42 @@ pub struct SavedPlan {
 #[serde(deny_unknown_fields)]
 pub struct SavedConfig {
     /// As it was named on the command line; shown in errors.
-    pub name: String,
-    pub text: String,
+    name: String,
+    text: String,
+    /// The files that it extends, each extended by the one before it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    bases: Vec<SavedFile>,
+    /// The variables of the environment that it uses, with their values: what was reviewed was planned with these.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    variables: BTreeMap<String, String>,
+}
+
+/// A file that a config extends.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SavedFile {
+    name: String,
+    text: String,
+}
+
+impl SavedConfig {
+    /// All that a config was read from: name and text of each file, and the variables that they use.
+    pub fn of<'f>(files: impl Iterator<Item = (&'f str, &'f str)>, variables: &BTreeMap<String, String>) -> Self {
+        let mut files = files.map(|(name, text)| SavedFile { name: name.to_owned(), text: text.to_owned() });
+        let (name, text) = files.next().map(|SavedFile { name, text }| (name, text)).unwrap_or_default();
+        Self { name, text, bases: files.collect(), variables: variables.clone() }
+    }
+
+    /// Name and text of each file: the named one's, then those that it extends.
+    pub fn files(&self) -> impl Iterator<Item = (&str, &str)> {
+        let bases = self.bases.iter().map(|SavedFile { name, text }| (name.as_str(), text.as_str()));
+        std::iter::once((self.name.as_str(), self.text.as_str())).chain(bases)
+    }
+
+    /// The variables that they use, with their values.
+    pub fn variables(&self) -> &BTreeMap<String, String> {
+        &self.variables
+    }
 }
 
 /// Why a saved plan is not applied, or could not be saved.

@@ -4,7 +4,10 @@
 use crate::config;
 use crate::render::document::{FORMAT, Title};
 use crate::render::journal::{self, JournalLine};
-use crate::render::{DriftDocument, ExplanationDocument, PlanDocument, ReportDocument, StatusDocument};
+use crate::render::{
+    DeploymentsDocument, DriftDocument, ExplanationDocument, PlanDocument, ReportDocument, StatusDocument,
+    ValidationDocument,
+};
 use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema};
@@ -19,13 +22,24 @@ pub enum Subject {
     Status,
     Report,
     Explanation,
+    Validation,
+    Deployments,
     Journal,
 }
 
 impl Subject {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Config, Self::Plan, Self::Drift, Self::Status, Self::Report, Self::Explanation, Self::Journal];
+    pub const ALL: [Self; 9] = [
+        Self::Config,
+        Self::Plan,
+        Self::Drift,
+        Self::Status,
+        Self::Report,
+        Self::Explanation,
+        Self::Validation,
+        Self::Deployments,
+        Self::Journal,
+    ];
 
     /// As it is named on the command line, and by its file under `schema/`.
     pub const fn text(self) -> &'static str {
@@ -36,6 +50,8 @@ impl Subject {
             Self::Status => "status",
             Self::Report => "report",
             Self::Explanation => "explanation",
+            Self::Validation => "validation",
+            Self::Deployments => "deployments",
             Self::Journal => "journal",
         }
     }
@@ -49,6 +65,20 @@ impl Subject {
             Self::Status => document::<StatusDocument>(Title::Status),
             Self::Report => document::<ReportDocument>(Title::Report),
             Self::Explanation => document::<ExplanationDocument>(Title::Explanation),
+            Self::Validation => document::<ValidationDocument>(Title::Validation),
+            Self::Deployments => {
+                let mut schema = document::<DeploymentsDocument>(Title::Deployments);
+                // Each of those within says which one it is, as it does alone.
+                for (name, title) in [
+                    ("PlanDocument", Title::Plan),
+                    ("DriftDocument", Title::Drift),
+                    ("StatusDocument", Title::Status),
+                    ("ValidationDocument", Title::Validation),
+                ] {
+                    head(&mut schema["$defs"][name], title);
+                }
+                schema
+            }
             Self::Journal => {
                 // Open: what is added to a line changes nothing for who knows its number.
                 let mut schema = written::<JournalLine>("A line of pgrotate's journal", |_| {});
@@ -62,9 +92,13 @@ impl Subject {
 /// Of a document: which one it is, and of which format, is part of its schema.
 fn document<T: JsonSchema>(title: Title) -> Value {
     let mut schema = written::<T>(&format!("pgrotate's {title}"), closed);
+    head(&mut schema, title);
+    schema
+}
+
+fn head(schema: &mut Value, title: Title) {
     schema["properties"]["format"]["const"] = json!(FORMAT);
     schema["properties"]["document"] = json!({ "description": "What it tells.", "const": title });
-    schema
 }
 
 /// Of a type as it is written.

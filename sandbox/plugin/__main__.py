@@ -20,7 +20,7 @@ from hypercorn.asyncio import serve  # noqa: E402
 from hypercorn.config import Config  # noqa: E402
 from ministack.app import app as ministack  # noqa: E402
 
-from . import cloudformation, control, delays, events, functions, gateway, requestlog, storage, tagging  # noqa: E402
+from . import cloudformation, control, delays, events, functions, gateway, requestlog, sessions, storage, tagging  # noqa: E402
 from . import function_requests, logs, metrics, roles, topics  # noqa: E402, F401
 from .ec2 import endpoints, groups, tags, vpc  # noqa: E402, F401
 from .rds import api as rds_api  # noqa: E402, F401
@@ -50,6 +50,7 @@ def _forget(place) -> None:
         if isinstance(store, (Clusters, Instances)):
             store.close()
     functions.forget(place)
+    sessions.forget(place)
     emulator.forget(place.account.number)
 
 

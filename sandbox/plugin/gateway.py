@@ -4,7 +4,7 @@ import re
 import traceback
 from urllib.parse import parse_qsl, unquote
 
-from . import control, faults, model, permissions, wire
+from . import control, faults, model, permissions, sessions, wire
 from .network import unreachable
 from .registry import GUARDS, OPERATIONS, PASS_ON, Caller, Request
 from .world import ACCOUNT_ID, WORLD, Fault, new_uuid
@@ -43,6 +43,8 @@ class Gateway:
         operation = wire.operation_name(service_model, scope["method"], path, query, headers, body)
         if key in self._functions:
             account, region, caller = self._functions[key]
+        elif key in sessions.SESSIONS:
+            account, caller = sessions.SESSIONS[key]
         else:
             account, caller = key, Caller()
 

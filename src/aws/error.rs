@@ -26,6 +26,9 @@ pub enum AwsError {
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
+    /// STS does not let `caller` be the config's role.
+    #[error("sts AssumeRole: {role} cannot be assumed by {caller}: {message}")]
+    NotAssumed { role: String, caller: String, message: String },
     /// No answer came.
     #[error("{service} {operation}: no answer")]
     Unreachable {
@@ -44,7 +47,10 @@ impl AwsError {
     pub fn aws_code(&self) -> Option<&str> {
         match self {
             Self::Refused { code, .. } => Some(code),
-            Self::NoCredentials { .. } | Self::Unreachable { .. } | Self::Unexpected { .. } => None,
+            Self::NoCredentials { .. }
+            | Self::NotAssumed { .. }
+            | Self::Unreachable { .. }
+            | Self::Unexpected { .. } => None,
         }
     }
 
@@ -84,6 +90,7 @@ impl Coded for AwsError {
     fn code(&self) -> Code {
         match self {
             Self::NoCredentials { .. } => Code::NoCredentials,
+            Self::NotAssumed { .. } => Code::RoleNotAssumed,
             Self::Unreachable { .. } => Code::AwsUnreachable,
             Self::Unexpected { .. } => Code::AwsUnexpected,
             Self::Refused { .. } if self.is(EXPIRED) => Code::CredentialsExpired,
@@ -95,10 +102,13 @@ impl Coded for AwsError {
     }
 
     fn hint(&self) -> String {
-        let (Self::Refused { service, operation, .. }
-        | Self::NoCredentials { service, operation, .. }
-        | Self::Unreachable { service, operation, .. }
-        | Self::Unexpected { service, operation, .. }) = self;
+        let (service, operation) = match self {
+            Self::NotAssumed { role, caller, .. } => return to_assume(role, caller),
+            Self::Refused { service, operation, .. }
+            | Self::NoCredentials { service, operation, .. }
+            | Self::Unreachable { service, operation, .. }
+            | Self::Unexpected { service, operation, .. } => (service, operation),
+        };
         let endpoint = std::env::var("AWS_ENDPOINT_URL").ok();
         match (self.code(), *operation) {
             (Code::NoCredentials, _) => match std::env::var("AWS_PROFILE") {
@@ -141,6 +151,21 @@ impl Coded for AwsError {
     }
 }
 
+/// Both sides have to agree: the role's trust policy and, from another account, the caller's own
+/// (docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic-cross-account.html).
+fn to_assume(role: &str, caller: &str) -> String {
+    let account = |arn: &str| arn.split(':').nth(4).unwrap_or_default().to_owned();
+    let own = match account(role) == account(caller) {
+        true => String::new(),
+        false => format!(", and on {role} in a policy of the caller's own"),
+    };
+    let principal = super::role::principal(caller);
+    format!(
+        "allow sts:AssumeRole to {principal} in the role's trust policy{own}, and run the same command again; or correct \
+         `assume_role` in [aws]"
+    )
+}
+
 /// What IAM calls the leave to call an operation, where it is not called as the operation.
 fn permission<'a>(service: &str, operation: &'a str) -> &'a str {
     match (service, operation) {
@@ -171,19 +196,27 @@ impl Call {
     where
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
+        self.told(&error)
+    }
+
+    /// The same of an error that somebody else holds.
+    pub(super) fn told<E>(self, error: &SdkError<E, HttpResponse>) -> AwsError
+    where
+        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+    {
         let Self { service, operation } = self;
         if let Some(answer) = error.as_service_error() {
             return AwsError::Refused {
                 service,
                 operation,
                 // An error without a code is what proxies and bare HTTP answers look like.
-                code: answer.code().map_or_else(|| http_status(&error), str::to_owned),
+                code: answer.code().map_or_else(|| http_status(error), str::to_owned),
                 message: answer.message().unwrap_or("no message").to_owned(),
                 request_id: answer.meta().extra("aws_request_id").map(str::to_owned),
             };
         }
-        let source = root(&error).to_string().into();
-        if is_about_credentials(&error) {
+        let source = root(error).to_string().into();
+        if is_about_credentials(error) {
             AwsError::NoCredentials { service, operation, source }
         } else {
             AwsError::Unreachable { service, operation, source }

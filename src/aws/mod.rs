@@ -7,6 +7,7 @@ mod look;
 mod network;
 mod patience;
 mod proxies;
+mod role;
 mod survey;
 
 pub use error::{AwsError, Call, absent, call};
@@ -18,7 +19,7 @@ pub use proxies::{ProxyAuth, ProxyLook};
 pub use survey::{DatabaseFound, GroupFound, SubnetFound, SubnetGroupFound, VpcFound, default_region};
 
 use crate::model::Tags;
-use aws_config::{AppName, BehaviorVersion, Region};
+use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sts::config::interceptors::InterceptorContext;
 use aws_sdk_sts::config::retry::{ClassifyRetry, RetryAction};
 use std::error::Error;
@@ -57,8 +58,9 @@ impl Aws {
         }
     }
 
-    /// Loads credentials for `region` and asks AWS whose they are: one call.
-    pub async fn connect(region: &str) -> Result<Self, AwsError> {
+    /// Loads credentials for `region` and asks AWS whose they are: one call. `role` is the ARN of a role to be assumed with
+    /// them, unless they are a session of it already: one call more.
+    pub async fn connect(region: &str, role: Option<&str>) -> Result<Self, AwsError> {
         let config = aws_config::defaults(BehaviorVersion::latest())
             .region(Region::new(region.to_owned()))
             .retry_config(patience::retries())
@@ -70,22 +72,35 @@ impl Aws {
         let sts = aws_sdk_sts::config::Builder::from(&config).retry_classifier(NobodyListens).build();
         let identity = aws_sdk_sts::Client::from_conf(sts).get_caller_identity().send().await;
         let identity = identity.map_err(|error| whoami.failed(error))?;
-        let arn = whoami.expect(identity.arn(), "Arn")?;
-        let lambda = aws_sdk_lambda::config::Builder::from(&config);
+        let caller = whoami.expect(identity.arn(), "Arn")?;
+        let account = whoami.expect(identity.account(), "Account")?;
+        match role {
+            Some(role) if !role::is_session_of(caller, role) => {
+                let config = role::assume(&config, role, caller).await?;
+                // As an ARN has it: the config has seen to that.
+                Ok(Self::new(&config, region, role, role.split(':').nth(4).unwrap_or_default()))
+            }
+            _ => Ok(Self::new(&config, region, caller, account)),
+        }
+    }
+
+    /// `arn` is of who calls, or of the role as which.
+    fn new(config: &SdkConfig, region: &str, arn: &str, account: &str) -> Self {
+        let lambda = aws_sdk_lambda::config::Builder::from(config);
         let lambda = lambda.timeout_config(patience::function_timeouts()).build();
-        let s3 = aws_sdk_s3::config::Builder::from(&config).timeout_config(patience::upload_timeouts()).build();
-        Ok(Self {
-            cloudformation: aws_sdk_cloudformation::Client::new(&config),
-            ec2: aws_sdk_ec2::Client::new(&config),
+        let s3 = aws_sdk_s3::config::Builder::from(config).timeout_config(patience::upload_timeouts()).build();
+        Self {
+            cloudformation: aws_sdk_cloudformation::Client::new(config),
+            ec2: aws_sdk_ec2::Client::new(config),
             lambda: aws_sdk_lambda::Client::from_conf(lambda),
-            logs: aws_sdk_cloudwatchlogs::Client::new(&config),
-            rds: aws_sdk_rds::Client::new(&config),
+            logs: aws_sdk_cloudwatchlogs::Client::new(config),
+            rds: aws_sdk_rds::Client::new(config),
             s3: aws_sdk_s3::Client::from_conf(s3),
-            secrets: aws_sdk_secretsmanager::Client::new(&config),
-            account: whoami.expect(identity.account(), "Account")?.to_owned(),
+            secrets: aws_sdk_secretsmanager::Client::new(config),
+            account: account.to_owned(),
             region: region.to_owned(),
             partition: arn.split(':').nth(1).unwrap_or("aws").to_owned(),
-        })
+        }
     }
 }
 

@@ -1,10 +1,9 @@
 //! `pgrotate adopt`: takes over what others have made, once, by its addresses.
 
 use super::apply::{carry_out, confirm};
-use super::output::print;
+use super::output::print_human;
 use super::session::Session;
 use super::{CliError, DeploymentArgs, Format};
-use crate::code::exit;
 use crate::render::human;
 use clap::Args;
 use std::path::PathBuf;
@@ -34,10 +33,7 @@ pub(super) async fn run(args: AdoptArgs) -> Result<u8, CliError> {
     let plan = session.adoption(&args.addresses).await?;
     let document = session.document(&plan);
     if args.format == Format::Human {
-        print(&human::plan(&document))?;
-    }
-    if document.is_empty() && args.format == Format::Human {
-        return Ok(exit::CLEAN);
+        print_human(&human::plan(&document))?;
     }
     if !args.yes && !document.is_empty() {
         confirm("Take it over? From then on destroy removes it. Type yes to go on: ", "yes", "--yes")?;

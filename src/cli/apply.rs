@@ -1,7 +1,7 @@
 //! `pgrotate apply`.
 
 use super::journal::{Journal, Lost};
-use super::output::{print, print_json};
+use super::output::{print, print_human, print_json};
 use super::progress::{Progress, REDRAW};
 use super::session::Session;
 use super::stop::Stops;
@@ -54,10 +54,7 @@ pub(super) async fn run(args: ApplyArgs) -> Result<u8, CliError> {
     };
     let document = session.document(&plan);
     if args.format == Format::Human {
-        print(&human::plan(&document))?;
-    }
-    if document.is_empty() && args.format == Format::Human {
-        return Ok(exit::CLEAN);
+        print_human(&human::plan(&document))?;
     }
     session.within_limits(&plan, (args.allow_deletes, &args.allow_delete), &args.deployment.config)?;
     // A saved plan was looked at when it was saved: whoever applies it has said yes to it.
@@ -111,12 +108,14 @@ pub(super) async fn carry_out(
     drop(progress);
     let document = ReportDocument::of(plan, &report, &session.config.deployment, &session.aws.place());
     match format {
+        // The plan has said it, and there is nothing to add.
+        Format::Human if plan.actions.is_empty() => {}
         Format::Human => {
             let mut text = format!("\n{}", human::report(&document));
             if !report.all_done() {
                 text.push_str("hint: mend the cause and run the same command again; what is done stays done\n");
             }
-            print(&text)?;
+            print_human(&text)?;
         }
         Format::Json => print_json(&document)?,
         Format::Markdown => print(&markdown::report(&document))?,

@@ -1,10 +1,9 @@
 //! `pgrotate destroy`.
 
 use super::apply::{carry_out, confirm};
-use super::output::print;
+use super::output::print_human;
 use super::session::Session;
 use super::{CliError, DeploymentArgs, Format};
-use crate::code::exit;
 use crate::plan::Goal;
 use crate::render::human;
 use crate::saved::SavedPlan;
@@ -39,10 +38,7 @@ pub(super) async fn run(args: DestroyArgs) -> Result<u8, CliError> {
     session.not_prevented(&plan)?;
     let document = session.document(&plan);
     if args.format == Format::Human {
-        print(&human::plan(&document))?;
-    }
-    if document.is_empty() && args.format == Format::Human {
-        return Ok(exit::CLEAN);
+        print_human(&human::plan(&document))?;
     }
     if !args.yes && !document.is_empty() {
         let name = &session.config.deployment;

@@ -1,19 +1,22 @@
 //! `pgrotate drift`: what has moved away from the config, for cron.
 
-use super::output::{print, print_json};
+use super::many::{self, PathsArgs, Which};
+use super::output::{print, print_human, print_json};
 use super::session::Session;
-use super::{CliError, DeploymentArgs, Format};
+use super::{CliError, Format};
 use crate::code::exit;
 use crate::drift::FailOn;
 use crate::plan::Goal;
-use crate::render::{DriftDocument, PlanDocument, human, markdown};
+use crate::render::summary::Commands;
+use crate::render::{DriftDocument, OneDocument, PlanDocument, human, markdown};
 use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
+use std::path::Path;
 
 #[derive(Debug, Args)]
 pub(super) struct DriftArgs {
     #[command(flatten)]
-    deployment: DeploymentArgs,
+    deployments: PathsArgs,
     /// How to print it
     #[arg(long, value_enum, default_value = "human")]
     format: Format,
@@ -34,19 +37,39 @@ impl ValueEnum for FailOn {
 
 /// Exits with 2 where anything has moved, or what was asked for, so that cron's mail or a pipeline tells of it.
 pub(super) async fn run(args: DriftArgs) -> Result<u8, CliError> {
-    let session = Session::open(&args.deployment).await?;
-    let plan = session.plan(Goal::Converge).await?;
-    let plan = PlanDocument::of(&plan, &session.config.deployment, &session.aws.place());
-    let apply = format!("pgrotate apply {}", args.deployment.config.display());
-    let document = DriftDocument::of(&plan, &apply);
-    match args.format {
-        Format::Human => print(&human::drift(&document))?,
-        Format::Json => print_json(&document)?,
-        Format::Markdown => {
-            let again = format!("pgrotate drift {}", args.deployment.config.display());
-            print(&markdown::drift(&document, &again))?;
+    let DriftArgs { deployments, format, fail_on } = args;
+    let means = |found| fail_on.is_empty() || fail_on.iter().any(|on| on.means(found));
+    let pending = |drift: &DriftDocument| drift.findings.iter().any(|finding| means(finding.code));
+    match deployments.which()? {
+        Which::One(deployment) => {
+            let session = Session::open(&deployment).await?;
+            let document = found(&session, &deployment.config).await?;
+            match format {
+                Format::Human => print_human(&human::drift(&document))?,
+                Format::Json => print_json(&document)?,
+                Format::Markdown => print(&markdown::drift(&document, &commands(&deployment.config).again))?,
+            }
+            Ok(if pending(&document) { exit::PENDING } else { exit::CLEAN })
+        }
+        Which::Many(files, functions) => {
+            let found =
+                async |session: &Session, file: &Path| Ok((OneDocument::Drift(found(session, file).await?), None));
+            let all = many::each(files, &functions, found, |file, _| commands(file)).await?;
+            many::tell("drift", format, all, |document| match document {
+                OneDocument::Drift(drift) => pending(drift),
+                OneDocument::Plan(_) | OneDocument::Status(_) | OneDocument::Validation(_) => false,
+            })
         }
     }
-    let means = |found| args.fail_on.is_empty() || args.fail_on.iter().any(|on| on.means(found));
-    Ok(if document.findings.iter().any(|finding| means(finding.code)) { exit::PENDING } else { exit::CLEAN })
+}
+
+async fn found(session: &Session, file: &Path) -> Result<DriftDocument, CliError> {
+    let plan = session.plan(Goal::Converge).await?;
+    let plan = PlanDocument::of(&plan, &session.config.deployment, &session.aws.place());
+    Ok(DriftDocument::of(&plan, &commands(file).apply))
+}
+
+fn commands(file: &Path) -> Commands {
+    let file = file.display();
+    Commands { again: format!("pgrotate drift {file}"), apply: format!("pgrotate apply {file}") }
 }

@@ -1,19 +1,19 @@
 //! What goes wrong, told with its code, its causes and the next thing to do.
 
-use super::output::columns;
+use super::output::{columns, print_error};
 use crate::aws::AwsError;
 use crate::code::{Code, Coded, REPORT_IT};
 use crate::config::{Errors, LintCode};
 use crate::function_zip::ZipError;
 use crate::model::Address;
 use crate::plan::PlanError;
+use crate::render::ErrorDocument;
 use crate::render::document::chain;
 use crate::render::run::RunError;
 use crate::resource::Refusal;
 use crate::resources::LiveError;
 use crate::saved::SavedError;
 use std::collections::BTreeSet;
-use std::io::Write;
 use std::path::PathBuf;
 
 /// Why a command did not do its work.
@@ -32,6 +32,17 @@ pub enum CliError {
     /// Whoever mistakes the two names would lose the config, or a saved plan.
     #[error("{flag} names the file that the command reads: {}", path.display())]
     OverConfig { path: PathBuf, flag: &'static str },
+    #[error("{} is a directory, and this command is for one deployment", path.display())]
+    OneDeployment { path: PathBuf, files: Vec<PathBuf> },
+    #[error("{} holds no deployment: {}", path.display(), match others { 0 => "it has no *.toml file".to_owned(), others => format!("none of its *.toml files ({others}) has a key `deployment` of its own") })]
+    NoDeployment { path: PathBuf, others: usize },
+    #[error("the directory {} cannot be read", path.display())]
+    FolderUnreadable { path: PathBuf, source: std::io::Error },
+    /// Each apply of one file would undo the other's.
+    #[error("the deployment `{deployment}`{} is declared by {}", at(account.as_deref(), region.as_deref()), files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(" and "))]
+    DeclaredTwice { deployment: String, account: Option<String>, region: Option<String>, files: Vec<PathBuf> },
+    #[error("{} is a file, and of several deployments each is saved to one of its own", path.display())]
+    NotAFolder { path: PathBuf },
     #[error("the credentials are of account {actual}, the config allows only {declared}")]
     WrongAccount { declared: String, actual: String },
     /// A login with its secret and its rotation is one thing.
@@ -104,6 +115,10 @@ impl Coded for CliError {
             Self::Saved(error) => error.code(),
             Self::OverConfig { .. } | Self::InTheWay { .. } | Self::Unanswered { .. } => Code::Usage,
             Self::NoStart { code, .. } => *code,
+            Self::NotAFolder { .. } => Code::Usage,
+            Self::OneDeployment { .. } | Self::FolderUnreadable { .. } => Code::ConfigUnreadable,
+            Self::NoDeployment { .. } => Code::NoDeployment,
+            Self::DeclaredTwice { .. } => Code::DeclaredTwice,
             Self::WrongAccount { .. } => Code::WrongAccount,
             Self::TooManyDeletes { .. } => Code::TooManyDeletes,
             Self::MustBeNamed { .. } => Code::MustBeNamed,
@@ -127,6 +142,18 @@ impl Coded for CliError {
             Self::Zip(error) => error.hint(),
             Self::Saved(error) => error.hint(),
             Self::OverConfig { flag, .. } => format!("name another file by {flag}; nothing was written"),
+            Self::OneDeployment { files, .. } => {
+                let file = |file: &PathBuf| file.strip_prefix(".").unwrap_or(file).display().to_string();
+                let files: Vec<_> = files.iter().map(file).collect();
+                let these = if files.is_empty() { String::new() } else { format!(": {}", files.join(", ")) };
+                format!("name a file in it{these}. plan, drift, status and validate take all of them at once")
+            }
+            Self::NoDeployment { .. } => {
+                "name a directory whose *.toml files declare deployments; those below it are not looked for".to_owned()
+            }
+            Self::FolderUnreadable { path, .. } => format!("ls -ld {}", path.display()),
+            Self::DeclaredTwice { .. } => "give each file a deployment of its own, or name only one of them".to_owned(),
+            Self::NotAFolder { .. } => "name a directory by --out; nothing was written".to_owned(),
             Self::WrongAccount { .. } => "use credentials of that account, or correct `account` in [aws]".to_owned(),
             Self::TooManyDeletes { things, file, .. } => format!(
                 "where all of them are meant: pgrotate apply {} --allow-deletes {}; nothing was changed",
@@ -191,9 +218,51 @@ impl CliError {
 
     /// Writes the error, its causes and hints to standard error.
     pub fn print(&self) {
-        let mut err = std::io::stderr().lock();
-        // Nobody is left to tell when standard error is closed.
-        let _ = write!(err, "{}", self.told());
+        self.print_below("");
+    }
+
+    /// The same below a heading that says whose it is.
+    pub fn print_below(&self, heading: &str) {
+        let after = if heading.is_empty() { "" } else { "\n" };
+        print_error(&format!("{heading}{}{after}", self.told()));
+    }
+
+    /// As programs read it: each error of a config and each refusal for itself. Never empty.
+    pub fn documents(&self) -> Vec<ErrorDocument> {
+        let of = |code, message: String, hint| ErrorDocument {
+            code,
+            message,
+            because: Vec::new(),
+            hint,
+            line: None,
+            column: None,
+            address: None,
+        };
+        match self {
+            Self::Config(errors) => {
+                let each = errors.iter().map(|error| {
+                    let place = error.span.as_ref().map(|span| errors.file().position(span.start));
+                    ErrorDocument {
+                        line: place.map(|(line, _)| line),
+                        column: place.map(|(_, column)| column),
+                        ..of(error.code, error.message.clone(), error.hint.clone())
+                    }
+                });
+                each.collect()
+            }
+            Self::Plan(PlanError::Refused(refusals)) => {
+                let each = refusals.iter().map(|(address, Refusal { code, cause, hint })| ErrorDocument {
+                    address: Some(address.clone()),
+                    ..of(*code, cause.clone(), Some(hint.clone()))
+                });
+                each.collect()
+            }
+            error => {
+                let mut lines = chain(error).into_iter();
+                let message = lines.next().unwrap_or_default();
+                vec![ErrorDocument { because: lines.collect(), ..of(self.code(), message, Some(self.hint())) }]
+            }
+        }
     }
 
     fn told(&self) -> String {
@@ -216,6 +285,13 @@ impl CliError {
             }
         }
     }
+}
+
+/// Where a deployment is, as far as it is known.
+fn at(account: Option<&str>, region: Option<&str>) -> String {
+    let account = account.map(|account| format!(" of account {account}")).unwrap_or_default();
+    let region = region.map(|region| format!(" in {region}")).unwrap_or_default();
+    format!("{account}{region}")
 }
 
 fn reasons(named: &[(Address, String)]) -> String {

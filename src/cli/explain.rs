@@ -1,6 +1,6 @@
 //! `pgrotate explain`: why one resource is planned for as it is.
 
-use super::output::{print, print_json};
+use super::output::{print_human, print_json};
 use super::session::Session;
 use super::{CliError, DeploymentArgs};
 use crate::code::exit;
@@ -39,7 +39,7 @@ pub(super) async fn run(args: ExplainArgs) -> Result<u8, CliError> {
     };
     let document = explained.of(address);
     match args.format {
-        ExplainFormat::Human => print(&human::explanation(&document))?,
+        ExplainFormat::Human => print_human(&human::explanation(&document))?,
         ExplainFormat::Json => print_json(&document)?,
     }
     Ok(exit::CLEAN)

@@ -11,6 +11,7 @@ mod graph;
 mod init;
 mod journal;
 mod logs;
+mod many;
 mod output;
 mod plan;
 mod progress;
@@ -26,6 +27,9 @@ mod validate;
 pub use error::CliError;
 
 use crate::code::exit;
+use crate::config;
+use crate::function_zip::{self, ZipError};
+use crate::resources::artifact::Zip;
 use journal::Journal;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -83,6 +87,13 @@ struct DeploymentArgs {
     /// The deployment's config file
     #[arg(value_name = "FILE")]
     config: PathBuf,
+    #[command(flatten)]
+    functions: FunctionArgs,
+}
+
+/// Which functions are deployed.
+#[derive(Debug, Clone, Args)]
+struct FunctionArgs {
     /// Certificate authorities (PEM) that the functions trust beside those of RDS
     #[arg(long, env = "PGROTATE_CA_BUNDLE", value_name = "FILE")]
     ca_bundle: Option<PathBuf>,
@@ -91,10 +102,28 @@ struct DeploymentArgs {
     function_zip: Option<PathBuf>,
 }
 
+impl FunctionArgs {
+    /// The zip that becomes the three functions.
+    fn zip(&self) -> Result<Zip, ZipError> {
+        function_zip::load(self.function_zip.as_deref(), self.ca_bundle.as_deref())
+    }
+}
+
 impl DeploymentArgs {
-    /// Refuses to write to the file that is read.
+    /// Refuses a directory: what changes something is done with one deployment.
+    fn one(&self) -> Result<(), CliError> {
+        if !self.config.is_dir() {
+            return Ok(());
+        }
+        // What is wrong with the directory itself is of no interest here.
+        let files = config::folder(&self.config).map(|folder| folder.deployments).unwrap_or_default();
+        Err(CliError::OneDeployment { path: self.config.clone(), files })
+    }
+
+    /// Refuses to write to a file that is read.
     fn not_over(&self, out: &Path, flag: &'static str) -> Result<(), CliError> {
-        not_over(&self.config, out, flag)
+        let extended = config::extended(&self.config);
+        std::iter::once(&self.config).chain(&extended).try_for_each(|read| not_over(read, out, flag))
     }
 
     /// The journal that is asked for, opened before anything is changed.
@@ -154,7 +183,7 @@ pub fn main() -> ExitCode {
                 Command::Explain(args) => explain::run(args).await,
                 Command::Logs(args) => logs::run(args).await,
                 Command::Graph(args) => graph::run(args).await,
-                Command::Validate(args) => validate::run(&args),
+                Command::Validate(args) => validate::run(args),
                 Command::Schema(args) => schema::run(&args),
                 Command::Completions(args) => completions::run(&args),
             }

@@ -1,6 +1,7 @@
 //! Standard output that may be closed by whoever reads it.
 
 use super::CliError;
+use crate::render::paint::paint;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
@@ -22,6 +23,18 @@ pub fn for_shell(path: &Path) -> String {
 pub fn print(text: &str) -> Result<(), CliError> {
     let mut out = std::io::stdout().lock();
     written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// Prints what is for people: in colour where standard output is a terminal that has any. NO_COLOR, CLICOLOR, CLICOLOR_FORCE
+/// and TERM=dumb are heeded.
+pub fn print_human(text: &str) -> Result<(), CliError> {
+    if console::colors_enabled() { print(&paint(text)) } else { print(text) }
+}
+
+/// The same for standard error, where nobody is left to tell when it is closed.
+pub fn print_error(text: &str) {
+    let mut err = std::io::stderr().lock();
+    let _ = if console::colors_enabled_stderr() { write!(err, "{}", paint(text)) } else { write!(err, "{text}") };
 }
 
 /// What came of writing to standard output.

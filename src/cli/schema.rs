@@ -27,6 +27,8 @@ impl clap::ValueEnum for Subject {
             Self::Status => "What `status --format json` prints",
             Self::Report => "What `apply`, `adopt` and `destroy` print with `--format json`",
             Self::Explanation => "What `explain --format json` prints",
+            Self::Validation => "What `validate --format json` prints",
+            Self::Deployments => "What `plan`, `drift`, `status` and `validate` of several print with `--format json`",
             Self::Journal => "A line of what `--journal` writes",
         };
         Some(PossibleValue::new(self.text()).help(what))

@@ -7,7 +7,7 @@ use crate::code::{Code, Coded};
 use crate::config::{self, Client, Config, Errors, SecretsManagerPath, Source};
 use crate::desired::{self, Around};
 use crate::explain::Explained;
-use crate::function_zip;
+use crate::function_zip::ZipError;
 use crate::lint::{self, Finding, Live};
 use crate::model::{Address, Place, Seen};
 use crate::plan::adopting;
@@ -33,22 +33,28 @@ pub struct Session {
 
 impl Session {
     pub async fn open(args: &DeploymentArgs) -> Result<Self, CliError> {
-        let (config, source) = config::load(&args.config)?;
-        let zip = function_zip::load(args.function_zip.as_deref(), args.ca_bundle.as_deref())?;
+        args.one()?;
+        Self::open_file(&args.config, || args.functions.zip()).await
+    }
+
+    /// Of a file; the functions' zip is asked for only where the file is good.
+    pub async fn open_file(file: &Path, zip: impl FnOnce() -> Result<Zip, ZipError>) -> Result<Self, CliError> {
+        let (config, source) = config::load(file)?;
+        let zip = zip()?;
         let aws = connect(&config).await?;
         Self::with(aws, config, source, zip).await
     }
 
     /// Plans again what a saved plan was made for; refused unless that is what is left of it to do.
     pub async fn resume(saved: &SavedPlan, goal: Goal, args: &DeploymentArgs) -> Result<(Self, Plan<Kinds>), CliError> {
-        let SavedConfig { name, text } = saved.config.clone();
-        let zip = function_zip::load(args.function_zip.as_deref(), args.ca_bundle.as_deref())?;
+        let zip = args.functions.zip()?;
         saved.fits(goal, zip.sha256())?;
-        let config = config::parse(&name, &text)?;
+        let source = Source::of(saved.config.files(), saved.config.variables());
+        let config = config::read(&source)?;
         let aws = connect(&config).await?;
         // First of all: in another account nothing of what the config names is found, which would be told instead.
         saved.made_for(&aws.place(), &config.deployment)?;
-        let session = Self::with(aws, config, Source { name, text }, zip).await?;
+        let session = Self::with(aws, config, source, zip).await?;
         let plan = session.plan(goal).await?;
         saved.check(&plan, &session.aws.place(), &session.config.deployment)?;
         Ok((session, plan))
@@ -122,9 +128,13 @@ impl Session {
 
     /// What `plan` was, for whoever is to review it and apply exactly that.
     pub fn saved(&self, plan: &Plan<Kinds>) -> SavedPlan {
-        let Source { name, text } = self.source.clone();
-        let config = SavedConfig { name, text };
-        SavedPlan::of(plan, config, &self.function_zip, &self.aws.place(), &self.config.deployment)
+        SavedPlan::of(
+            plan,
+            SavedConfig::of(self.source.files(), self.source.variables()),
+            &self.function_zip,
+            &self.aws.place(),
+            &self.config.deployment,
+        )
     }
 
     /// A declared login by its name in PostgreSQL.
@@ -204,7 +214,7 @@ async fn proxies(aws: &Aws, config: &Config) -> Result<Result<Vec<ProxyLook>, St
 
 /// AWS, in the one account that the config allows.
 async fn connect(config: &Config) -> Result<Aws, CliError> {
-    let aws = Aws::connect(&config.aws.region).await?;
+    let aws = Aws::connect(&config.aws.region, config.aws.assume_role.as_deref()).await?;
     match &config.aws.account {
         Some(declared) if *declared != aws.account => {
             Err(CliError::WrongAccount { declared: declared.clone(), actual: aws.account })

@@ -1,22 +1,25 @@
 //! `pgrotate status`: how every login stands.
 
-use super::output::{print, print_json};
+use super::many::{self, PathsArgs, Which};
+use super::output::{print, print_human, print_json};
 use super::session::Session;
-use super::{CliError, DeploymentArgs, Format};
+use super::{CliError, Format};
 use crate::code::exit;
 use crate::model::{Address, Seen};
-use crate::render::{LoginStatus, StatusDocument, Trouble, human, markdown};
+use crate::render::summary::Commands;
+use crate::render::{LoginStatus, OneDocument, StatusDocument, Trouble, human, markdown};
 use crate::resource::{Diff, Family, Resource, Standing};
 use crate::resources::rotation::Rules;
 use crate::resources::{self, AnyLive, DbCluster, DbInstance, Kinds, Login, Rotation, Want};
 use clap::Args;
 use function_contract::LoginAttempt;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
     #[command(flatten)]
-    deployment: DeploymentArgs,
+    deployments: PathsArgs,
     /// How to print it
     #[arg(long, value_enum, default_value = "human")]
     format: Format,
@@ -24,15 +27,37 @@ pub(super) struct StatusArgs {
 
 /// Exits with 2 where a login is not healthy.
 pub(super) async fn run(args: StatusArgs) -> Result<u8, CliError> {
-    let session = Session::open(&args.deployment).await?;
-    let live = resources::observe(&session.aws, &of_logins(&session.wants)).await?;
-    let document = document(&session, &live);
-    match args.format {
-        Format::Human => print(&human::status(&document))?,
-        Format::Json => print_json(&document)?,
-        Format::Markdown => print(&markdown::status(&document))?,
+    let StatusArgs { deployments, format } = args;
+    let pending = |status: &StatusDocument| status.logins.iter().any(|login| !login.healthy);
+    match deployments.which()? {
+        Which::One(deployment) => {
+            let session = Session::open(&deployment).await?;
+            let document = looked_at(&session).await?;
+            match format {
+                Format::Human => print_human(&human::status(&document))?,
+                Format::Json => print_json(&document)?,
+                Format::Markdown => print(&markdown::status(&document))?,
+            }
+            Ok(if pending(&document) { exit::PENDING } else { exit::CLEAN })
+        }
+        Which::Many(files, functions) => {
+            let found = async |session: &Session, _: &Path| Ok((OneDocument::Status(looked_at(session).await?), None));
+            let commands = |file: &Path, _: Option<&OneDocument>| {
+                let file = file.display();
+                Commands { again: format!("pgrotate status {file}"), apply: format!("pgrotate apply {file}") }
+            };
+            let all = many::each(files, &functions, found, commands).await?;
+            many::tell("status", format, all, |document| match document {
+                OneDocument::Status(status) => pending(status),
+                OneDocument::Plan(_) | OneDocument::Drift(_) | OneDocument::Validation(_) => false,
+            })
+        }
     }
-    Ok(if document.logins.iter().all(|login| login.healthy) { exit::CLEAN } else { exit::PENDING })
+}
+
+async fn looked_at(session: &Session) -> Result<StatusDocument, CliError> {
+    let live = resources::observe(&session.aws, &of_logins(&session.wants)).await?;
+    Ok(document(session, &live))
 }
 
 /// What tells how logins stand; whatever else there is does not.

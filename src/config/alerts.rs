@@ -79,7 +79,7 @@ mod tests {
     fn messages(topic: &str, account: Option<&str>, region: &str) -> Vec<String> {
         let problems = Problems::new("");
         let topic = Located { value: topic.to_owned(), span: 0..0 };
-        let aws = Aws { region: region.to_owned(), account: account.map(str::to_owned) };
+        let aws = Aws { region: region.to_owned(), account: account.map(str::to_owned), assume_role: None };
         let fits = check(&problems, &topic, Some(&aws));
         let found: Vec<_> = problems.finish().into_iter().map(|error| error.message).collect();
         assert_eq!(fits, found.is_empty());

@@ -1,30 +1,13 @@
 //! What is wrong with a config file, shown at its line.
 
+use super::Source;
 use crate::code::Code;
 use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 
-/// Columns of an excerpt's line at the most; a longer one is cut around the place it is shown for.
-const EXCERPT_COLUMNS: usize = 110;
-
-/// Fewer show nothing of use: on a terminal that is narrower still, lines break.
-const LEAST_COLUMNS: usize = 20;
-
-/// Columns kept before that place when a long line is cut.
-const EXCERPT_LEAD: usize = 30;
-
 /// Characters of a value repeated in a message; the excerpt shows the rest.
 const QUOTED_CHARACTERS: usize = 70;
-
-/// A config file's name and text. Kept beside the config, so that whatever is later found wrong with a
-/// value (by the plan, by AWS) can be shown where the value stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Source {
-    /// As the user wrote it: a path, or a made-up name in tests.
-    pub name: String,
-    pub text: String,
-}
 
 /// One thing wrong: its cause, its place, and what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
@@ -116,76 +99,8 @@ impl fmt::Display for Errors {
     }
 }
 
-impl Source {
-    /// Line and column of a byte, both from 1; columns count characters. A byte past the end is the end.
-    pub fn position(&self, byte: usize) -> (usize, usize) {
-        let byte = self.boundary(byte);
-        let before = &self.text[..byte];
-        let start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        (before.matches('\n').count() + 1, before[start..].chars().count() + 1)
-    }
-
-    /// ` --> file:line:column` and the line with carets under the span, each line ended.
-    pub fn excerpt(&self, span: &Range<usize>) -> String {
-        self.excerpt_within(span, None)
-    }
-
-    /// The same, no wider than a terminal of so many columns.
-    pub fn excerpt_within(&self, span: &Range<usize>, columns: Option<usize>) -> String {
-        let start = self.boundary(span.start);
-        let end = self.boundary(span.end).max(start);
-        let (line, column) = self.position(start);
-        let line_start = self.text[..start].rfind('\n').map_or(0, |newline| newline + 1);
-        let rest = &self.text[line_start..];
-        let content = rest.split('\n').next().unwrap_or(rest).trim_end_matches('\r');
-
-        // The span may go on over further lines, or stand at the end of its line: one caret at least.
-        let before = column - 1;
-        let marked = self.text[start..end].split(['\r', '\n']).next().unwrap_or("").chars().count().max(1);
-
-        let gutter = line.to_string().len();
-        let beside = gutter + " | ".len();
-        let columns =
-            columns.map_or(EXCERPT_COLUMNS, |all| all.saturating_sub(beside).clamp(LEAST_COLUMNS, EXCERPT_COLUMNS));
-
-        let mut characters: Vec<char> = content.chars().map(harmless).collect();
-        let mut lead = before;
-        if characters.len() > columns {
-            // What is marked is wanted whole, and fits anyway where the line is cut behind it.
-            let lead_kept = EXCERPT_LEAD.min(columns / 3);
-            let cut = if before + marked < columns { 0 } else { before.saturating_sub(lead_kept) };
-            if cut > 0 {
-                characters.drain(..cut.min(characters.len()));
-                characters.insert(0, '…');
-                lead = before - cut + 1;
-            }
-            if characters.len() > columns {
-                characters.truncate(columns - 1);
-                characters.push('…');
-            }
-        }
-        let carets = marked.min(characters.len().saturating_sub(lead)).max(1);
-        let content: String = characters.into_iter().collect();
-
-        let name = shown(&self.name);
-        let empty = " ".repeat(gutter);
-        let (pad, carets) = (" ".repeat(lead), "^".repeat(carets));
-        let content = content.trim_end();
-        format!("{empty}--> {name}:{line}:{column}\n{empty} |\n{line} | {content}\n{empty} | {pad}{carets}\n")
-    }
-
-    /// The nearest character boundary at or before a byte.
-    fn boundary(&self, byte: usize) -> usize {
-        let mut byte = byte.min(self.text.len());
-        while !self.text.is_char_boundary(byte) {
-            byte -= 1;
-        }
-        byte
-    }
-}
-
 /// One column wide, and no command to the terminal: a config may come from anybody's pull request.
-fn harmless(c: char) -> char {
+pub(super) fn harmless(c: char) -> char {
     match c {
         '\t' => ' ',
         c if is_unprintable(c) => '\u{FFFD}',
@@ -215,74 +130,9 @@ pub(super) fn quoted(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use expect_test::expect;
 
     fn source(text: &str) -> Source {
-        Source { name: "a.toml".into(), text: text.into() }
-    }
-
-    #[test]
-    fn columns_count_characters_and_lines_may_end_either_way() {
-        let source = source("a = 1\r\nüb = \"x\"\r\n");
-        assert_eq!(source.position(0), (1, 1));
-        assert_eq!(source.position(7), (2, 1));
-        // Inside `ü`, then behind it.
-        assert_eq!(source.position(8), (2, 1));
-        assert_eq!(source.position(9), (2, 2));
-        assert_eq!(source.position(usize::MAX), (3, 1));
-    }
-
-    #[test]
-    fn carets_stay_under_a_long_line_and_on_one_line() {
-        let long = source(&format!("key = \"{}\", other = 1", "x".repeat(200)));
-        expect![[r#"
-             --> a.toml:1:211
-              |
-            1 | …xxxxxxxxxxxxxxxxxxxxxxxxxxx", other = 1
-              |                                ^^^^^
-        "#]]
-        .assert_eq(&long.excerpt(&(210..215)));
-        let lines = source("a = [\n  1,\n]\n");
-        expect![[r#"
-             --> a.toml:1:5
-              |
-            1 | a = [
-              |     ^
-        "#]]
-        .assert_eq(&lines.excerpt(&(4..12)));
-    }
-
-    #[test]
-    fn an_excerpt_fits_the_terminal() {
-        let line = format!("key = \"{}\", other = 1", "x".repeat(200));
-        let file = source(&line);
-        for columns in [0, 1, 24, 40, 80, 200] {
-            for start in [0, 30, 100, 210] {
-                for length in [1, 5, 300] {
-                    let excerpt = file.excerpt_within(&(start..start + length), Some(columns));
-                    let lines: Vec<_> = excerpt.lines().skip(1).map(|line| line.chars().count()).collect();
-                    assert!(lines.iter().all(|length| *length <= columns.max(24)), "{columns}\n{excerpt}");
-                    assert!(excerpt.contains('^'));
-                }
-            }
-        }
-        expect![[r#"
-             --> a.toml:1:211
-              |
-            1 | …xxxxxxxxx", other = 1
-              |              ^^^^^
-        "#]]
-        .assert_eq(&file.excerpt_within(&(210..215), Some(40)));
-    }
-
-    #[test]
-    fn a_span_that_fits_no_text_is_still_shown() {
-        for text in ["", "\n", "ü", "a = 1"] {
-            let source = source(text);
-            for (start, end) in [(0, 0), (0, 99), (1, 2), (7, 3), (usize::MAX, usize::MAX)] {
-                assert!(source.excerpt(&(start..end)).contains('^'));
-            }
-        }
+        Source::new("a.toml", text)
     }
 
     #[test]

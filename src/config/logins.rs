@@ -1,9 +1,9 @@
 //! Roles and secrets of the logins: each on its own, and all of them together.
 
-use super::Located;
 use super::check::wrong;
 use super::error::{is_unprintable, quoted};
 use super::read::Problems;
+use super::{Declared, Located};
 use crate::code::Code;
 use function_contract::{IDENTIFIER_BYTES, Strategy, clone_of};
 use std::collections::btree_map::Entry;
@@ -16,7 +16,7 @@ pub(super) struct Draft<'a> {
     pub strategy: Option<Strategy>,
     /// Roles it is to be a member of.
     pub groups: &'a [Located<String>],
-    pub is_admin: bool,
+    pub declared: Declared,
 }
 
 impl Draft<'_> {
@@ -59,7 +59,7 @@ pub(super) fn check(problems: &Problems<'_>, drafts: &[Draft<'_>], master: Optio
             wrong(problems, Code::Duplicate, secret, message, "give each login a secret of its own");
         }
     }
-    let admin = drafts.iter().find(|draft| draft.is_admin).and_then(|draft| draft.login);
+    let admin = drafts.iter().find(|draft| draft.declared == Declared::Admin).and_then(|draft| draft.login);
     for group in drafts.iter().flat_map(|draft| draft.groups) {
         reaches_too_far(problems, group, admin.map(|admin| admin.value.as_str()), master);
     }
@@ -82,7 +82,8 @@ fn reaches_too_far(problems: &Problems<'_>, group: &Located<String>, admin: Opti
 
 fn one_role_each(problems: &Problems<'_>, login: &Located<String>, draft: &Draft<'_>, other: &Draft<'_>) {
     let name = quoted(&login.value);
-    if other.is_admin != draft.is_admin {
+    let is_admin = |draft: &Draft<'_>| draft.declared == Declared::Admin;
+    if is_admin(other) != is_admin(draft) {
         let message = format!("{name} is the admin login and a user");
         wrong(
             problems,
@@ -91,15 +92,22 @@ fn one_role_each(problems: &Problems<'_>, login: &Located<String>, draft: &Draft
             message,
             "give the admin a role of its own: it rotates itself, and is used by nobody else",
         );
-    } else {
-        wrong(
-            problems,
-            Code::Duplicate,
-            login,
-            format!("login {name} is declared twice"),
-            "remove one of the two [[user]] tables",
-        );
+        return;
     }
+    let message = format!("login {name} is declared twice");
+    let groups = [other, draft].iter().filter(|draft| matches!(draft.declared, Declared::Group(_))).count();
+    let hint = match groups {
+        0 => "remove one of the two [[user]] tables",
+        // A group does not say which of its logins is meant otherwise: both places are told.
+        1 => "take it out of the `logins` of [[users]], or remove its [[user]] table",
+        _ => "list each login once",
+    };
+    if groups > 0
+        && let Some(first) = other.login
+    {
+        wrong(problems, Code::Duplicate, first, message.as_str(), hint);
+    }
+    wrong(problems, Code::Duplicate, login, message, hint);
 }
 
 fn login_name(problems: &Problems<'_>, login: &Located<String>, draft: &Draft<'_>, master: Option<&str>) {
@@ -172,7 +180,13 @@ mod tests {
     fn of_login(login: &str, strategy: Strategy) -> Vec<String> {
         let problems = Problems::new("");
         let login = Located { value: login.to_owned(), span: 0..0 };
-        let draft = Draft { login: Some(&login), secret: None, strategy: Some(strategy), groups: &[], is_admin: false };
+        let draft = Draft {
+            login: Some(&login),
+            secret: None,
+            strategy: Some(strategy),
+            groups: &[],
+            declared: Declared::User(0),
+        };
         check(&problems, &[draft], Some("boss_clone"));
         problems.finish().into_iter().map(|error| error.message).collect()
     }

@@ -5,128 +5,40 @@ mod alerts;
 mod attributes;
 mod check;
 mod cron;
+mod declares;
 mod error;
+mod files;
 mod keys;
 mod limits;
 mod lints;
 mod logins;
+mod overlay;
 mod passwords;
 mod read;
 mod rhythm;
+mod roles;
 mod schedule;
 mod schema;
+mod source;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod users;
+mod variables;
 
-pub use error::{ConfigError, Errors, Source};
+pub use declares::{Folder, folder};
+pub use error::{ConfigError, Errors};
+pub use files::{Machine, Outside, extended, load, load_text, parse, read};
 pub use keys::{Key, keys};
 pub use limits::Limits;
 pub use lints::{Allowed, LintCode, Lints};
 pub use rhythm::{Rhythm, Traps};
 pub use schema::schema;
+pub use source::{Line, Source};
 pub use tables::OF_MANAGED;
 
-use crate::code::{Code, REPORT_IT};
 use function_contract::{PasswordPolicy, RoleAttributes, Strategy};
-use std::io::Read;
 use std::ops::Range;
-use std::path::Path;
-use toml::de::DeTable;
-
-/// Reads a file. The source comes with the config, so that what is found wrong later can be shown in it.
-pub fn load(path: &Path) -> Result<(Config, Source), Errors> {
-    let name = path.display().to_string();
-    let of_file = |error: ConfigError| Errors::new(Source { name: name.clone(), text: String::new() }, vec![error]);
-    let bytes = read(path).map_err(|error| {
-        let hint = match error.kind() {
-            std::io::ErrorKind::NotFound => {
-                "check the path; configs/article.toml of this project is a file to start from"
-            }
-            std::io::ErrorKind::IsADirectory => "name a file in it",
-            std::io::ErrorKind::FileTooLarge => "check the path: a config of a thousand logins has a tenth of that",
-            _ => "check that it is a file that you may read",
-        };
-        of_file(ConfigError::of_file(Code::ConfigUnreadable, format!("the config cannot be read: {error}")).hint(hint))
-    })?;
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let good = error.utf8_error().valid_up_to();
-        // What comes before the first bad byte is unchanged by this, so its position stays true.
-        let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
-        let error =
-            ConfigError::at(Code::NotUtf8, &(good..good), "this byte is not UTF-8").hint("save the file as UTF-8");
-        Errors::new(Source { name: name.clone(), text }, vec![error])
-    })?;
-    let config = parse(&name, &text)?;
-    Ok((config, Source { name, text }))
-}
-
-/// No config is longer: 1 MiB holds some ten thousand logins. A path can name anything, also what has no end.
-const LONGEST: u64 = 1 << 20;
-
-fn read(path: &Path) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(LONGEST + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > LONGEST {
-        return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, "it is longer than 1 MiB"));
-    }
-    Ok(bytes)
-}
-
-/// Reads a text; `name` is shown as its file.
-pub fn parse(name: &str, text: &str) -> Result<Config, Errors> {
-    let errors = |list| Errors::new(Source { name: name.to_owned(), text: text.to_owned() }, list);
-    let (document, syntax) = DeTable::parse_recoverable(text);
-    if !syntax.is_empty() {
-        // What could be read around a syntax error is guesswork: telling its missing keys would mislead.
-        return Err(errors(syntax_errors(text, &syntax)));
-    }
-    let problems = read::Problems::new(text);
-    let config = tables::config(&problems, document.get_ref());
-    let list = problems.finish();
-    match config {
-        Some(config) if list.is_empty() => Ok(config),
-        _ if list.is_empty() => {
-            // Each None has its error, so this is not reached; were it, it must not pass for a good file.
-            let error =
-                ConfigError::of_file(Code::Internal, "the config could not be read, and pgrotate cannot say why");
-            Err(errors(vec![error.hint(REPORT_IT)]))
-        }
-        _ => Err(errors(list)),
-    }
-}
-
-/// Syntax errors told at most: of a file that is not TOML at all, every line is one.
-const SYNTAX_ERRORS: usize = 20;
-
-/// One error for each line: what follows the first on a line is the parser finding its way back.
-fn syntax_errors(text: &str, found: &[toml::de::Error]) -> Vec<ConfigError> {
-    let mut lines = Vec::new();
-    let mut list = Vec::new();
-    for error in found {
-        let span = error.span().unwrap_or(text.len()..text.len());
-        if lines.len() == SYNTAX_ERRORS {
-            break;
-        }
-        let line = text.as_bytes().iter().take(span.start).filter(|byte| **byte == b'\n').count();
-        if !lines.contains(&line) {
-            lines.push(line);
-            list.push(
-                ConfigError::at(Code::TomlSyntax, &span, format!("this is not TOML: {}", error.message()))
-                    .hint(syntax_hint(error.message())),
-            );
-        }
-    }
-    list
-}
-
-/// The parser's messages are for reading only: an unknown one gets the general hint.
-fn syntax_hint(message: &str) -> &'static str {
-    match message {
-        "duplicate key" => "keep one of the two; a further user is a further [[user]] table",
-        _ => "a line is key = value, strings stand in double quotes, a table starts with [name]",
-    }
-}
 
 /// A declared deployment. Every field is checked; defaults are filled in.
 #[derive(Debug, Clone, PartialEq)]
@@ -154,6 +66,16 @@ pub struct Aws {
     pub region: String,
     /// Twelve digits; any other account is refused.
     pub account: Option<String>,
+    /// ARN of a role that is assumed for everything; None: the credentials that were found do it themselves.
+    pub assume_role: Option<String>,
+}
+
+impl Aws {
+    /// The only account that anything is done in, where the file says so: the guard's, or the role's.
+    pub fn declared_account(&self) -> Option<&str> {
+        let of_role = || self.assume_role.as_deref().and_then(|role| role.split(':').nth(4));
+        self.account.as_deref().or_else(of_role)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -299,6 +221,37 @@ pub struct Login {
     pub adopt: bool,
     /// What is declared of the role beside its name.
     pub attributes: RoleAttributes,
+    pub declared: Declared,
+}
+
+/// The table that declares a login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Declared {
+    Admin,
+    /// A `[[user]]`, by its place among them.
+    User(usize),
+    /// A `[[users]]`, by its place among them.
+    Group(usize),
+}
+
+impl Declared {
+    /// As it is headed in the file.
+    pub const fn header(self) -> &'static str {
+        match self {
+            Self::Admin => "[admin]",
+            Self::User(_) => "[[user]]",
+            Self::Group(_) => "[[users]]",
+        }
+    }
+
+    /// The path of its keys, as [`Key`] has them.
+    pub fn path(self) -> String {
+        match self {
+            Self::Admin => "admin".to_owned(),
+            Self::User(place) => format!("user[{place}]"),
+            Self::Group(place) => format!("users[{place}]"),
+        }
+    }
 }
 
 /// What becomes of the roles of a login that is no longer declared.

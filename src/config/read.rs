@@ -14,6 +14,8 @@ pub(super) struct Problems<'t> {
     list: RefCell<Vec<ConfigError>>,
     missing: RefCell<Vec<Missing>>,
     unknown: RefCell<Vec<Unknown>>,
+    /// Places of values that nobody knows.
+    unread: RefCell<Vec<Range<usize>>>,
     /// Each kind of table and its keys, in the order in which they were asked for.
     known: RefCell<Vec<(String, Vec<&'static str>)>>,
 }
@@ -40,6 +42,7 @@ impl<'t> Problems<'t> {
             list: RefCell::default(),
             missing: RefCell::default(),
             unknown: RefCell::default(),
+            unread: RefCell::default(),
             known: RefCell::default(),
         }
     }
@@ -48,11 +51,27 @@ impl<'t> Problems<'t> {
         self.list.borrow_mut().push(error);
     }
 
+    /// How much was found so far.
+    pub fn count(&self) -> usize {
+        self.list.borrow().len()
+    }
+
+    /// Adds why a value is not known: nothing else is told of it.
+    pub fn unreadable(&self, error: ConfigError) {
+        self.unread.borrow_mut().extend(error.span.clone());
+        self.add(error);
+    }
+
     /// Everything found. Unknown and missing keys are told only now: a suggestion needs all tables' keys, and
     /// a key that is only misspelled is not missing as well.
     pub fn finish(self) -> Vec<ConfigError> {
         let known = self.known.into_inner();
         let mut list = self.list.into_inner();
+        for unread in self.unread.into_inner() {
+            // The one that says so came first.
+            let mut first = true;
+            list.retain(|error| error.span.as_ref() != Some(&unread) || std::mem::take(&mut first));
+        }
         let mut meant = Vec::new();
         for unknown in self.unknown.into_inner() {
             let (error, key) = unknown.error(&known);
@@ -471,7 +490,7 @@ pub(super) fn advice(verb: &str, instead: &str) -> String {
     }
 }
 
-fn kind_of(value: &DeValue<'_>) -> &'static str {
+pub(super) fn kind_of(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "a string",
         DeValue::Integer(_) => "an integer",

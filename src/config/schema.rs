@@ -7,6 +7,7 @@
 #![allow(dead_code, reason = "its types are read by the derive alone")]
 
 use super::LintCode;
+use super::files::EXTENDS;
 use super::passwords::PRESETS;
 use super::tables::{
     BACKUP_DAYS, GIB, OF_MANAGED, ON_REMOVE, PATHS, PORTS, RECOVERY, STORAGE_TYPES, STRATEGIES, UNMANAGED,
@@ -24,7 +25,93 @@ pub fn schema() -> Value {
     let settings = SchemaSettings::draft2020_12().with_transform(RecursiveTransform(without_null));
     let mut schema = settings.into_generator().into_root_schema_for::<File>();
     schema.insert("title".to_owned(), json!("pgrotate's config: one deployment"));
-    schema.to_value()
+    let mut schema = schema.to_value();
+    with_variables(&mut schema);
+    of_whole_files(&mut schema);
+    schema
+}
+
+/// A variable of the environment may stand in any string: then no pattern or word can be asked for.
+fn with_variables(schema: &mut Value) {
+    const VARIABLE: &str = r"\$\{env\.";
+    match schema {
+        Value::Object(object) => {
+            object.values_mut().for_each(with_variables);
+            if let Some(Value::String(pattern)) = object.get_mut("pattern") {
+                pattern.push('|');
+                pattern.push_str(VARIABLE);
+            }
+            if let Some(words) = object.remove("enum") {
+                object.remove("type");
+                let any = json!([{ "type": "string", "enum": words }, { "type": "string", "pattern": VARIABLE }]);
+                object.insert("anyOf".to_owned(), any);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(with_variables),
+        _ => {}
+    }
+}
+
+/// A file that extends another may leave to that one whatever a table must have: what is required of the tables that are
+/// merged key by key is asked of other files only.
+fn of_whole_files(schema: &mut Value) {
+    let mut tables = schema["$defs"].take();
+    let mut known = BTreeMap::new();
+    if let Some(root) = schema.as_object_mut() {
+        let mut whole = required_of(root, &mut tables, &mut known);
+        // Of one form or the other.
+        let one =
+            |key: &str| json!({ "required": [key], "properties": { key: { "description": OF_WHOLE, "minItems": 1 } } });
+        whole["anyOf"] = json!([one("user"), one("users")]);
+        root.insert("if".to_owned(), json!({ "required": [EXTENDS] }));
+        root.insert("else".to_owned(), whole);
+    }
+    // By its login a user is recognised.
+    tables["User"]["required"] = json!(["login"]);
+    schema["$defs"] = tables;
+}
+
+const OF_WHOLE: &str = "What a file that extends no other must have of it.";
+
+/// Takes out of a table, and of those in it, what is required.
+fn required_of(table: &mut Map<String, Value>, tables: &mut Value, known: &mut BTreeMap<String, Value>) -> Value {
+    let words = ["required", "if", "then", "else"];
+    let mut required: Map<_, _> =
+        words.iter().filter_map(|word| Some(((*word).to_owned(), table.remove(*word)?))).collect();
+    // What is a table or something else is asked for more only where it is one.
+    for of in table.get("anyOf").and_then(Value::as_array).into_iter().flatten() {
+        required.extend(required_by(of, tables, known).as_object().cloned().unwrap_or_default());
+    }
+    let mut inner = Map::new();
+    for (key, property) in table.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        let is_users = key == "user";
+        let of_table = required_by(if is_users { &property["items"] } else { property }, tables, known);
+        if of_table.as_object().is_none_or(Map::is_empty) {
+            continue;
+        }
+        let mut whole = if is_users { json!({ "items": of_table }) } else { of_table };
+        whole["description"] = Value::from(OF_WHOLE);
+        inner.insert(key.clone(), whole);
+    }
+    if !inner.is_empty() {
+        required.insert("properties".to_owned(), Value::Object(inner));
+    }
+    Value::Object(required)
+}
+
+/// The same of the table to which a schema refers; nothing where it refers to none.
+fn required_by(schema: &Value, tables: &mut Value, known: &mut BTreeMap<String, Value>) -> Value {
+    let alternatives = schema["anyOf"].as_array().into_iter().flatten();
+    let mut names = std::iter::once(schema).chain(alternatives).filter_map(|of| of["$ref"].as_str());
+    let Some(name) = names.find_map(|name| name.strip_prefix("#/$defs/")) else { return Value::Null };
+    if let Some(required) = known.get(name) {
+        return required.clone();
+    }
+    let mut table = tables[name].take();
+    let required = table.as_object_mut().map(|table| required_of(table, tables, known)).unwrap_or_default();
+    tables[name] = table;
+    known.insert(name.to_owned(), required.clone());
+    required
 }
 
 /// TOML has no null: what may be left out is an Option in the tables below, and no more than that.
@@ -114,6 +201,9 @@ values! {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct File {
+    /// Another file, by its path from this one's folder, whose keys hold where this one says nothing else: tables are merged key by key, users by their `login`; everything else is replaced whole. In any string, ${env.NAME} is a variable of the environment.
+    #[schemars(regex(pattern = r"\.toml$"))]
+    extends: Option<String>,
     /// Names this whole. It becomes part of the names of groups, stack and bucket, and of the tags by which pgrotate knows what is its own.
     #[schemars(regex(pattern = r"^[a-z][a-z0-9-]{0,39}$"))]
     deployment: String,
@@ -127,8 +217,9 @@ struct File {
     rotation: Option<Rotation>,
     admin: Admin,
     /// One for each login of an application, which reads its name and password from the secret.
-    #[schemars(length(min = 1))]
-    user: Vec<User>,
+    user: Option<Vec<User>>,
+    /// Many such logins that have all but their names in common.
+    users: Option<Vec<Users>>,
 }
 
 /// Where the deployment stands.
@@ -140,6 +231,9 @@ struct Aws {
     /// A guard: any other account is refused. Twelve digits.
     #[schemars(regex(pattern = r"^[0-9]{12}$"))]
     account: Option<String>,
+    /// ARN of an IAM role that is assumed for every call, unless the credentials are a session of it already. Of the same account, where that is given.
+    #[schemars(regex(pattern = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/([!-~]{1,510}/)?[A-Za-z0-9_+=,.@-]{1,64}$"))]
+    assume_role: Option<String>,
 }
 
 /// The VPC that database and functions are in, and who reaches what there.
@@ -404,6 +498,48 @@ struct Admin {
     /// Whether a secret of that name that is there already is taken over, with its value.
     #[schemars(extend("default" = false))]
     adopt: Option<bool>,
+}
+
+/// Logins that have all but their names in common.
+struct Users;
+
+impl JsonSchema for Users {
+    fn schema_name() -> Cow<'static, str> {
+        "Users".into()
+    }
+
+    /// What a user has, but for its name.
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = User::json_schema(generator);
+        schema.insert(
+            "description".to_owned(),
+            json!("Logins that have all but their names in common: each is as if written out."),
+        );
+        schema.insert("required".to_owned(), json!(["logins", "secret"]));
+        let Some(Value::Object(keys)) = schema.get_mut("properties") else { return schema };
+        let of_users = Map::from_iter([
+            (
+                "logins".to_owned(),
+                json!({
+                    "description": "Their names in PostgreSQL.",
+                    "type": "array",
+                    "items": { "type": "string" },
+                    "minItems": 1,
+                }),
+            ),
+            (
+                "secret".to_owned(),
+                json!({
+                    "description": "Names of their secrets, each with a login's name in the place of {login}.",
+                    "type": "string",
+                    "pattern": r"^[A-Za-z0-9/_+=.@-]*\{login\}([A-Za-z0-9/_+=.@-]|\{login\})*$",
+                }),
+            ),
+        ]);
+        let shared = std::mem::take(keys).into_iter().filter(|(key, _)| key != "login" && key != "secret");
+        *keys = of_users.into_iter().chain(shared).collect();
+        schema
+    }
 }
 
 /// A login of an application.

@@ -1,30 +1,26 @@
 //! The tables of a config file: their keys, defaults, and what each key is checked for.
 
 use super::alerts;
-use super::attributes;
 use super::check;
 use super::error::ConfigError;
+use super::files::EXTENDS;
 use super::limits;
 use super::lints;
 use super::logins::{self, Draft};
-use super::passwords;
-use super::read::{Problems, Table, advice};
-use super::schedule::{self, Timing};
+use super::read::{Problems, Table};
+use super::roles;
+use super::users::{self, Read};
 use super::{
-    Allow, Aws, Client, Config, Database, Function, Instance, Located, Login, Network, OnRemove, Rule,
-    SecretsManagerPath, Storage, SubnetGroup,
+    Allow, Aws, Client, Config, Database, Declared, Function, Instance, Located, Network, OnRemove, SecretsManagerPath,
+    Storage, SubnetGroup,
 };
 use crate::code::Code;
-use function_contract::{PasswordPolicy, RoleAttributes, Strategy};
+use function_contract::Strategy;
 use std::ops::RangeInclusive;
 use toml::de::DeTable;
 
 /// AWS's own default, and its longest: nothing is lost sooner unless asked for.
-const RECOVERY_DAYS: u32 = 30;
-
-/// The admin's password leaves Secrets Manager only for the functions; a single user cannot log in while it
-/// rotates, so not more often than the usual month.
-const ADMIN_EVERY: Rule = Rule::Days(30);
+pub(super) const RECOVERY_DAYS: u32 = 30;
 
 pub(super) const STRATEGIES: [(&str, Strategy); 2] =
     [("alternating-users", Strategy::AlternatingUsers), ("single-user", Strategy::SingleUser)];
@@ -53,11 +49,11 @@ pub(super) const PORTS: RangeInclusive<u32> = 1150..=65535;
 /// Recovery windows that Secrets Manager offers, in days.
 pub(super) const RECOVERY: RangeInclusive<u32> = 7..=RECOVERY_DAYS;
 
-const USER_EXAMPLE: &str = "[[user]]\nlogin = \"app\"\nsecret = \"app_secret\"";
-
 /// Reads the whole file. Where it is None, the problems say why.
 pub(super) fn config(problems: &Problems<'_>, entries: &DeTable<'_>) -> Option<Config> {
     let mut root = Table::root(problems, entries);
+    // Followed before any of this is read.
+    root.optional_string(EXTENDS, "\"base.toml\"");
     let deployment = root.string("deployment", "\"article\"");
     check::deployment(problems, &deployment);
 
@@ -79,19 +75,14 @@ pub(super) fn config(problems: &Problems<'_>, entries: &DeTable<'_>) -> Option<C
     let alerts = alerts::read(problems, alerts, has_alerts, aws.as_ref());
     let limits = limits::read(root.optional_table("limits", "[limits]\ndeletes = 3"));
     let lint = lints::read(problems, root.optional_table("lint", "[lint]\nallow = []"));
-    let defaults = rotation(problems, root.optional_table("rotation", "[rotation]"));
-    let admin = login(
+    let defaults = users::rotation(problems, root.optional_table("rotation", "[rotation]"));
+    let admin = users::login(
         problems,
         root.table("admin", "[admin]\nlogin = \"rotator_admin\"\nsecret = \"rotator_admin_secret\""),
         &defaults,
-        true,
+        Declared::Admin,
     );
-    let had_users = root.has("user");
-    let users = root.tables("user", USER_EXAMPLE);
-    if users.is_empty() {
-        no_user(problems, &root, had_users);
-    }
-    let users: Vec<Read> = users.into_iter().map(|table| login(problems, table, &defaults, false)).collect();
+    let users = users::users(problems, &mut root, &defaults);
     root.finish();
 
     // An unreadable master means no comparison with it, not one with the default.
@@ -114,21 +105,19 @@ pub(super) fn config(problems: &Problems<'_>, entries: &DeTable<'_>) -> Option<C
     })
 }
 
-fn no_user(problems: &Problems<'_>, root: &Table<'_, '_>, key_is_there: bool) {
-    // A `user` of another shape was told already; an empty array was not, but is the same mistake.
-    if !key_is_there || root.is_empty_array("user") {
-        let error = ConfigError::of_file(Code::MissingKey, "no [[user]] is declared: there is nothing to rotate");
-        problems.add(error.hint(advice("add", USER_EXAMPLE)));
-    }
-}
-
 fn aws(problems: &Problems<'_>, mut table: Table<'_, '_>) -> Option<Aws> {
     let region = table.string("region", "\"eu-north-1\"");
     check::region(problems, &region);
     let account = table.optional_string("account", "\"123456789012\"");
     check::account(problems, &account);
+    let assume_role = table.optional_string("assume_role", roles::EXAMPLE);
+    roles::check(problems, &assume_role, &account);
     table.finish();
-    Some(Aws { region: region?.value, account: account.map(|account| account.value) })
+    Some(Aws {
+        region: region?.value,
+        account: account.map(|account| account.value),
+        assume_role: assume_role.map(|role| role.value),
+    })
 }
 
 fn network(problems: &Problems<'_>, mut table: Table<'_, '_>) -> Option<Network> {
@@ -395,132 +384,4 @@ fn function(
     check::bucket(problems, &bucket);
     table.finish();
     Some(Function { name: name?, bucket: bucket.map(|bucket| bucket.value) })
-}
-
-/// Defaults of `[rotation]`.
-struct Defaults {
-    strategy: Option<Strategy>,
-    timing: Timing,
-    recovery_days: Option<Located<u32>>,
-    passwords: Option<PasswordPolicy>,
-    on_remove: Option<OnRemove>,
-}
-
-fn rotation(problems: &Problems<'_>, mut table: Table<'_, '_>) -> Defaults {
-    let strategy = strategy(problems, &mut table, Some(Strategy::AlternatingUsers));
-    let timing = Timing::read(problems, &mut table);
-    let default = table.located("recovery_days", RECOVERY_DAYS);
-    let recovery_days = recovery_days(&mut table, Some(default));
-    let passwords = passwords::read(problems, &mut table, Some(&PasswordPolicy::default()));
-    let on_remove = match table.optional_string("on_remove", "\"keep\"") {
-        Some(found) => check::choice(problems, "on_remove", &found, &ON_REMOVE),
-        None if table.has("on_remove") => None,
-        None => Some(OnRemove::Keep),
-    };
-    table.finish();
-    Defaults { strategy, timing, recovery_days, passwords, on_remove }
-}
-
-fn strategy(problems: &Problems<'_>, table: &mut Table<'_, '_>, default: Option<Strategy>) -> Option<Strategy> {
-    match table.optional_string("strategy", "\"alternating-users\"") {
-        Some(strategy) => check::choice(problems, "strategy", &strategy, &STRATEGIES),
-        None if table.has("strategy") => None,
-        None => default,
-    }
-}
-
-fn recovery_days(table: &mut Table<'_, '_>, default: Option<Located<u32>>) -> Option<Located<u32>> {
-    // An unusable default was told where it stands.
-    let found = table.integer("recovery_days", RECOVERY, " days", Some(RECOVERY_DAYS));
-    if table.has("recovery_days") { found.map(|days| table.located("recovery_days", days)) } else { default }
-}
-
-/// A login as read, before it is known to be whole.
-struct Read {
-    login: Option<Located<String>>,
-    secret: Option<Located<String>>,
-    database: Option<Located<String>>,
-    strategy: Option<Strategy>,
-    schedule: Option<Located<super::Schedule>>,
-    recovery_days: Option<Located<u32>>,
-    passwords: Option<PasswordPolicy>,
-    adopt: bool,
-    attributes: RoleAttributes,
-    /// The roles it is to be a member of, and where the file says so.
-    groups: Vec<Located<String>>,
-    is_admin: bool,
-}
-
-impl Read {
-    fn draft(&self) -> Draft<'_> {
-        let Self { login, secret, strategy, groups, is_admin, .. } = self;
-        Draft { login: login.as_ref(), secret: secret.as_ref(), strategy: *strategy, groups, is_admin: *is_admin }
-    }
-
-    fn finish(self) -> Option<Login> {
-        let Self {
-            login,
-            secret,
-            database,
-            strategy,
-            schedule,
-            recovery_days,
-            passwords,
-            adopt,
-            attributes,
-            groups: _,
-            is_admin: _,
-        } = self;
-        Some(Login {
-            login: login?,
-            secret: secret?,
-            database: database?.value,
-            strategy: strategy?,
-            schedule: schedule?,
-            recovery_days: recovery_days?,
-            passwords: passwords?,
-            adopt,
-            attributes,
-        })
-    }
-}
-
-fn login(problems: &Problems<'_>, mut table: Table<'_, '_>, defaults: &Defaults, is_admin: bool) -> Read {
-    let (example, secret_example) =
-        if is_admin { ("\"rotator_admin\"", "\"rotator_admin_secret\"") } else { ("\"app\"", "\"app_secret\"") };
-    let login = table.string("login", example);
-    let secret = table.string("secret", secret_example);
-    check::secret_name(problems, &secret);
-    let database = match table.optional_string("database", "\"postgres\"") {
-        None if table.has("database") => None,
-        None => Some(Located { value: "postgres".into(), span: table.span().clone() }),
-        given => given,
-    };
-    check::database_name(problems, &database);
-
-    let strategy = if is_admin {
-        // The rotator of the others has nobody to alternate with.
-        table.refuse("strategy", "the admin login always rotates as a single user");
-        Some(Strategy::SingleUser)
-    } else {
-        strategy(problems, &mut table, defaults.strategy)
-    };
-    let timing = Timing::read(problems, &mut table);
-    let what =
-        login.as_ref().map_or_else(|| "this login".into(), |l| format!("login {}", super::error::quoted(&l.value)));
-    let place = login.as_ref().map_or(table.span(), |login| &login.span);
-    let whose = schedule::Login { what: &what, span: place };
-    let schedule = if is_admin {
-        // The defaults of [rotation] are the users': a short period of theirs is not meant for it.
-        timing.schedule(problems, &Timing::default(), Some(ADMIN_EVERY), &whose)
-    } else {
-        timing.schedule(problems, &defaults.timing, None, &whose)
-    };
-    let recovery_days = recovery_days(&mut table, defaults.recovery_days.clone());
-    let passwords = passwords::read(problems, &mut table, defaults.passwords.as_ref());
-    let adopt = table.optional_bool("adopt", false);
-    // The admin login has what rotating takes and nothing else.
-    let (attributes, groups) = if is_admin { Default::default() } else { attributes::read(problems, &mut table) };
-    table.finish();
-    Read { login, secret, database, strategy, schedule, recovery_days, passwords, adopt, attributes, groups, is_admin }
 }

@@ -2,7 +2,7 @@
 //! resources is a typed reference made here.
 
 use crate::aws::NetworkLook;
-use crate::config::{Client, Config, ConfigError, Login as LoginConfig, SecretsManagerPath};
+use crate::config::{Client, Config, ConfigError, Declared, Login as LoginConfig, SecretsManagerPath};
 use crate::model::{Address, Mark, Place, Ref};
 use crate::resource::Resource;
 use crate::resources::artifact::{self, Artifact, Zip};
@@ -385,7 +385,11 @@ impl Model<'_> {
             name: config.secret.value.clone(),
             login: login.clone(),
             adopt: config.adopt,
-            adopted_in: if admin.is_some() { "its [[user]]" } else { "[admin]" },
+            adopted_in: match config.declared {
+                Declared::Admin => "[admin]",
+                Declared::User(_) => "its [[user]]",
+                Declared::Group(_) => "its [[users]]",
+            },
             passwords: config.passwords.clone(),
             recovery: config.recovery_days.value,
         };

@@ -112,7 +112,7 @@ fn lines(source: &Source, keys: &[String]) -> Vec<ConfigLine> {
     let mut lines: Vec<_> = all
         .iter()
         .filter(|key| meant(&key.path) && !overridden(&key.path))
-        .map(|key| ConfigLine { line: key.line, text: key.text.clone() })
+        .map(|key| ConfigLine { file: key.file.clone(), line: key.line, text: key.text.clone() })
         .collect();
     lines.dedup();
     lines

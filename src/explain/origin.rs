@@ -1,6 +1,6 @@
 //! Which keys of the config a resource comes from.
 
-use crate::config::{Client, Config};
+use crate::config::{Client, Config, Declared};
 use crate::resources::Want;
 use crate::resources::security_group_rule::{Direction, Peer};
 
@@ -48,13 +48,13 @@ pub fn keys_of(want: &Want, config: &Config) -> Vec<String> {
 
 /// Keys of a login's own table, and those that [rotation] may have for it. Where both have one, the login's counts.
 fn of_login(login: &str, config: &Config, own: &[&str], shared: &[&str]) -> Vec<String> {
-    let is_admin = config.admin.login.value == login;
-    let table = match config.users.iter().position(|user| user.login.value == login) {
-        _ if is_admin => "admin".to_owned(),
-        Some(number) => format!("user[{number}]"),
-        None => return Vec::new(),
-    };
-    let mut keys: Vec<_> = own.iter().chain(shared).map(|key| format!("{table}.{key}")).collect();
+    let mut all = std::iter::once(&config.admin).chain(&config.users);
+    let Some(declared) = all.find(|one| one.login.value == login).map(|one| one.declared) else { return Vec::new() };
+    let (table, is_admin) = (declared.path(), declared == Declared::Admin);
+    // A group's logins have one key together.
+    let own =
+        own.iter().map(|key| if matches!(declared, Declared::Group(_)) && *key == "login" { &"logins" } else { key });
+    let mut keys: Vec<_> = own.chain(shared).map(|key| format!("{table}.{key}")).collect();
     // The admin's schedule is its own.
     let of_all = shared.iter().filter(|key| !is_admin || !["every", "cron", "window", "strategy"].contains(key));
     keys.extend(of_all.map(|key| format!("rotation.{key}")));

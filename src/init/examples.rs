@@ -4,7 +4,11 @@ use super::text::literal;
 use serde_json::Value;
 
 /// Of keys that have no default, or a table for a value: by path, `[0]` being any of a list.
-const EXAMPLES: [(&str, &str); 24] = [
+const EXAMPLES: [(&str, &str); 28] = [
+    ("extends", "\"base.toml\""),
+    ("users[0].logins", "[\"orders_api\", \"orders_worker\"]"),
+    ("users[0].secret", "\"{login}_secret\""),
+    ("aws.assume_role", "\"arn:aws:iam::123456789012:role/pgrotate\""),
     ("aws.account", "\"123456789012\""),
     ("network.endpoint_clients", "[\"10.0.0.0/16\"]"),
     (
@@ -39,8 +43,15 @@ pub(super) fn of(path: &str, key: &Value, deployment: &str) -> String {
     if path == "function.name" {
         return literal(&format!("{deployment}-rotation"));
     }
-    if let Some((_, example)) = EXAMPLES.iter().find(|(of, _)| *of == path) {
-        return (*example).to_owned();
+    // A group of users takes what a user does, and that what stands for all of them.
+    let (_, name) = path.rsplit_once('.').unwrap_or_default();
+    let shared = ["user[0]", "rotation"].map(|table| format!("{table}.{name}"));
+    let paths =
+        std::iter::once(path).chain(shared.iter().map(String::as_str).filter(|_| path.starts_with("users[0].")));
+    for path in paths {
+        if let Some((_, example)) = EXAMPLES.iter().find(|(of, _)| *of == path) {
+            return (*example).to_owned();
+        }
     }
     let chosen = [&key["default"], &key["examples"][0], &key["enum"][0]];
     match chosen.into_iter().find(|value| !value.is_null()) {

@@ -77,8 +77,8 @@ fn what_stands_behind_a_hash_is_a_config_too() {
         let mut tried = 0;
         for (number, line) in lines.iter().enumerate() {
             let Some(key) = key_behind(line) else { continue };
-            // A database has the one name or the other.
-            if key == "cluster" {
+            // A database has the one name or the other; and another file is not there.
+            if ["cluster", "extends"].contains(&key) {
                 continue;
             }
             let mut lines = lines.clone();
@@ -88,13 +88,16 @@ fn what_stands_behind_a_hash_is_a_config_too() {
             match heading {
                 Some(heading) if lines[heading].starts_with('#') => {
                     lines[heading] = &lines[heading][2..];
+                    // Of two ways to say when, a table has one.
+                    let other = if key == "cron" { "every" } else { "cron" };
                     for line in &mut lines[heading..end] {
-                        *line = key_behind(line).map_or(*line, |_| &line[2..]);
+                        if key_behind(line).is_some_and(|key| key != other) {
+                            *line = &line[2..];
+                        }
                     }
                 }
                 heading => {
                     lines[number] = &lines[number][2..];
-                    // Two ways to say when, of which a table has one.
                     if key == "cron" && heading.is_some_and(|heading| lines[heading] == "[rotation]") {
                         lines.retain(|line| !line.starts_with("every = "));
                     }

@@ -27,6 +27,9 @@ pub struct Finding {
     /// Whose: logins, a CIDR, a proxy; what `of` takes in the config. Nobody's, where there is only one of its kind.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub of: Vec<String>,
+    /// The file that the config extends and the line is in; None: it is in the config itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
     /// In the config; None: no line of it is to blame.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<usize>,
@@ -38,6 +41,17 @@ pub struct Finding {
     pub why: &'static str,
     /// What to do about it, where it is not meant.
     pub hint: String,
+}
+
+impl Finding {
+    /// Where it is, as it stands behind the code; nothing where no line is to blame.
+    pub fn place(&self) -> String {
+        match (self.line, &self.file) {
+            (Some(line), Some(file)) => format!(" ({file}:{line})"),
+            (Some(line), None) => format!(" (line {line})"),
+            (None, _) => String::new(),
+        }
+    }
 }
 
 /// What was seen of AWS.
@@ -117,6 +131,7 @@ fn together(found: Vec<Found>, source: &Source) -> Vec<Finding> {
         let span = (start != usize::MAX).then_some(start..end);
         Finding {
             code,
+            file: span.as_ref().and_then(|span| source.line(span.start).base).map(str::to_owned),
             line: span.as_ref().map(|span| source.position(span.start).0),
             span,
             what: if of.is_empty() { what } else { format!("{what} ({})", named(&of)) },

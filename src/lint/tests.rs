@@ -39,7 +39,7 @@ fn place() -> Place {
 
 fn found_with(text: &str, proxies: Option<Result<&[ProxyLook], &str>>) -> Vec<Finding> {
     let config = config::parse("demo.toml", text).unwrap_or_else(|errors| panic!("{errors}"));
-    let source = Source { name: "demo.toml".to_owned(), text: text.to_owned() };
+    let source = Source::new("demo.toml", text);
     let place = place();
     lint(&config, &source, proxies.map(|proxies| Live { place: &place, proxies }))
 }

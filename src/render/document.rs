@@ -19,7 +19,7 @@ pub use crate::lint::Finding as Lint;
 pub use crate::plan::Goal;
 
 /// Raised with every change that a reader of the JSON could notice.
-pub const FORMAT: u32 = 6;
+pub const FORMAT: u32 = 7;
 
 /// What every document begins with: enough to know whether one can read it, and whose it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -44,6 +44,8 @@ pub enum Title {
     Status,
     Report,
     Explanation,
+    Validation,
+    Deployments,
 }
 
 impl fmt::Display for Title {
@@ -54,6 +56,8 @@ impl fmt::Display for Title {
             Self::Status => "status",
             Self::Report => "report",
             Self::Explanation => "explanation",
+            Self::Validation => "validation",
+            Self::Deployments => "deployments",
         })
     }
 }

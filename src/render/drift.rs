@@ -94,6 +94,13 @@ impl DriftDocument {
     }
 }
 
+/// How many there are of each severity, most severe first, as a person reads it.
+pub fn counts(findings: &[Finding]) -> String {
+    // Sorted by it, so that equal ones stand together.
+    let counts = findings.chunk_by(|a, b| a.severity == b.severity);
+    counts.map(|each| format!("{} {}", each.len(), each[0].severity)).collect::<Vec<_>>().join(", ")
+}
+
 /// Whether another action of the address says all: what is missing is not otherwise than declared as well, and what
 /// must be deleted to be made anew is not missing.
 fn is_told(done: &BTreeSet<(&Address, Verb)>, action: &ActionDocument) -> bool {

@@ -37,6 +37,9 @@ pub struct ExplanationDocument {
 /// A line of the config.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ConfigLine {
+    /// The file that the config extends and the line is in; left out where it is in the config itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
     /// From 1.
     pub line: usize,
     /// As it stands there.

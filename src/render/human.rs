@@ -1,7 +1,8 @@
 //! Plans and reports for people, as plain lines.
 
+use super::deployments::ValidationDocument;
 use super::document::{
-    ActionDocument, Ending, Exceeds, Goal, Head, PlanDocument, ReportDocument, StatusDocument, ToBeNamed,
+    ActionDocument, Ending, Exceeds, Goal, Head, Lint, PlanDocument, ReportDocument, StatusDocument, ToBeNamed,
 };
 use super::drift::{DriftDocument, Finding, Moved, Trouble};
 use super::explanation::{ConfigLine, ExplainedDrift, ExplainedStep, ExplanationDocument, Reason, Seen};
@@ -39,14 +40,7 @@ pub fn plan(plan: &PlanDocument) -> String {
             format!("{}: {}{fix}", note.address, note.text)
         }),
     );
-    section(
-        &mut out,
-        "Lint",
-        lints.iter().map(|lint| {
-            let line = lint.line.map(|line| format!(" (line {line})")).unwrap_or_default();
-            format!("{}{line}: {}\n    hint: {}", lint.code, lint.what, lint.hint)
-        }),
-    );
+    section(&mut out, "Lint", lints.iter().map(lint));
     let counts: Vec<_> =
         plan.counts().into_iter().map(|(verb, count)| format!("{count} to {}", self::verb(verb))).collect();
     out.push('\n');
@@ -167,12 +161,7 @@ pub fn drift(drift: &DriftDocument) -> String {
     if findings.is_empty() {
         line(&mut out, format_args!("\nNone: all {unchanged} resources are as declared."));
     } else {
-        // Sorted by it, so that equal ones stand together.
-        let counts: Vec<_> = findings
-            .chunk_by(|a, b| a.severity == b.severity)
-            .map(|each| format!("{} {}", each.len(), each[0].severity))
-            .collect();
-        let counts = counts.join(", ");
+        let counts = super::drift::counts(findings);
         line(&mut out, format_args!("\n{} found ({counts}), {unchanged} resources as declared.", findings.len()));
     }
     out
@@ -228,7 +217,9 @@ pub fn explanation(explanation: &ExplanationDocument) -> String {
     } else {
         format!("{config} no longer declares it")
     };
-    let lines: Vec<_> = lines.iter().map(|ConfigLine { line, text }| format!("{config}:{line}  {text}")).collect();
+    let told =
+        |ConfigLine { file, line, text }: &ConfigLine| format!("{}:{line}  {text}", file.as_ref().unwrap_or(config));
+    let lines: Vec<_> = lines.iter().map(told).collect();
     section(&mut out, "Comes from", or(lines, says_nothing).into_iter());
     let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     let facts: Vec<_> = facts
@@ -340,6 +331,21 @@ pub fn status(status: &StatusDocument) -> String {
         }
     }
     out
+}
+
+/// What was found in a config among several; alone, it is told with the lines themselves.
+pub fn validation(validation: &ValidationDocument) -> String {
+    let ValidationDocument { deployment, logins, lints, .. } = validation;
+    let mut out = String::new();
+    if let (Some(deployment), Some(logins)) = (deployment, logins) {
+        line(&mut out, format_args!("Valid: deployment {deployment}, {logins} logins"));
+    }
+    section(&mut out, "Lint", lints.iter().map(lint));
+    out
+}
+
+fn lint(lint: &Lint) -> String {
+    format!("{}{}: {}\n    hint: {}", lint.code, lint.place(), lint.what, lint.hint)
 }
 
 fn section(out: &mut String, title: &str, lines: impl Iterator<Item = String>) {

@@ -28,8 +28,13 @@ const GRAPH: usize = 80;
 struct Space(usize);
 
 impl Space {
+    /// Of so many bytes in all.
+    fn of(all: usize) -> Self {
+        Self(all.saturating_sub(RESERVE))
+    }
+
     fn new() -> Self {
-        Self(LONGEST - RESERVE)
+        Self::of(LONGEST)
     }
 
     fn take(&mut self, text: &str) -> bool {
@@ -56,9 +61,14 @@ impl Space {
 
 /// A plan that is to be decided on. `command` shows all of it, `apply` carries it out.
 pub fn plan(plan: &PlanDocument, command: &str, apply: &str) -> String {
+    plan_within(plan, command, apply, LONGEST)
+}
+
+/// The same in so many bytes, where that is enough for its first lines.
+pub(super) fn plan_within(plan: &PlanDocument, command: &str, apply: &str, all: usize) -> String {
     let PlanDocument { head, goal, actions, deferred, notes, unchanged, exceeds, lints, to_be_named } = plan;
     let Head { deployment, place, .. } = head;
-    let (mut out, mut space) = (String::new(), Space::new());
+    let (mut out, mut space) = (String::new(), Space::of(all));
     let counts: Vec<_> =
         plan.counts().into_iter().map(|(verb, count)| format!("{count} to {}", human::verb(verb))).collect();
     let what = match (goal, counts.is_empty()) {
@@ -114,8 +124,13 @@ pub fn plan(plan: &PlanDocument, command: &str, apply: &str) -> String {
 
 /// What has moved, and what mends it.
 pub fn drift(drift: &DriftDocument, command: &str) -> String {
+    drift_within(drift, command, LONGEST)
+}
+
+/// The same in so many bytes, where that is enough for its first lines.
+pub(super) fn drift_within(drift: &DriftDocument, command: &str, all: usize) -> String {
     let DriftDocument { head: Head { deployment, place, .. }, findings, unchanged } = drift;
-    let (mut out, mut space) = (String::new(), Space::new());
+    let (mut out, mut space) = (String::new(), Space::of(all));
     let what = match findings.len() {
         0 => "everything is as declared".to_owned(),
         count => format!("{count} found"),
@@ -166,8 +181,13 @@ pub fn report(report: &ReportDocument) -> String {
 
 /// A row a login, those that are not well first.
 pub fn status(status: &StatusDocument) -> String {
+    status_within(status, LONGEST)
+}
+
+/// The same in so many bytes, where that is enough for its first lines.
+pub(super) fn status_within(status: &StatusDocument, all: usize) -> String {
     let StatusDocument { head: Head { deployment, place, .. }, database, logins } = status;
-    let (mut out, mut space) = (String::new(), Space::new());
+    let (mut out, mut space) = (String::new(), Space::of(all));
     let ill = logins.iter().filter(|login| !login.healthy).count();
     let what = if ill == 0 { "all logins are well".to_owned() } else { format!("{ill} of {} not well", logins.len()) };
     let database = database.as_ref().map(|database| format!(", database {}", code(database))).unwrap_or_default();
@@ -227,7 +247,7 @@ fn row(login: &LoginStatus) -> String {
 }
 
 /// A span of code in a table, where GitHub takes a bar for the cell's end even inside one.
-fn cell(text: &str) -> String {
+pub(super) fn cell(text: &str) -> String {
     code(text).replace('|', "\\|")
 }
 
@@ -271,7 +291,7 @@ fn listed(action: &ActionDocument) -> String {
 }
 
 fn lint(lint: &Lint) -> String {
-    let line = lint.line.map(|line| format!(" (line {line})")).unwrap_or_default();
+    let line = lint.place();
     format!("- {}{line}: {}; {}\n", code(lint.code.text()), prose(&lint.what), prose(&lint.hint))
 }
 
@@ -349,7 +369,7 @@ fn address(address: &Address) -> String {
 }
 
 /// A span of code. Nothing in it is Markdown, and it calls nobody.
-fn code(text: &str) -> String {
+pub(super) fn code(text: &str) -> String {
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let fence = "`".repeat(longest_run(&text, '`') + 1);
     // A space inside is taken away again where there is one on each side.
@@ -358,7 +378,7 @@ fn code(text: &str) -> String {
 }
 
 /// Text of a sentence: what it quotes in backticks becomes a span of code, and all else stays as it is written.
-fn prose(text: &str) -> String {
+pub(super) fn prose(text: &str) -> String {
     let parts: Vec<_> = text.split('`').collect();
     // An even number of parts is an odd number of backticks: one of them quotes nothing. Nor do two in a row.
     if parts.len().is_multiple_of(2) || text.contains("``") {

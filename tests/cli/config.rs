@@ -61,6 +61,39 @@ fn a_cluster_without_a_group() {
     of_file(&text, "a-cluster-without-a-group");
 }
 
+/// Each file's errors in their own, all of them at once.
+#[test]
+fn an_overlay_and_its_base() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = article_with("backup_days = 7 ", "backup_days = 70 ");
+    std::fs::write(folder.path().join("base.toml"), base).unwrap();
+    let overlay =
+        "extends = \"base.toml\"\ndeployment = \"prod\"\n[database]\nclass = \"t3.large\"\n[[user]]\nlogin = \"new\"\n";
+    std::fs::write(folder.path().join("bad.toml"), overlay).unwrap();
+    for command in ["plan", "validate"] {
+        check(&bare(folder.path(), &[command, "bad.toml"]).output().unwrap(), &[], "an-overlay-and-its-base");
+    }
+}
+
+#[test]
+fn a_base_that_is_not_there() {
+    of_file("extends = \"../base.toml\"\n", "a-base-that-is-not-there");
+}
+
+/// Nobody's environment may put a secret into a plan.
+#[test]
+fn variables_of_the_environment() {
+    let text = article_with("deployment = \"article\"", "deployment = \"${env.STAGE}\"")
+        .replace("\"test_user1_secret\"", "\"${env.DB_PASSWORD}\"");
+    of_file(&text, "a-missing-variable");
+    let folder = tempfile::tempdir().unwrap();
+    let text = article_with("deployment = \"article\"", "deployment = \"${env.STAGE}-db\"");
+    std::fs::write(folder.path().join("good.toml"), text).unwrap();
+    let done = bare(folder.path(), &["validate", "good.toml"]).env("STAGE", "prod").output().unwrap();
+    let told = String::from_utf8(done.stdout).unwrap();
+    assert!(told.starts_with("good.toml: valid (deployment prod-db, 2 logins)\n"), "{told}");
+}
+
 #[test]
 fn an_empty_file() {
     of_file("", "an-empty-file");
@@ -78,10 +111,4 @@ fn not_utf_8() {
 fn a_missing_file() {
     let folder = tempfile::tempdir().unwrap();
     check(&bare(folder.path(), &["plan", "missing.toml"]).output().unwrap(), &[], "a-missing-file");
-}
-
-#[test]
-fn a_directory() {
-    let folder = tempfile::tempdir().unwrap();
-    check(&bare(folder.path(), &["plan", "."]).output().unwrap(), &[], "a-directory");
 }

@@ -57,6 +57,28 @@ fn another_account_than_declared() {
     assert_eq!(asked, ["sts.GetCallerIdentity"; 3], "nothing else was asked");
 }
 
+/// Whether there is such a role at all is not disclosed.
+#[test]
+fn a_role_that_does_not_trust() {
+    let account = Account::new();
+    let role = "arn:aws:iam::999999999999:role/ci/pgrotate";
+    let config = account.config(&ARTICLE.replace("[aws]\n", &format!("[aws]\nassume_role = \"{role}\"\n")));
+    let before = account.requests().len();
+    let done = account.command(&["plan", path(&config)]).output().unwrap();
+    check(&done, &[(&account.number, "[ACCOUNT]")], "a-role-that-does-not-trust");
+    let asked: Vec<_> = account.requests().split_off(before).into_iter().map(|(_, what)| what).collect();
+    assert_eq!(asked, ["sts.GetCallerIdentity", "sts.AssumeRole"], "nothing else was asked");
+}
+
+#[test]
+fn a_role_of_another_account_than_declared() {
+    let folder = tempfile::tempdir().unwrap();
+    let role = "account = \"123456789012\"\nassume_role = \"arn:aws:iam::999999999999:role/pgrotate\"\n";
+    std::fs::write(folder.path().join("article.toml"), ARTICLE.replace("[aws]\n", &format!("[aws]\n{role}"))).unwrap();
+    let done = bare(folder.path(), &["validate", "article.toml"]).output().unwrap();
+    check(&done, &[], "a-role-of-another-account-than-declared");
+}
+
 #[test]
 fn a_function_zip_that_is_not_there() {
     let folder = folder_with_article();

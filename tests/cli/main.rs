@@ -12,10 +12,15 @@ mod beginning;
 mod codes;
 mod config;
 mod credentials;
+#[path = "../documentation/mod.rs"]
+mod documentation;
+mod documented;
 mod drift_codes;
 mod lints;
+mod many;
 mod network;
 mod not_ours;
+mod reference;
 mod reports;
 mod saved;
 mod snapshot;

@@ -69,6 +69,17 @@ fn written_over_the_config() {
     assert_eq!(fs::read_to_string(&config).unwrap(), ARTICLE);
 }
 
+/// So would what it extends, which is read as well.
+#[test]
+fn written_over_what_the_config_extends() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("base.toml"), ARTICLE).unwrap();
+    fs::write(folder.path().join("prod.toml"), "extends = \"base.toml\"\n").unwrap();
+    let done = bare(folder.path(), &["plan", "prod.toml", "--out", "base.toml"]).output().unwrap();
+    check(&done, &[("base.toml", "article.toml")], "a-plan-over-the-config");
+    assert_eq!(fs::read_to_string(folder.path().join("base.toml")).unwrap(), ARTICLE);
+}
+
 /// One file, everywhere where it may not be applied.
 #[test]
 fn made_for_somewhere_else() {

@@ -242,3 +242,35 @@ fn whatever_the_locale() {
         assert_eq!((done.status.code(), &done.stderr), (Some(1), &without.stderr), "{locale}");
     }
 }
+
+/// Colour is for terminals, and for whoever asks for it; the words are the same.
+#[test]
+fn colour_only_where_it_is_wanted() {
+    let account = Account::new();
+    let config = account.config(ARTICLE);
+    let plain = account.pgrotate(&["plan", path(&config)]);
+    assert!(!plain.stdout.contains('\u{1b}'), "{}", plain.stdout);
+    let shown = |terminal: bool, set: &[(&str, &str)]| {
+        let mut command = if terminal {
+            account.in_terminal(&["plan", path(&config)], (50, 200))
+        } else {
+            account.command(&["plan", path(&config)])
+        };
+        let done = command.env("TERM", "xterm").envs(set.iter().copied()).output().unwrap();
+        let text = String::from_utf8(done.stdout).unwrap().replace("\r\n", "\n");
+        assert_eq!(console::strip_ansi_codes(&text), plain.stdout, "{set:?}");
+        text.contains("\u{1b}[32m+ create ")
+    };
+    for (terminal, set, coloured) in [
+        (true, &[][..], true),
+        (true, &[("NO_COLOR", "1")], false),
+        (true, &[("TERM", "dumb")], false),
+        (false, &[], false),
+        (false, &[("CLICOLOR_FORCE", "1")], true),
+    ] {
+        assert_eq!(shown(terminal, set), coloured, "in a terminal: {terminal}, with {set:?}");
+    }
+    // Errors too, on a standard error that is none.
+    let done = account.command(&["plan", "no-such-file.toml"]).output().unwrap();
+    assert!(String::from_utf8(done.stderr).unwrap().starts_with("error[config-unreadable]: "));
+}

@@ -2,9 +2,10 @@
 
 use crate::schemas::schema;
 use pgrotate::code::Code;
-use pgrotate::config;
+use pgrotate::config::{self, Outside};
 use pgrotate::schema::Subject;
 use serde_json::{Map, Value as Json};
+use std::io;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
@@ -14,6 +15,7 @@ deployment = "demo"
 [aws]
 region = "eu-north-1"
 account = "123456789012"
+assume_role = "arn:aws:iam::123456789012:role/pgrotate"
 [network]
 vpc = "vpc-02294c945121da772"
 subnets = ["subnet-05a8a2c78756260ed", "subnet-0cf57825fcf0c3cbd"]
@@ -83,6 +85,20 @@ valid_until = 2035-01-01T00:00:00Z
 login = "report"
 secret = "report_secret"
 cron = "cron(0 4 ? * SUN *)"
+[[users]]
+logins = ["tenant1", "tenant2"]
+secret = "tenants/{login}"
+database = "postgres"
+strategy = "alternating-users"
+every = "10 days"
+window = "2h"
+recovery_days = 30
+passwords = { length = 40, exclude = "@" }
+adopt = false
+member_of = ["app_rw"]
+settings = { search_path = "app", work_mem = 8192, jit = false }
+connection_limit = 20
+valid_until = 2036-01-01T00:00:00Z
 "#;
 
 /// As editors give it to a schema: TOML's values in JSON, a moment as its text.
@@ -143,7 +159,7 @@ impl Asked {
     fn ask(&mut self, config: &Value, what: &str) {
         self.changes += 1;
         let text = toml::to_string(config).unwrap();
-        let codes: Vec<_> = match config::parse("demo.toml", &text) {
+        let codes: Vec<_> = match config::load_text(Path::new("demo.toml"), &text, &Base) {
             Ok(_) => Vec::new(),
             Err(errors) => errors.iter().map(|error| error.code).collect(),
         };
@@ -161,14 +177,46 @@ impl Asked {
 
 #[test]
 fn both_know_the_same_keys_and_types() {
-    let whole = parsed(WHOLE);
+    the_same_of(&parsed(WHOLE));
+}
+
+/// Whatever a file must have, one that extends a whole file may leave out.
+#[test]
+fn both_know_the_same_of_a_file_that_extends_another() {
+    the_same_of(&parsed(&format!("extends = \"base.toml\"\n{WHOLE}")));
+}
+
+/// The whole file but for the groups, which are added to those of the file that extends it; and nothing else.
+struct Base;
+
+impl Outside for Base {
+    fn file(&self, path: &Path) -> io::Result<Vec<u8>> {
+        if path == Path::new("base.toml") {
+            Ok(WHOLE.split("[[users]]").next().unwrap_or_default().into())
+        } else {
+            Err(io::ErrorKind::NotFound.into())
+        }
+    }
+
+    fn same(&self, path: &Path) -> PathBuf {
+        path.to_owned()
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        (name == "A").then(|| "text".to_owned())
+    }
+}
+
+fn the_same_of(whole: &Value) {
     let mut asked = Asked { schema: schema(Subject::Config), changes: 0, wrong: Vec::new() };
-    config::parse("demo.toml", &toml::to_string(&whole).unwrap()).unwrap_or_else(|errors| panic!("{errors}"));
-    asked.ask(&whole, "unchanged");
+    let text = toml::to_string(whole).unwrap();
+    config::load_text(Path::new("demo.toml"), &text, &Base).unwrap_or_else(|errors| panic!("{errors}"));
+    asked.ask(whole, "unchanged");
     let mut all = Vec::new();
-    ways(&whole, &[], &mut all);
+    ways(whole, &[], &mut all);
     let others = [
         Value::from("text"),
+        Value::from("${env.A}"),
         Value::from(7),
         Value::from(0.5),
         Value::from(true),
@@ -229,7 +277,8 @@ fn both_know_the_same_words_and_ranges() {
             let bad = errors.is_some_and(|errors| errors.iter().any(|error| error.code == Code::BadValue));
             (!bad, asked.check(&json(&config)).is_ok())
         };
-        for word in of["enum"].as_array().into_iter().flatten() {
+        // Beside what may stand in any string.
+        for word in of["anyOf"][0]["enum"].as_array().into_iter().flatten() {
             words += 1;
             assert_eq!(read(Value::from(word.as_str().unwrap())), (true, true), "{way:?} = {word}");
         }
@@ -333,4 +382,8 @@ fn broken_ones_do_not() {
     // No user at all.
     let none = WHOLE.split("[[user]]").next().unwrap();
     assert!(schema.check(&json(&parsed(none))).is_err());
+    // One form is enough.
+    let group = format!("{none}[[users]]\nlogins = [\"a\"]\nsecret = \"{{login}}\"\n");
+    schema.check(&json(&parsed(&group))).unwrap_or_else(|error| panic!("{error}"));
+    assert!(schema.check(&json(&parsed(&group.replace("{login}", "a")))).is_err(), "one secret for all passes");
 }

@@ -3,7 +3,7 @@
 use crate::lives::Life;
 use crate::scenario::{Scenario, State, at, change, golden, place, set};
 use crate::schemas::{fits, schema};
-use pgrotate::config::Source;
+use pgrotate::config::{self, Source};
 use pgrotate::explain::Explained;
 use pgrotate::model::Seen;
 use pgrotate::plan::{Goal, Plan};
@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 
 fn explained(scenario: &Scenario, plan: &Plan<Kinds>, wants: &[Want], address: &str) -> ExplanationDocument {
     let (config, place) = (scenario.config(), place());
-    let source = Source { name: "article.toml".to_owned(), text: scenario.text.clone() };
+    let source = Source::new("article.toml", &*scenario.text);
     let explained = Explained { config: &config, source: &source, place: &place, wants, plan };
     let all = explained.addresses();
     let address = all.iter().find(|known| known.to_string() == address);
@@ -47,6 +47,34 @@ fn a_rule_that_is_gone() {
     let mut live = article.realised();
     set(&mut live, "security_group_rule.database-from-203.0.113.7/32", Seen::Absent);
     explains("explain-rule-gone", &article, &live, "security_group_rule.database-from-203.0.113.7/32");
+}
+
+/// Lines of the file that says it last, and of no other.
+#[test]
+fn what_stands_in_several_files() {
+    let article = Scenario::article();
+    let overlay =
+        "extends = \"base.toml\"\n[database]\nbackup_days = 35\n[[user]]\nlogin = \"test_user1\"\nevery = \"5 days\"\n";
+    let source = Source::new("prod.toml", overlay).extending("base.toml", &article.text);
+    let config = config::read(&source).unwrap_or_else(|errors| panic!("{errors}"));
+    let (plan, wants, place) = (article.plan(Goal::Converge, &article.nothing()).unwrap(), article.wants(), place());
+    let explained = Explained { config: &config, source: &source, place: &place, wants: &wants, plan: &plan };
+    let mut told = String::new();
+    for address in ["db_instance.my-postgres-instance", "rotation.test_user1"] {
+        let address = at(address);
+        let lines = human::explanation(&explained.of(&address));
+        told.extend(lines.lines().filter(|line| line.contains(".toml:")).map(|line| format!("{}\n", line.trim())));
+    }
+    golden("explain-several-files", &told);
+}
+
+/// The group's lines, for each of its logins.
+#[test]
+fn one_of_many_users() {
+    let group =
+        "\n[[users]]\nlogins = [\"tenant1\", \"tenant2\"]\nsecret = \"tenants/{login}\"\nconnection_limit = 3\n";
+    let article = Scenario::article().and(group);
+    explains("explain-one-of-many", &article, &article.nothing(), "login.tenant2");
 }
 
 /// By hand, in AWS's console.

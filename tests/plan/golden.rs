@@ -9,6 +9,21 @@ use pgrotate::resources::db_instance::Version;
 use pgrotate::resources::rotation::Rules;
 use std::collections::BTreeSet;
 
+/// Whether users are written out or declared together is nothing that a plan knows.
+#[test]
+fn users_together_and_written_out() {
+    let keys = "strategy = \"single-user\"\nevery = \"5 days\"\nconnection_limit = 3\n";
+    let together = format!("\n[[users]]\nlogins = [\"a\", \"b\"]\nsecret = \"x/{{login}}\"\n{keys}");
+    let written = |login: &str| format!("\n[[user]]\nlogin = \"{login}\"\nsecret = \"x/{login}\"\n{keys}");
+    let together = Scenario::article().and(&together);
+    let written = Scenario::article().and(&written("b")).and(&written("a"));
+    let planned = |scenario: &Scenario| json(&document(&scenario.plan(Goal::Converge, &scenario.nothing()).unwrap()));
+    assert_eq!(planned(&together), planned(&written));
+    // One for the other is no change.
+    let plan = together.plan(Goal::Converge, &written.realised()).unwrap();
+    assert!(plan.actions.is_empty());
+}
+
 #[test]
 fn new_deployment_as_json() {
     let article = Scenario::article();

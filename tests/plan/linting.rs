@@ -15,7 +15,7 @@ fn scenario() -> Scenario {
 }
 
 fn lints(scenario: &Scenario, proxies: Result<&[ProxyLook], &str>) -> Vec<Finding> {
-    let source = Source { name: "article.toml".to_owned(), text: scenario.text.clone() };
+    let source = Source::new("article.toml", &*scenario.text);
     lint(&scenario.config(), &source, Some(Live { place: &place(), proxies }))
 }
 

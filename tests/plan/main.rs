@@ -8,6 +8,7 @@ mod destroying;
 mod executing;
 mod explaining;
 mod facts;
+mod formats;
 mod golden;
 mod laws;
 mod limiting;

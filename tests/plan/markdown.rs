@@ -5,6 +5,7 @@ use crate::lives::Life;
 use crate::scenario::{Scenario, document, place, set};
 use crate::telling::{drift_of, status, tampered};
 use expect_test::expect_file;
+use pgrotate::code::Code;
 use pgrotate::config::LintCode;
 use pgrotate::drift::DriftCode;
 use pgrotate::execute::{ActionError, Outcome, Report};
@@ -12,13 +13,15 @@ use pgrotate::lint::Finding;
 use pgrotate::model::Seen;
 use pgrotate::plan::Goal;
 use pgrotate::render::markdown::{self, LONGEST};
+use pgrotate::render::summary::{self, Commands};
+use pgrotate::render::{DeploymentDocument, DeploymentsDocument, ErrorDocument, OneDocument};
 use pgrotate::render::{PlanDocument, ReportDocument};
 use pgrotate::resource::{Known, Note, Remedy};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// Plans of every sort: new and changed, risky and not, short and long.
-const SCENARIOS: [&str; 14] = [
+/// Plans of every sort: new and changed, risky and not, short and long. Each has a file in every format: [`crate::formats`].
+pub const SCENARIOS: [&str; 14] = [
     "new-deployment",
     "new-private",
     "new-with-existing-database",
@@ -45,7 +48,7 @@ pub fn of(plan: &PlanDocument) -> String {
 }
 
 /// No longer than GitHub takes; folds and fences are closed.
-fn well_formed(text: &str) {
+pub fn well_formed(text: &str) {
     assert!(text.len() <= LONGEST, "{} bytes", text.len());
     let (mut fence, mut folds) = (None, 0);
     for line in text.lines() {
@@ -162,6 +165,61 @@ fn too_long_for_a_comment() {
     assert_eq!(text, of(&plan), "the same each time");
 }
 
+fn deployment(file: &str, document: Option<PlanDocument>, errors: &[&str]) -> DeploymentDocument {
+    let error = |message: &&str| ErrorDocument {
+        code: Code::UnknownKey,
+        message: (*message).to_owned(),
+        because: Vec::new(),
+        hint: Some("remove it".to_owned()),
+        line: Some(7),
+        column: Some(1),
+        address: None,
+    };
+    let document = document.map(OneDocument::Plan);
+    DeploymentDocument { file: file.to_owned(), document, errors: errors.iter().map(error).collect() }
+}
+
+fn of_all(deployments: Vec<DeploymentDocument>) -> String {
+    let commands = deployments.iter().map(|one| Commands {
+        again: format!("pgrotate plan {}", one.file),
+        apply: format!("pgrotate apply {}", one.file),
+    });
+    let commands: Vec<_> = commands.collect();
+    summary::markdown(&DeploymentsDocument::new(deployments), "plan", &commands)
+}
+
+#[test]
+fn many_deployments() {
+    let article = Scenario::article();
+    let changed = article.with("class = \"db.t3.micro\"", "class = \"db.t3.large\"");
+    let plan = |scenario: &Scenario| Some(document(&scenario.plan(Goal::Converge, &article.realised()).unwrap()));
+    let deployments = vec![
+        deployment("all/empty.toml", plan(&article), &[]),
+        deployment("all/changed.toml", plan(&changed), &[]),
+        deployment("all/bro|ken`.toml", None, &["unknown key `classs` in [database] <b>", "and another"]),
+    ];
+    golden("deployments", &of_all(deployments));
+}
+
+/// However many there are and however much there is to tell of each: failures first, and what is left out is said.
+#[test]
+fn many_deployments_that_no_comment_holds() {
+    let article = Scenario::article();
+    let large = document(&article.plan(Goal::Converge, &article.nothing()).unwrap());
+    for count in [1, 2, 9, 40, 700, 5_000] {
+        let mut deployments: Vec<_> =
+            (0..count).map(|number| deployment(&format!("all/{number}.toml"), Some(large.clone()), &[])).collect();
+        let message = "very wrong ".repeat(200);
+        deployments.push(deployment("all/failed.toml", None, &[message.as_str(); 60]));
+        let text = of_all(deployments);
+        well_formed(&text);
+        let failed = text.find("all/failed.toml").expect("what has failed is told");
+        assert!(text.find("all/0.toml").is_none_or(|at| failed < at), "{count}");
+        assert_eq!(text.contains("for which there is no room here"), count > 1 || text.len() > LONGEST / 2, "{count}");
+        assert!(text.contains("- … and"), "errors that are left out are counted");
+    }
+}
+
 /// Names that PostgreSQL takes and AWS's own words may hold anything.
 #[test]
 fn nothing_is_injected() {
@@ -180,6 +238,7 @@ fn nothing_is_injected() {
         remedy: Some(Remedy { code: DriftCode::Changed, fix: evil.to_owned(), since: None }),
     });
     plan.lints.push(Finding {
+        file: None,
         code: LintCode::ProxiesUnseen,
         of: Vec::new(),
         line: None,
@@ -196,7 +255,7 @@ fn nothing_is_injected() {
 /// A golden file that no test reads any more tells nothing.
 #[test]
 fn no_golden_file_is_left_over() {
-    let others = ["destroy", "no-changes", "drift", "drift-none", "lints", "status", "report"];
+    let others = ["deployments", "destroy", "no-changes", "drift", "drift-none", "lints", "status", "report"];
     let known: BTreeSet<_> = SCENARIOS.into_iter().chain(others).map(|name| format!("{name}.md")).collect();
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/plan/golden/markdown");
     let there = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());

@@ -250,7 +250,7 @@ fn well_formed(page: &str) {
     }
 }
 
-fn golden(name: &str, page: &str) {
+pub fn golden(name: &str, page: &str) {
     well_formed(page);
     let cut = |page: &str, tag: &str| {
         let (before, rest) = page.split_once(&format!("<{tag}>")).unwrap();
@@ -296,10 +296,12 @@ fn of_nothing_to_do() {
 /// A golden file that no test reads any more tells nothing.
 #[test]
 fn no_golden_file_is_left_over() {
-    let known = ["apply-failed", "nothing-to-do", "tampered", "user-renamed"].map(|name| format!("{name}.html"));
+    let of_scenarios = crate::markdown::SCENARIOS.map(|name| format!("plan-{name}"));
+    let alone = ["apply-failed", "nothing-to-do", "tampered", "user-renamed"].map(str::to_owned);
+    let known = of_scenarios.into_iter().chain(alone).map(|name| format!("{name}.html"));
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/plan/golden/html");
     let there = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    assert_eq!(there.collect::<BTreeSet<_>>(), BTreeSet::from(known));
+    assert_eq!(there.collect::<BTreeSet<_>>(), known.collect());
 }
 
 /// Every plan of every scenario.

@@ -3,15 +3,17 @@
 use crate::lives::Life;
 use crate::scenario::{ARTICLE, SECOND_USER, Scenario, State, golden, place};
 use pgrotate::code::Coded;
+use pgrotate::config::{self, Source};
 use pgrotate::model::{Address, Seen};
 use pgrotate::plan::{Goal, Plan};
 use pgrotate::resources::{AnyLive, Kinds, db_instance};
 use pgrotate::saved::{SavedConfig, SavedError, SavedPlan};
+use std::collections::BTreeMap;
 
 const ZIP: &str = "0123";
 
 pub fn saved(plan: &Plan<Kinds>) -> SavedPlan {
-    let config = SavedConfig { name: "article.toml".to_owned(), text: ARTICLE.to_owned() };
+    let config = SavedConfig::of([("article.toml", ARTICLE)].into_iter(), &BTreeMap::new());
     SavedPlan::of(plan, config, ZIP, &place(), "article")
 }
 
@@ -43,6 +45,22 @@ fn moved(saved: &SavedPlan, scenario: &Scenario, live: &State) -> String {
         Err(error @ SavedError::Moved(_)) => format!("{}: {error}\nhint: {}\n", error.code().heading(), error.hint()),
         Err(error) => panic!("{error}"),
     }
+}
+
+/// Applied where neither the files are nor the environment.
+#[test]
+fn a_saved_config_is_whole() {
+    let source = Source::new("prod.toml", "extends = \"base.toml\"\ndeployment = \"${env.NAME}\"\n")
+        .extending("base.toml", ARTICLE)
+        .knowing("NAME", "article");
+    let scenario = Scenario::article();
+    let plan = scenario.plan(Goal::Converge, &scenario.nothing()).unwrap();
+    let saved = SavedPlan::of(&plan, SavedConfig::of(source.files(), source.variables()), ZIP, &place(), "article");
+    let read = SavedPlan::parse("plan.json", &saved.text()).unwrap().config;
+    let read = Source::of(read.files(), read.variables());
+    assert_eq!(read, source);
+    let config = config::read(&read).unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(config, scenario.config());
 }
 
 #[test]

@@ -78,7 +78,7 @@ fn undescribed(schema: &Value, path: &str, silent: &mut Vec<String>) {
 }
 
 fn source_of(scenario: &Scenario) -> Source {
-    Source { name: "deployment.toml".to_owned(), text: scenario.text.clone() }
+    Source::new("deployment.toml", &*scenario.text)
 }
 
 fn limited(plan: &Plan<Kinds>) -> PlanDocument {

@@ -2,7 +2,7 @@
 
 use crate::scenario::Scenario;
 use pgrotate::plan::Goal;
-use pgrotate::render::PlanDocument;
+use pgrotate::render::{PlanDocument, human, paint};
 use pgrotate::resources::Kinds;
 use std::time::Duration;
 
@@ -55,5 +55,25 @@ fn planning() {
     ];
     for (name, (thousand, ten)) in names.into_iter().zip(all[0].into_iter().zip(all[1])) {
         println!("  {name:<22} 1,000 users {thousand:7.3} s   10,000 users {ten:7.3} s   1 : {:.1}", ten / thousand);
+    }
+}
+
+/// A plan of ten thousand actions in every format; the aim is < 1 s for each.
+#[test]
+#[ignore = "a measurement: make bench"]
+fn rendering() {
+    let user = |n| format!("\n[[user]]\nlogin = \"user{n}\"\nsecret = \"user{n}_secret\"\n");
+    let fleet = Scenario::article().and(&(1..3_330).map(user).collect::<String>());
+    let plan = fleet.plan(Goal::Converge, &fleet.nothing()).unwrap();
+    let (document, status) =
+        (PlanDocument::of(&plan, "article", &crate::scenario::place()), crate::pages::fleet(3_330));
+    let each = [
+        ("human", cost(|| paint::paint(&human::plan(&document))).1),
+        ("JSON", cost(|| crate::scenario::json(&document)).1),
+        ("Markdown", cost(|| crate::markdown::of(&document)).1),
+        ("HTML", cost(|| crate::pages::page(&document, &status, None)).1),
+    ];
+    for (format, seconds) in each {
+        println!("  {format:<22} {} actions of 3,330 users {seconds:7.3} s", plan.actions.len());
     }
 }

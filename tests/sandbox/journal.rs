@@ -1,6 +1,6 @@
 //! `--journal` tells what happened, whatever becomes of the run; and a run that is asked to stop stops.
 
-use crate::support::{ARTICLE, Account, fits, path, until};
+use crate::support::{ARTICLE, Account, Deployment, fits, path, until};
 use pgrotate::schema::Subject;
 use serde_json::Value;
 use std::path::Path;
@@ -92,6 +92,20 @@ fn tells_what_happened() {
     let skipped: Vec<_> = destroyed.iter().filter(|line| line["event"] == "skipped").collect();
     assert!(skipped.iter().any(|line| line["after"] == failed[0]["address"]), "{skipped:?}");
     account.nothing_tells(&passwords);
+}
+
+/// A run that found nothing to do is a run: whoever reads the journal is told of it.
+#[test]
+fn of_a_run_with_nothing_to_do() {
+    let Deployment { account, config } = Deployment::new(ARTICLE);
+    let run = account.pgrotate(&["apply", "--yes", "--journal", "journal.jsonl", path(&config)]);
+    run.exits(0);
+    assert!(run.stdout.trim_end().ends_with("resources looked at)."), "{}", run.stdout);
+    let lines = std::fs::read_to_string(config.with_file_name("journal.jsonl")).expect("a journal");
+    let events: Vec<_> =
+        lines.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON")["event"].clone()).collect();
+    assert_eq!(events, ["begin", "end"]);
+    account.pgrotate(&["report", "--html", "page.html", "--journal", "journal.jsonl", path(&config)]).exits(0);
 }
 
 #[test]

@@ -20,6 +20,7 @@ fn the_article() {
             aws: Aws {
                 region: "eu-north-1",
                 account: None,
+                assume_role: None,
             },
             network: Network {
                 vpc: Located {
@@ -176,6 +177,7 @@ fn the_article() {
                     connection_limit: None,
                     valid_until: None,
                 },
+                declared: Admin,
             },
             users: [
                 Login {
@@ -216,6 +218,9 @@ fn the_article() {
                         connection_limit: None,
                         valid_until: None,
                     },
+                    declared: User(
+                        0,
+                    ),
                 },
             ],
         }"#]]

@@ -2,7 +2,9 @@
 
 mod any;
 mod good;
+mod groups;
 mod lints;
+mod overlays;
 mod shape;
 mod values;
 

@@ -1,6 +1,6 @@
 //! Files of the wrong shape: syntax, unknown and missing keys, types, ranges.
 
-use super::super::{SYNTAX_ERRORS, parse};
+use super::super::{files::SYNTAX_ERRORS, parse};
 use super::{bad, with};
 use expect_test::expect;
 
@@ -87,7 +87,7 @@ fn unknown_keys_are_suggested_or_sent_to_their_table() {
                |
             24 | [netwrok]
                |  ^^^^^^^
-            hint: did you mean `network`? Known here: deployment, aws, network, database, function, alerts, limits, lint, rotation, admin, user
+            hint: did you mean `network`? Known here: extends, deployment, aws, network, database, function, alerts, limits, lint, rotation, admin, user, users
         "#]],
     );
 }

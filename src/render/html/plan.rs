@@ -68,10 +68,12 @@ pub(super) fn section(out: &mut Out, plan: &PlanDocument, apply: &str) {
 }
 
 fn lint(out: &mut Out, lint: &Lint) {
-    let Lint { code, of: _, line, span: _, what, why, hint } = lint;
+    let Lint { code, of: _, file, line, span: _, what, why, hint } = lint;
     out.raw("<li class=\"f\">").span("tag warning", code).raw(" ").text(what);
     if let Some(line) = line {
-        out.raw(" <span class=\"quiet nw\">line ").text(line).raw("</span>");
+        out.raw(" <span class=\"quiet nw\">");
+        file.iter().for_each(|file| _ = out.text(file).raw(", "));
+        out.raw("line ").text(line).raw("</span>");
     }
     out.raw("<div class=\"why\">").text(why).raw("</div><span class=\"fix\"><span class=\"quiet\">hint:</span> ");
     out.text(hint).raw("</span>");
