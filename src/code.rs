@@ -167,6 +167,8 @@ codes! {
     WrongAccount = "wrong-account", REFUSED;
     /// Two files declare the same deployment.
     DeclaredTwice = "declared-twice", REFUSED;
+    /// GitHub starts no job for each of so many deployments.
+    TooManyJobs = "too-many-jobs", REFUSED;
     /// A login is broken by what pgrotate does not change.
     NotRecoverable = "not-recoverable", REFUSED;
     /// Nobody said yes.
@@ -243,6 +245,9 @@ impl JsonSchema for Code {
         json_schema!({ "description": "Which error it is: docs/errors.md.", "type": "string", "enum": all })
     }
 }
+
+/// Target of all that `--verbose` tells: of what goes on in this process, nothing else is told.
+pub const LOG: &str = "pgrotate";
 
 /// An error that can be looked up, and says what to do about it.
 pub trait Coded: Error {

@@ -6,7 +6,7 @@ use crate::render::document::{FORMAT, Title};
 use crate::render::journal::{self, JournalLine};
 use crate::render::{
     DeploymentsDocument, DriftDocument, ExplanationDocument, PlanDocument, ReportDocument, StatusDocument,
-    ValidationDocument,
+    TargetsDocument, ValidationDocument,
 };
 use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
@@ -24,12 +24,13 @@ pub enum Subject {
     Explanation,
     Validation,
     Deployments,
+    Targets,
     Journal,
 }
 
 impl Subject {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Config,
         Self::Plan,
         Self::Drift,
@@ -38,6 +39,7 @@ impl Subject {
         Self::Explanation,
         Self::Validation,
         Self::Deployments,
+        Self::Targets,
         Self::Journal,
     ];
 
@@ -52,6 +54,7 @@ impl Subject {
             Self::Explanation => "explanation",
             Self::Validation => "validation",
             Self::Deployments => "deployments",
+            Self::Targets => "targets",
             Self::Journal => "journal",
         }
     }
@@ -79,6 +82,7 @@ impl Subject {
                 }
                 schema
             }
+            Self::Targets => document::<TargetsDocument>(Title::Targets),
             Self::Journal => {
                 // Open: what is added to a line changes nothing for who knows its number.
                 let mut schema = written::<JournalLine>("A line of pgrotate's journal", |_| {});

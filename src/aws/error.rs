@@ -196,27 +196,19 @@ impl Call {
     where
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
-        self.told(&error)
-    }
-
-    /// The same of an error that somebody else holds.
-    pub(super) fn told<E>(self, error: &SdkError<E, HttpResponse>) -> AwsError
-    where
-        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
-    {
         let Self { service, operation } = self;
         if let Some(answer) = error.as_service_error() {
             return AwsError::Refused {
                 service,
                 operation,
                 // An error without a code is what proxies and bare HTTP answers look like.
-                code: answer.code().map_or_else(|| http_status(error), str::to_owned),
+                code: answer.code().map_or_else(|| http_status(&error), str::to_owned),
                 message: answer.message().unwrap_or("no message").to_owned(),
                 request_id: answer.meta().extra("aws_request_id").map(str::to_owned),
             };
         }
-        let source = root(error).to_string().into();
-        if is_about_credentials(error) {
+        let source = root(&error).to_string().into();
+        if is_about_credentials(&error) {
             AwsError::NoCredentials { service, operation, source }
         } else {
             AwsError::Unreachable { service, operation, source }

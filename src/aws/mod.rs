@@ -1,6 +1,7 @@
 //! Clients of the AWS services we use, one account and region. Endpoints, profiles and credentials come
 //! from where every AWS tool takes them.
 
+mod calls;
 mod error;
 mod groups;
 mod look;
@@ -22,6 +23,7 @@ use crate::model::Tags;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sts::config::interceptors::InterceptorContext;
 use aws_sdk_sts::config::retry::{ClassifyRetry, RetryAction};
+use calls::Calls;
 use std::error::Error;
 
 /// RDS's code where there is no DB subnet group of a name; on the wire with and without "Fault".
@@ -69,14 +71,16 @@ impl Aws {
             .load()
             .await;
         let whoami = call("sts", "GetCallerIdentity");
-        let sts = aws_sdk_sts::config::Builder::from(&config).retry_classifier(NobodyListens).build();
-        let identity = aws_sdk_sts::Client::from_conf(sts).get_caller_identity().send().await;
+        let sts =
+            aws_sdk_sts::config::Builder::from(&config).retry_classifier(NobodyListens).interceptor(Calls).build();
+        let sts = aws_sdk_sts::Client::from_conf(sts);
+        let identity = sts.get_caller_identity().send().await;
         let identity = identity.map_err(|error| whoami.failed(error))?;
         let caller = whoami.expect(identity.arn(), "Arn")?;
         let account = whoami.expect(identity.account(), "Account")?;
         match role {
             Some(role) if !role::is_session_of(caller, role) => {
-                let config = role::assume(&config, role, caller).await?;
+                let config = role::assume(&config, &sts, role, caller).await?;
                 // As an ARN has it: the config has seen to that.
                 Ok(Self::new(&config, region, role, role.split(':').nth(4).unwrap_or_default()))
             }
@@ -86,17 +90,22 @@ impl Aws {
 
     /// `arn` is of who calls, or of the role as which.
     fn new(config: &SdkConfig, region: &str, arn: &str, account: &str) -> Self {
-        let lambda = aws_sdk_lambda::config::Builder::from(config);
-        let lambda = lambda.timeout_config(patience::function_timeouts()).build();
-        let s3 = aws_sdk_s3::config::Builder::from(config).timeout_config(patience::upload_timeouts()).build();
+        /// A client that tells of its calls.
+        macro_rules! client {
+            ($service:ident $(, $timeouts:expr)?) => {
+                $service::Client::from_conf(
+                    $service::config::Builder::from(config)$(.timeout_config($timeouts))?.interceptor(Calls).build(),
+                )
+            };
+        }
         Self {
-            cloudformation: aws_sdk_cloudformation::Client::new(config),
-            ec2: aws_sdk_ec2::Client::new(config),
-            lambda: aws_sdk_lambda::Client::from_conf(lambda),
-            logs: aws_sdk_cloudwatchlogs::Client::new(config),
-            rds: aws_sdk_rds::Client::new(config),
-            s3: aws_sdk_s3::Client::from_conf(s3),
-            secrets: aws_sdk_secretsmanager::Client::new(config),
+            cloudformation: client!(aws_sdk_cloudformation),
+            ec2: client!(aws_sdk_ec2),
+            lambda: client!(aws_sdk_lambda, patience::function_timeouts()),
+            logs: client!(aws_sdk_cloudwatchlogs),
+            rds: client!(aws_sdk_rds),
+            s3: client!(aws_sdk_s3, patience::upload_timeouts()),
+            secrets: client!(aws_sdk_secretsmanager),
             account: account.to_owned(),
             region: region.to_owned(),
             partition: arn.split(':').nth(1).unwrap_or("aws").to_owned(),

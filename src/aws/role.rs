@@ -2,15 +2,11 @@
 
 use super::error::{AwsError, call};
 use aws_config::SdkConfig;
-use aws_config::sts::AssumeRoleProvider;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
-use aws_sdk_sts::config::http::HttpResponse;
-use aws_sdk_sts::error::SdkError;
-use aws_sdk_sts::operation::assume_role::AssumeRoleError;
-use std::error::Error;
 use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
 
 /// By which its sessions are known in CloudTrail.
 const SESSION: &str = "pgrotate";
@@ -30,20 +26,42 @@ pub(super) fn is_session_of(caller: &str, role: &str) -> bool {
     partition == of && account == owner && session.is_some() && session.map(|(role, _)| role) == name
 }
 
-/// Assumes `role` with the credentials of `config`, whose owner is `caller`; answers with a config that has the role's, made
-/// anew before they end.
-pub(super) async fn assume(config: &SdkConfig, role: &str, caller: &str) -> Result<SdkConfig, AwsError> {
-    let provider = AssumeRoleProvider::builder(role).configure(config).session_name(SESSION).build().await;
-    let first = provider.provide_credentials().await.map_err(|error| refused(&error, role, caller))?;
-    let assumed = Assumed { first: Mutex::new(Some(first)), provider };
+/// Assumes `role` by `sts`, a client with the credentials of `config`, whose owner is `caller`; answers with a config that
+/// has the role's, made anew before they end.
+///
+/// Not by the SDK's own provider: that hides what STS has answered, and tells of no call.
+pub(super) async fn assume(
+    config: &SdkConfig,
+    sts: &aws_sdk_sts::Client,
+    role: &str,
+    caller: &str,
+) -> Result<SdkConfig, AwsError> {
+    let first = session(sts, role).await.map_err(|error| match error {
+        AwsError::Refused { code, message, .. } if code == "AccessDenied" => {
+            AwsError::NotAssumed { role: role.to_owned(), caller: caller.to_owned(), message }
+        }
+        error => error,
+    })?;
+    let assumed = Assumed { first: Mutex::new(Some(first)), sts: sts.clone(), role: role.to_owned() };
     Ok(config.to_builder().credentials_provider(SharedCredentialsProvider::new(assumed)).build())
+}
+
+async fn session(sts: &aws_sdk_sts::Client, role: &str) -> Result<Credentials, AwsError> {
+    let assume = call("sts", "AssumeRole");
+    let answer = sts.assume_role().role_arn(role).role_session_name(SESSION).send().await;
+    let answer = answer.map_err(|error| assume.failed(error))?;
+    let made = assume.expect(answer.credentials(), "Credentials")?;
+    let until = SystemTime::try_from(*made.expiration()).map_err(|_| assume.unexpected("no usable Expiration"))?;
+    let token = Some(made.session_token().to_owned());
+    Ok(Credentials::new(made.access_key_id(), made.secret_access_key(), token, Some(until), SESSION))
 }
 
 /// The first session's credentials, which have been asked for to know whether the role can be assumed, and then new ones.
 #[derive(Debug)]
 struct Assumed {
     first: Mutex<Option<Credentials>>,
-    provider: AssumeRoleProvider,
+    sts: aws_sdk_sts::Client,
+    role: String,
 }
 
 impl ProvideCredentials for Assumed {
@@ -53,27 +71,11 @@ impl ProvideCredentials for Assumed {
     {
         match self.first.lock().unwrap_or_else(PoisonError::into_inner).take() {
             Some(first) => future::ProvideCredentials::ready(Ok(first)),
-            None => self.provider.provide_credentials(),
+            None => future::ProvideCredentials::new(async {
+                session(&self.sts, &self.role).await.map_err(CredentialsError::provider_error)
+            }),
         }
     }
-}
-
-/// What STS has answered, out of what the provider makes of it.
-fn refused(error: &CredentialsError, role: &str, caller: &str) -> AwsError {
-    let call = call("sts", "AssumeRole");
-    let mut next: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(cause) = next {
-        if let Some(answer) = cause.downcast_ref::<SdkError<AssumeRoleError, HttpResponse>>() {
-            return match call.told(answer) {
-                AwsError::Refused { code, message, .. } if code == "AccessDenied" => {
-                    AwsError::NotAssumed { role: role.to_owned(), caller: caller.to_owned(), message }
-                }
-                other => other,
-            };
-        }
-        next = cause.source();
-    }
-    call.unexpected(error.to_string())
 }
 
 /// What the role's trust policy names to let `caller` in: of a session its role.

@@ -3,22 +3,25 @@
 use super::journal::{Journal, Lost};
 use super::output::{print, print_human, print_json};
 use super::progress::{Progress, REDRAW};
-use super::session::Session;
+use super::session::{Session, milliseconds};
 use super::stop::Stops;
 use super::{CliError, DeploymentArgs, Format};
-use crate::code::exit;
+use crate::code::{LOG, exit};
 use crate::execute::{ActionError, Event, Limits, Outcome, execute};
 use crate::plan::{Goal, Plan};
+use crate::render::document::Ending;
 use crate::render::{ReportDocument, human, markdown};
 use crate::resources::{Cloud, Kinds};
 use crate::saved::SavedPlan;
 use clap::Args;
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 use std::pin::pin;
+use std::time::Instant;
 use tokio::sync::watch;
+use tracing::{debug, info};
 
 #[derive(Debug, Args)]
 pub(super) struct ApplyArgs {
@@ -77,7 +80,7 @@ pub(super) async fn carry_out(
     }
     let mut stops = Stops::listen()?;
     let (stop, stopped) = watch::channel(false);
-    let told = RefCell::new(Told { progress: Progress::new(plan), journal, under_way: BTreeSet::new() });
+    let told = RefCell::new(Told { progress: Progress::new(plan), journal, under_way: BTreeMap::new() });
     let cloud = Cloud::new(&session.aws);
     let report = {
         let mut run = pin!(execute(plan, &cloud, Limits::default(), stopped, |event, outcomes| {
@@ -127,15 +130,26 @@ pub(super) async fn carry_out(
 struct Told<'a> {
     progress: Progress<'a>,
     journal: Option<Journal>,
-    under_way: BTreeSet<usize>,
+    under_way: BTreeMap<usize, Instant>,
 }
 
 impl Told<'_> {
     fn tell(&mut self, plan: &Plan<Kinds>, event: Event, outcomes: &BTreeMap<usize, Outcome>) {
         match &event {
-            Event::Started { action } => _ = self.under_way.insert(*action),
-            Event::Finished { action } => _ = self.under_way.remove(action),
-            Event::Waiting { .. } | Event::Stopping => {}
+            Event::Started { action } => {
+                self.under_way.insert(*action, Instant::now());
+                info!(target: LOG, action = plan.actions[*action].label(), "action begins");
+            }
+            Event::Finished { action } => {
+                // What was never begun, as what is skipped, has taken no time.
+                let elapsed_ms = self.under_way.remove(action).map_or(0, milliseconds);
+                let outcome = outcomes.get(action).map_or("none", |outcome| Ending::of(outcome).text());
+                info!(target: LOG, action = plan.actions[*action].label(), outcome, elapsed_ms, "action ends");
+            }
+            Event::Waiting { action, saying, .. } => {
+                debug!(target: LOG, action = plan.actions[*action].label(), saying, "action waits");
+            }
+            Event::Stopping => info!(target: LOG, "no new actions"),
         }
         if let Some(journal) = &mut self.journal {
             lost(&self.progress, journal.tell(plan, &event, outcomes));
@@ -145,7 +159,7 @@ impl Told<'_> {
 
     /// The last word of a run that is ended at once.
     fn torn(&mut self, plan: &Plan<Kinds>) {
-        let under_way: Vec<_> = self.under_way.iter().map(|action| plan.actions[*action].label()).collect();
+        let under_way: Vec<_> = self.under_way.keys().map(|action| plan.actions[*action].label()).collect();
         let what = if under_way.is_empty() { "nothing".to_owned() } else { under_way.join(", ") };
         self.progress.line("stopped", "", &format!("not waited for: {what}"));
         self.progress.line("hint", "", "what AWS has begun goes on by itself; the same command again makes it whole");

@@ -41,6 +41,8 @@ pub enum CliError {
     /// Each apply of one file would undo the other's.
     #[error("the deployment `{deployment}`{} is declared by {}", at(account.as_deref(), region.as_deref()), files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(" and "))]
     DeclaredTwice { deployment: String, account: Option<String>, region: Option<String>, files: Vec<PathBuf> },
+    #[error("a matrix of GitHub's has at most {most} jobs, and there are {count} deployments")]
+    TooManyJobs { count: usize, most: usize },
     #[error("{} is a file, and of several deployments each is saved to one of its own", path.display())]
     NotAFolder { path: PathBuf },
     #[error("the credentials are of account {actual}, the config allows only {declared}")]
@@ -119,6 +121,7 @@ impl Coded for CliError {
             Self::OneDeployment { .. } | Self::FolderUnreadable { .. } => Code::ConfigUnreadable,
             Self::NoDeployment { .. } => Code::NoDeployment,
             Self::DeclaredTwice { .. } => Code::DeclaredTwice,
+            Self::TooManyJobs { .. } => Code::TooManyJobs,
             Self::WrongAccount { .. } => Code::WrongAccount,
             Self::TooManyDeletes { .. } => Code::TooManyDeletes,
             Self::MustBeNamed { .. } => Code::MustBeNamed,
@@ -153,6 +156,9 @@ impl Coded for CliError {
             }
             Self::FolderUnreadable { path, .. } => format!("ls -ld {}", path.display()),
             Self::DeclaredTwice { .. } => "give each file a deployment of its own, or name only one of them".to_owned(),
+            Self::TooManyJobs { most, .. } => {
+                format!("name directories of at most {most} deployments, in a workflow of its own each")
+            }
             Self::NotAFolder { .. } => "name a directory by --out; nothing was written".to_owned(),
             Self::WrongAccount { .. } => "use credentials of that account, or correct `account` in [aws]".to_owned(),
             Self::TooManyDeletes { things, file, .. } => format!(

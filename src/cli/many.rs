@@ -4,7 +4,7 @@
 use super::output::{print, print_human, print_json};
 use super::session::Session;
 use super::{CliError, DeploymentArgs, Format, FunctionArgs};
-use crate::code::exit;
+use crate::code::{LOG, exit};
 use crate::config;
 use crate::render::summary::{self, Commands};
 use crate::render::{DeploymentDocument, DeploymentsDocument, OneDocument, human};
@@ -13,6 +13,7 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use tracing::{Instrument, Span, info_span};
 
 /// So many are looked at at once. Each asks a dozen things of AWS at the same time, and AWS counts the calls of an account.
 const AT_ONCE: usize = 8;
@@ -89,7 +90,7 @@ pub(super) async fn each(
     // Of no deployment alone: without it there is none.
     let zip = functions.zip()?;
     let open = async |file: PathBuf| {
-        let session = Session::open_file(&file, || Ok(zip.clone())).await;
+        let session = Session::open_file(&file, || Ok(zip.clone())).instrument(of(&file)).await;
         (file, session)
     };
     let opened: Vec<_> = stream::iter(files).map(open).buffered(AT_ONCE).collect().await;
@@ -103,7 +104,7 @@ pub(super) async fn each(
         let result = match (session, twice.get(&file)) {
             (Err(error), _) => Err(error),
             (Ok(_), Some(found)) => Err(found.error()),
-            (Ok(session), None) => work(&session, &file).await,
+            (Ok(session), None) => work(&session, &file).instrument(of(&file)).await,
         };
         let (document, error) = match result {
             Ok((document, error)) => (Some(document), error),
@@ -112,6 +113,11 @@ pub(super) async fn each(
         One { commands: commands(&file, document.as_ref()), file, document, error }
     };
     Ok(stream::iter(opened).map(done).buffered(AT_ONCE).collect().await)
+}
+
+/// Whose line it is that is logged.
+fn of(file: &Path) -> Span {
+    info_span!(target: LOG, "deployment", of = %file.display())
 }
 
 /// A deployment that several files declare.
@@ -193,7 +199,7 @@ fn told(document: &OneDocument) -> String {
 }
 
 /// An error is worse than a refusal, that than what is stale, and all of them than what is only pending.
-fn worst(codes: impl Iterator<Item = u8>) -> u8 {
+pub(super) fn worst(codes: impl Iterator<Item = u8>) -> u8 {
     let ranked = [exit::ERROR, exit::REFUSED, exit::STALE, exit::PENDING];
     let codes: BTreeSet<u8> = codes.collect();
     ranked.into_iter().find(|code| codes.contains(code)).unwrap_or(exit::CLEAN)

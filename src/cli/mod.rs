@@ -10,6 +10,7 @@ mod explain;
 mod graph;
 mod init;
 mod journal;
+mod log;
 mod logs;
 mod many;
 mod output;
@@ -22,6 +23,7 @@ mod schema;
 mod session;
 mod status;
 mod stop;
+mod targets;
 mod validate;
 
 pub use error::CliError;
@@ -31,6 +33,7 @@ use crate::config;
 use crate::function_zip::{self, ZipError};
 use crate::resources::artifact::Zip;
 use journal::Journal;
+use log::LogArgs;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::io::Write;
@@ -41,6 +44,8 @@ use std::process::ExitCode;
 #[derive(Debug, Parser)]
 #[command(version, about, disable_help_subcommand = true, arg_required_else_help = true)]
 struct Cli {
+    #[command(flatten)]
+    log: LogArgs,
     #[command(subcommand)]
     command: Command,
 }
@@ -75,6 +80,8 @@ enum Command {
     Graph(graph::GraphArgs),
     /// Check a config without asking AWS
     Validate(validate::ValidateArgs),
+    /// List the deployments of files and directories, without asking AWS: for a job for each
+    Targets(targets::TargetsArgs),
     /// Print the JSON Schema of the config, or of what other commands print and write
     Schema(schema::SchemaArgs),
     /// Print what makes a shell complete commands and flags
@@ -166,6 +173,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(exit::ERROR);
         }
     };
+    cli.log.start();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = match runtime {
         Ok(runtime) => runtime.block_on(async {
@@ -184,6 +192,7 @@ pub fn main() -> ExitCode {
                 Command::Logs(args) => logs::run(args).await,
                 Command::Graph(args) => graph::run(args).await,
                 Command::Validate(args) => validate::run(args),
+                Command::Targets(args) => targets::run(args),
                 Command::Schema(args) => schema::run(&args),
                 Command::Completions(args) => completions::run(&args),
             }

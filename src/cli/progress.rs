@@ -46,18 +46,37 @@ pub struct Screen(Arc<Mutex<Drawn>>);
 struct Drawn {
     /// Buffered: what is drawn appears at once.
     terminal: Term,
-    rows: usize,
+    board: Vec<String>,
+}
+
+/// The one that is drawn on now.
+static SCREEN: Mutex<Option<Screen>> = Mutex::new(None);
+
+/// Writes a line where the board begins, and the board below it. False where there is no board.
+pub fn above_the_board(line: &str) -> bool {
+    let screen = SCREEN.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let Some(screen) = screen else { return false };
+    let mut drawn = screen.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let board = std::mem::take(&mut drawn.board);
+    // As for any other line.
+    let _ = drawn.draw_over(board.len(), Some(line), board);
+    true
 }
 
 impl Drawn {
     /// The board's rows are gone, `line` stands where they began, and `board` below it.
-    fn draw(&mut self, line: Option<&str>, board: &[String]) -> std::io::Result<()> {
+    fn draw(&mut self, line: Option<&str>, board: Vec<String>) -> std::io::Result<()> {
+        self.draw_over(self.board.len(), line, board)
+    }
+
+    fn draw_over(&mut self, rows: usize, line: Option<&str>, board: Vec<String>) -> std::io::Result<()> {
+        // Kept first: whatever fails to be written, so many rows are to be taken off.
+        self.board = board;
         self.terminal.clear_line()?;
-        self.terminal.clear_last_lines(self.rows)?;
-        for line in line.into_iter().chain(board.iter().map(String::as_str)) {
+        self.terminal.clear_last_lines(rows)?;
+        for line in line.into_iter().chain(self.board.iter().map(String::as_str)) {
             self.terminal.write_line(line)?;
         }
-        self.rows = board.len();
         self.terminal.flush()
     }
 }
@@ -67,7 +86,7 @@ impl Screen {
     fn open() -> Option<Self> {
         let terminal = Term::buffered_stderr();
         let fit = terminal.is_term() && !console::is_dumb();
-        fit.then(|| Self(Arc::new(Mutex::new(Drawn { terminal, rows: 0 }))))
+        fit.then(|| Self(Arc::new(Mutex::new(Drawn { terminal, board: Vec::new() }))))
     }
 
     fn draw(&self, line: Option<&str>, board: &Board, at: Duration) {
@@ -77,18 +96,19 @@ impl Screen {
         // The cursor has a row of its own.
         let board = board.lines(at, columns, usize::from(rows).saturating_sub(1));
         // Progress nobody reads is no reason to stop.
-        let _ = drawn.draw(line, &board);
+        let _ = drawn.draw(line, board);
     }
 
     /// Takes the board off the terminal.
     pub fn clear(&self) {
-        let _ = self.0.lock().unwrap_or_else(PoisonError::into_inner).draw(None, &[]);
+        let _ = self.0.lock().unwrap_or_else(PoisonError::into_inner).draw(None, Vec::new());
     }
 }
 
 impl<'a> Progress<'a> {
     pub fn new(plan: &'a Plan<Kinds>) -> Self {
         let live = Screen::open().map(|screen| Live { board: Board::new(plan), screen });
+        *SCREEN.lock().unwrap_or_else(PoisonError::into_inner) = live.as_ref().map(|live| live.screen.clone());
         Self { plan, began: Instant::now(), told: BTreeMap::new(), live }
     }
 
@@ -155,5 +175,6 @@ impl<'a> Progress<'a> {
 impl Drop for Progress<'_> {
     fn drop(&mut self) {
         self.clear();
+        *SCREEN.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }

@@ -29,6 +29,7 @@ impl clap::ValueEnum for Subject {
             Self::Explanation => "What `explain --format json` prints",
             Self::Validation => "What `validate --format json` prints",
             Self::Deployments => "What `plan`, `drift`, `status` and `validate` of several print with `--format json`",
+            Self::Targets => "What `targets --format json` prints",
             Self::Journal => "A line of what `--journal` writes",
         };
         Some(PossibleValue::new(self.text()).help(what))

@@ -3,7 +3,7 @@
 
 use super::{CliError, DeploymentArgs};
 use crate::aws::{Aws, AwsError, NetworkQuestion, ProxyLook};
-use crate::code::{Code, Coded};
+use crate::code::{Code, Coded, LOG};
 use crate::config::{self, Client, Config, Errors, SecretsManagerPath, Source};
 use crate::desired::{self, Around};
 use crate::explain::Explained;
@@ -21,6 +21,8 @@ use crate::resources::{self, AnyLive, Kinds, Want, login, tagged};
 use crate::saved::{SavedConfig, SavedPlan};
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Instant;
+use tracing::info;
 
 pub struct Session {
     pub config: Config,
@@ -39,7 +41,10 @@ impl Session {
 
     /// Of a file; the functions' zip is asked for only where the file is good.
     pub async fn open_file(file: &Path, zip: impl FnOnce() -> Result<Zip, ZipError>) -> Result<Self, CliError> {
+        let began = Instant::now();
         let (config, source) = config::load(file)?;
+        let (elapsed_ms, deployment) = (milliseconds(began), config.deployment.as_str());
+        info!(target: LOG, file = %file.display(), deployment, elapsed_ms, "config read");
         let zip = zip()?;
         let aws = connect(&config).await?;
         Self::with(aws, config, source, zip).await
@@ -62,7 +67,9 @@ impl Session {
 
     /// What `config` wants, where AWS is as it is now.
     pub async fn with(aws: Aws, config: Config, source: Source, zip: Zip) -> Result<Self, CliError> {
+        let began = Instant::now();
         let around = around(&aws, &config).await?;
+        info!(target: LOG, elapsed_ms = milliseconds(began), "network looked at");
         let wants = desired::build(&config, &aws.place(), &around, &zip)
             .map_err(|errors| Errors::new(source.clone(), errors))?;
         Ok(Self { config, aws, wants, source, function_zip: zip.sha256().to_owned() })
@@ -180,6 +187,7 @@ impl Session {
 
     /// Observes everything and plans; answers with what was seen as well, for whoever tells more of it than a plan does.
     pub async fn look(&self, goal: Goal) -> Result<(Plan<Kinds>, BTreeMap<Address, Seen<AnyLive>>), CliError> {
+        let began = Instant::now();
         let found = tagged::tagged(&self.aws, &self.config.deployment).await?;
         let mut wants = self.wants.clone();
         let notes = desired::look_alikes(&self.config, &wants, &found);
@@ -187,8 +195,17 @@ impl Session {
             .map_err(PlanError::Refused)?;
         let all: Vec<_> = wants.iter().chain(leavers.iter().map(|leaver| &leaver.want)).cloned().collect();
         let live = resources::observe(&self.aws, &all).await?;
-        Ok((plan::plan(goal, &wants, &leavers, &live)?.noting(notes), live))
+        info!(target: LOG, resources = live.len(), elapsed_ms = milliseconds(began), "looked");
+        let began = Instant::now();
+        let plan = plan::plan(goal, &wants, &leavers, &live)?.noting(notes);
+        info!(target: LOG, actions = plan.actions.len(), elapsed_ms = milliseconds(began), "planned");
+        Ok((plan, live))
     }
+}
+
+/// Since `began`, as it is logged.
+pub(super) fn milliseconds(began: Instant) -> u64 {
+    u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Refused is a config with lints, by whoever wants none.
@@ -214,7 +231,10 @@ async fn proxies(aws: &Aws, config: &Config) -> Result<Result<Vec<ProxyLook>, St
 
 /// AWS, in the one account that the config allows.
 async fn connect(config: &Config) -> Result<Aws, CliError> {
+    let began = Instant::now();
     let aws = Aws::connect(&config.aws.region, config.aws.assume_role.as_deref()).await?;
+    let (account, region) = (aws.account.as_str(), aws.region.as_str());
+    info!(target: LOG, account, region, elapsed_ms = milliseconds(began), "account known");
     match &config.aws.account {
         Some(declared) if *declared != aws.account => {
             Err(CliError::WrongAccount { declared: declared.clone(), actual: aws.account })

@@ -6,6 +6,7 @@ use crate::code::Code;
 use crate::model::Address;
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 
 /// What became of each deployment that was named: `plan`, `drift`, `status` and `validate` of several, with `--format json`.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -124,4 +125,53 @@ pub struct ValidationDocument {
     pub errors: Vec<ErrorDocument>,
     /// What it has that is often regretted, and does not allow.
     pub lints: Vec<Lint>,
+}
+
+/// Which deployments there are, and where: `targets --format json`.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct TargetsDocument {
+    /// Of all documents: it is raised with every change that a reader could notice.
+    pub format: u32,
+    /// What it tells.
+    pub document: Title,
+    /// In the order of the paths that were given; those of a directory by name.
+    pub targets: Vec<Target>,
+}
+
+/// One deployment, by its config.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Target {
+    /// Its name.
+    pub deployment: String,
+    /// Its config file, as it was named.
+    pub file: String,
+    /// Where it is.
+    pub region: String,
+    /// Twelve digits, where the file says it: the guard's, or the role's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// ARN of the role that is assumed for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+}
+
+impl TargetsDocument {
+    pub fn new(targets: Vec<Target>) -> Self {
+        Self { format: FORMAT, document: Title::Targets, targets }
+    }
+
+    /// On one line, as a step's output is: `{"include": […]}`. What the file does not say is empty, so that each job has
+    /// all of them.
+    pub fn github_matrix(&self) -> String {
+        let include = self.targets.iter().map(|Target { deployment, file, region, account, role }| {
+            json!({
+                "deployment": deployment,
+                "file": file,
+                "region": region,
+                "account": account.as_deref().unwrap_or_default(),
+                "role": role.as_deref().unwrap_or_default(),
+            })
+        });
+        json!({ "include": include.collect::<Vec<_>>() }).to_string()
+    }
 }

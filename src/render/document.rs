@@ -46,6 +46,7 @@ pub enum Title {
     Explanation,
     Validation,
     Deployments,
+    Targets,
 }
 
 impl fmt::Display for Title {
@@ -58,6 +59,7 @@ impl fmt::Display for Title {
             Self::Explanation => "explanation",
             Self::Validation => "validation",
             Self::Deployments => "deployments",
+            Self::Targets => "targets",
         })
     }
 }

@@ -15,7 +15,9 @@ pub mod paint;
 pub mod run;
 pub mod summary;
 
-pub use deployments::{DeploymentDocument, DeploymentsDocument, ErrorDocument, OneDocument, ValidationDocument};
+pub use deployments::{
+    DeploymentDocument, DeploymentsDocument, ErrorDocument, OneDocument, Target, TargetsDocument, ValidationDocument,
+};
 pub use document::{GraphDocument, LoginStatus, PlanDocument, ReportDocument, StatusDocument};
 pub use drift::{DriftDocument, Finding, Moved, Trouble};
 pub use explanation::ExplanationDocument;

@@ -1,6 +1,8 @@
 //! Many deployments for people: a table at the end of a terminal's output, and one comment for all.
 
-use super::deployments::{DeploymentDocument, DeploymentsDocument, ErrorDocument, OneDocument, ValidationDocument};
+use super::deployments::{
+    DeploymentDocument, DeploymentsDocument, ErrorDocument, OneDocument, Target, TargetsDocument, ValidationDocument,
+};
 use super::document::StatusDocument;
 use super::drift::DriftDocument;
 use super::markdown::{self, LONGEST, cell, code, prose};
@@ -68,29 +70,40 @@ pub fn heading(file: &str) -> String {
 
 /// All deployments, a line each.
 pub fn table(all: &DeploymentsDocument) -> String {
-    let rows: Vec<_> = all.deployments.iter().map(row).collect();
-    let mut widths = TITLES.map(|title| title.chars().count());
-    for row in &rows {
+    let mut out = columns(TITLES, &all.deployments.iter().map(row).collect::<Vec<_>>());
+    let failed = all.deployments.iter().filter(|one| !one.errors.is_empty()).count();
+    let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };
+    let count = all.deployments.len();
+    let _ = writeln!(out, "\n{count} deployment{}{failed}.", if count == 1 { "" } else { "s" });
+    out
+}
+
+/// Which deployments there are, a line each.
+pub fn targets(all: &TargetsDocument) -> String {
+    let known = |text: &Option<String>| text.clone().unwrap_or_else(|| NOT_KNOWN.to_owned());
+    let rows = all.targets.iter().map(|Target { deployment, file, region, account, role }| {
+        [deployment.clone(), file.clone(), known(account), region.clone(), known(role)]
+    });
+    columns(["deployment", "file", "account", "region", "role"], &rows.collect::<Vec<_>>())
+}
+
+/// Lines of a table, each column as wide as its widest.
+fn columns(titles: [&str; 5], rows: &[[String; 5]]) -> String {
+    let mut widths = titles.map(|title| title.chars().count());
+    for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
     }
     let mut out = String::new();
-    let mut line = |cells: [&str; 5]| {
-        let [a, b, c, d, last] = cells;
-        let padded = [a, b, c, d].iter().zip(widths).fold(String::new(), |mut line, (cell, width)| {
+    for cells in std::iter::once(titles).chain(rows.iter().map(|row| row.each_ref().map(String::as_str))) {
+        let [first @ .., last] = cells;
+        for (cell, width) in first.iter().zip(widths) {
             // Writing to a String cannot fail.
-            let _ = write!(line, "{cell:width$}  ");
-            line
-        });
-        let _ = writeln!(out, "{padded}{last}");
-    };
-    line(TITLES);
-    rows.iter().for_each(|row| line(row.each_ref().map(String::as_str)));
-    let failed = all.deployments.iter().filter(|one| !one.errors.is_empty()).count();
-    let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };
-    let count = all.deployments.len();
-    let _ = writeln!(out, "\n{count} deployment{}{failed}.", if count == 1 { "" } else { "s" });
+            let _ = write!(out, "{cell:width$}  ");
+        }
+        let _ = writeln!(out, "{last}");
+    }
     out
 }
 

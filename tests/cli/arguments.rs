@@ -29,6 +29,7 @@ fn help_of_every_command() {
         "logs",
         "graph",
         "validate",
+        "targets",
         "schema",
         "completions",
     ];

@@ -81,3 +81,40 @@ fn declared_by_two_files() {
     let folder = folder(&[("app.toml", ARTICLE), ("copy.toml", ARTICLE), ("other.toml", &named("other"))]);
     run(folder.path(), &["validate", "."], "declared-twice");
 }
+
+/// Where a deployment is, as far as its file says it.
+#[test]
+fn targets() {
+    let role = "assume_role = \"arn:aws:iam::123456789012:role/ci/pgrotate\"\n";
+    let shop = named("shop").replace("[aws]\n", &format!("[aws]\n{role}"));
+    let folder = folder(&[("all/app.toml", &named("app")), ("all/shop.toml", &shop), ("base.toml", "[network]\n")]);
+    run(folder.path(), &["targets", "all"], "targets");
+    let json = bare(folder.path(), &["targets", "all", "--format", "json"]).output().unwrap();
+    fits(Subject::Targets, &serde_json::from_slice(&json.stdout).unwrap());
+    check(&json, &[], "targets-json");
+    // One line, as a step's output is.
+    run(folder.path(), &["targets", "all", "--format", "github-matrix"], "targets-github-matrix");
+}
+
+/// Nothing is printed that would start a job for the others and none for it.
+#[test]
+fn targets_of_which_one_is_broken() {
+    let folder = folder(&[("app.toml", ARTICLE), ("broken.toml", &broken()), ("copy.toml", ARTICLE)]);
+    run(folder.path(), &["targets", ".", "--format", "github-matrix"], "targets-of-which-one-is-broken");
+}
+
+#[test]
+fn more_targets_than_a_matrix_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |number: usize| {
+        std::fs::write(folder.path().join(format!("{number}.toml")), named(&format!("app{number}"))).unwrap();
+    };
+    (0..256).for_each(write);
+    let matrix = ["targets", ".", "--format", "github-matrix"];
+    let done = bare(folder.path(), &matrix).output().unwrap();
+    let parsed: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert_eq!(parsed["include"].as_array().unwrap().len(), 256);
+    write(256);
+    run(folder.path(), &matrix, "too-many-jobs");
+    assert_eq!(bare(folder.path(), &["targets", "."]).output().unwrap().status.code(), Some(0));
+}

@@ -25,6 +25,7 @@ mod kinds;
 mod limiting;
 mod linting;
 mod lives;
+mod logging;
 mod logins;
 mod mending;
 mod mutations;

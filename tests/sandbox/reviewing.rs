@@ -218,3 +218,32 @@ fn an_issue_tells_of_drift() {
     assert_eq!(code, Some(1), "{log}");
     assert_eq!(github.state()["issues"][1]["state"], "open");
 }
+
+/// What the workflow for many deployments makes its jobs of; and that its plan is commented by the file.
+#[test]
+fn a_job_for_each_deployment() {
+    let (account, github) = (Account::new(), GitHub::start());
+    let config = account.config(ARTICLE);
+    let folder = config.with_file_name("deployments");
+    std::fs::create_dir(&folder).expect("a folder");
+    std::fs::rename(&config, folder.join("a shop.toml")).expect("renamed");
+    let other = ARTICLE.replace("deployment = \"article\"", "deployment = \"other\"");
+    std::fs::write(folder.join("other.toml"), &other).expect("a file");
+    let (code, log, put_out) = action(&account, &github, json!({ "command": "targets", "config": "deployments" }));
+    assert_eq!(code, Some(0), "{log}");
+    let matrix = put_out.strip_prefix("matrix=").expect("one output");
+    let matrix: Value = serde_json::from_str(matrix).expect("JSON on one line");
+    for job in matrix["include"].as_array().expect("jobs") {
+        assert_eq!((&job["region"], &job["role"]), (&json!("eu-north-1"), &json!("")));
+        let (code, log, _) = action(&account, &github, json!({ "command": "plan", "config": job["file"] }));
+        assert_eq!(code, Some(0), "{log}");
+    }
+    let comments = github.comments();
+    let of = |name: &str| comments.iter().filter(|(body, _)| body.contains(&format!("plan: `{name}`"))).count();
+    assert_eq!((comments.len(), of("article"), of("other")), (2, 1, 1), "{comments:?}");
+
+    std::fs::write(folder.join("other.toml"), other.replace("[aws]", "[awz]")).expect("a file");
+    let (code, log, put_out) = action(&account, &github, json!({ "command": "targets", "config": "deployments" }));
+    assert_eq!((code, put_out.as_str()), (Some(1), ""), "{log}");
+    assert!(log.contains("=== deployments/other.toml") && log.contains("error[unknown-key]"), "{log}");
+}

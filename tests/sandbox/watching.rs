@@ -108,6 +108,23 @@ fn a_board_while_it_runs_and_a_report_in_the_end() {
     assert!(!dumb.shows(" under way, "), "{}", dumb.left);
 }
 
+/// Lines that are logged stand above the board, and leave nothing of it behind.
+#[test]
+fn a_board_below_what_is_logged() {
+    let account = Account::new();
+    account.delays("instance_create=2,stack_create=0.6");
+    let config = account.config(ARTICLE);
+    let apply = watch(&account, &["apply", "--yes", "-v", path(&config)], (30, 200), "xterm-256color", &[]);
+    assert_eq!(apply.code, Some(0), "{}", apply.left);
+    assert!(apply.shows(" under way, ") && apply.shows("the instance is creating (for 1 s)"), "{}", apply.left);
+    nothing_of_the_board_is_left(&apply);
+    assert_eq!(apply.left.matches(" s  done          ").count(), 22, "{}", apply.left);
+    assert_eq!(apply.left.matches(" INFO  action ends action=").count(), 22, "{}", apply.left);
+    let logged = apply.left.lines().filter(|line| line.contains(" INFO  "));
+    assert!(logged.clone().all(|line| line.starts_with("20")), "a line begins where a line begins:\n{}", apply.left);
+    assert!(logged.filter(|line| line.contains(" aws call ")).count() > 40, "{}", apply.left);
+}
+
 /// Ctrl-C lets finish what is under way; pressed again it stops at once. Either leaves a terminal without a board.
 #[test]
 fn stopped_from_the_keyboard() {
