@@ -77,6 +77,8 @@ codes! {
     UnderWay = "under-way", Info, "it is being changed";
     /// It lacks the tags by which it is known as this deployment's.
     TagsMissing = "tags-missing", Warning, "it lacks tags by which it is known as this deployment's";
+    /// It lacks tags that the config declares.
+    TagsChanged = "tags-changed", Info, "its declared tags are not as declared";
 
     /// A bucket's public access is not blocked.
     Exposed = "exposed", Critical, "its public access is not blocked";

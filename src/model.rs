@@ -316,16 +316,29 @@ pub enum Owner {
 pub struct Mark {
     pub deployment: String,
     pub address: Address,
+    /// What the config tags everything with beside: nothing is known by these.
+    pub declared: Tags,
 }
 
 impl Mark {
-    /// The ownership tags. Characters that some AWS service forbids in tag values are encoded.
+    pub fn new(deployment: impl Into<String>, address: Address) -> Self {
+        Self { deployment: deployment.into(), address, declared: Tags::new() }
+    }
+
+    /// The same, with tags that the config declares.
+    #[must_use]
+    pub fn declaring(mut self, tags: &Tags) -> Self {
+        self.declared.clone_from(tags);
+        self
+    }
+
+    /// All tags of what is made: those declared, and over them the ownership tags. Characters that some AWS service forbids in tag values are encoded.
     pub fn tags(&self) -> Tags {
         use function_contract::{encode_tag, tag};
-        Tags::from([
-            (tag::DEPLOYMENT.to_owned(), encode_tag(&self.deployment)),
-            (tag::ADDRESS.to_owned(), encode_tag(&self.address.to_string())),
-        ])
+        let mut tags = self.declared.clone();
+        tags.insert(tag::DEPLOYMENT.to_owned(), encode_tag(&self.deployment));
+        tags.insert(tag::ADDRESS.to_owned(), encode_tag(&self.address.to_string()));
+        tags
     }
 
     /// Whether `tags` are whole and this deployment's, under whatever address.
@@ -386,8 +399,7 @@ mod tests {
 
     #[test]
     fn ownership_is_told_by_tags() {
-        let mark =
-            Mark { deployment: "a".to_owned(), address: Address { kind: Kind("login"), name: "x/y".to_owned() } };
+        let mark = Mark::new("a", Address { kind: Kind("login"), name: "x/y".to_owned() });
         let without = |key: &str| {
             let mut tags = mark.tags();
             tags.remove(key);

@@ -21,6 +21,7 @@ mod schedule;
 mod schema;
 mod source;
 mod tables;
+mod tags;
 #[cfg(test)]
 mod tests;
 mod users;
@@ -38,6 +39,7 @@ pub use source::{Line, Source};
 pub use tables::OF_MANAGED;
 
 use function_contract::{PasswordPolicy, RoleAttributes, Strategy};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// A declared deployment. Every field is checked; defaults are filled in.
@@ -54,6 +56,8 @@ pub struct Config {
     pub alerts: Option<Alerts>,
     pub limits: Limits,
     pub lint: Lints,
+    /// Tags of everything that is made here and takes tags, key to value.
+    pub tags: BTreeMap<String, String>,
     /// Of every login: a removed one's own table is gone.
     pub on_remove: OnRemove,
     pub admin: Login,

@@ -378,6 +378,34 @@ impl<'p, 't> Table<'p, 't> {
         self.optional_strings(key, example)
     }
 
+    /// A table whose keys are the user's own: names to strings.
+    pub fn named_strings(&mut self, key: &'static str, example: &str) -> Vec<(Located<String>, Located<String>)> {
+        let Some((span, value)) = self.ask(key) else { return Vec::new() };
+        let DeValue::Table(entries) = value else {
+            self.wrong_type::<()>(key, &span, "a table", value, &format!("{key} = {example}"));
+            return Vec::new();
+        };
+        let mut values = Vec::with_capacity(entries.len());
+        for (name, value) in entries {
+            let place = Located { value: name.get_ref().to_string(), span: name.span() };
+            match value.get_ref() {
+                DeValue::String(text) => values.push((place, Located { value: text.to_string(), span: value.span() })),
+                other => {
+                    let instead = match other {
+                        DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) => {
+                            format!("\"{}\"", self.problems.source_of(&value.span()))
+                        }
+                        _ => format!("{key} = {example}"),
+                    };
+                    let message = format!("each of `{key}` must be a string, not {}", kind_of(other));
+                    let error = ConfigError::at(Code::WrongType, &value.span(), message);
+                    self.problems.add(error.hint(advice("write", &instead)));
+                }
+            }
+        }
+        values
+    }
+
     /// A table whose keys are the user's own: names to strings, numbers, true or false, as text.
     pub fn named_values(&mut self, key: &'static str, example: &str) -> Vec<(Located<String>, String)> {
         let Some((span, value)) = self.ask(key) else { return Vec::new() };

@@ -194,6 +194,7 @@ values! {
     Window = json_schema!({ "type": "string", "pattern": r"^[0-9]+h$", "examples": ["2h"] });
     SecretName = json_schema!({ "type": "string", "pattern": r"^[A-Za-z0-9/_+=.@-]+$" });
     Setting = json_schema!({ "type": ["string", "number", "boolean"] });
+    TagValue = json_schema!({ "type": "string", "pattern": r"^[A-Za-z0-9 +=._:/@-]{1,256}$" });
     Moment = json_schema!({ "type": "string", "format": "date-time" });
 }
 
@@ -213,6 +214,9 @@ struct File {
     function: Option<Function>,
     alerts: Option<Alerts>,
     limits: Option<Limits>,
+    /// Tags, key to value, of everything that is made here and takes tags, and of nothing that is only referred to. One that is taken out of the file stays on what has it, since nothing tells it from those of others.
+    #[schemars(extend("maxProperties" = 40))]
+    tags: Option<BTreeMap<String, TagValue>>,
     lint: Option<Lint>,
     rotation: Option<Rotation>,
     admin: Admin,

@@ -9,6 +9,7 @@ use super::lints;
 use super::logins::{self, Draft};
 use super::read::{Problems, Table};
 use super::roles;
+use super::tags;
 use super::users::{self, Read};
 use super::{
     Allow, Aws, Client, Config, Database, Declared, Function, Instance, Located, Network, OnRemove, SecretsManagerPath,
@@ -75,6 +76,7 @@ pub(super) fn config(problems: &Problems<'_>, entries: &DeTable<'_>) -> Option<C
     let alerts = alerts::read(problems, alerts, has_alerts, aws.as_ref());
     let limits = limits::read(root.optional_table("limits", "[limits]\ndeletes = 3"));
     let lint = lints::read(problems, root.optional_table("lint", "[lint]\nallow = []"));
+    let tags = tags::read(problems, &mut root);
     let defaults = users::rotation(problems, root.optional_table("rotation", "[rotation]"));
     let admin = users::login(
         problems,
@@ -99,6 +101,7 @@ pub(super) fn config(problems: &Problems<'_>, entries: &DeTable<'_>) -> Option<C
         alerts: alerts?,
         limits: limits?,
         lint: lint?,
+        tags: tags?,
         on_remove: defaults.on_remove?,
         admin: admin.finish()?,
         users: users.into_iter().map(Read::finish).collect::<Option<_>>()?,

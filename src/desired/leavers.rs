@@ -82,7 +82,7 @@ struct Leaving<'a> {
 
 impl Leaving<'_> {
     fn mark(&self, address: &Address) -> Mark {
-        Mark { deployment: self.config.deployment.clone(), address: address.clone() }
+        Mark::new(self.config.deployment.clone(), address.clone())
     }
 
     fn add(&mut self, want: impl Into<Want>, after: Vec<Address>) {

@@ -88,7 +88,7 @@ struct Groups {
 
 impl Model<'_> {
     fn mark(&self, address: &Address) -> Mark {
-        Mark { deployment: self.config.deployment.clone(), address: address.clone() }
+        Mark::new(&self.config.deployment, address.clone()).declaring(&self.config.tags)
     }
 
     fn build(&mut self, around: &Around, zip: &Zip) {

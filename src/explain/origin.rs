@@ -7,6 +7,25 @@ use crate::resources::security_group_rule::{Direction, Peer};
 /// Paths of keys as [`crate::config::Key`] has them; one that ends with a period stands for all below it. Which of them
 /// the file really has, only the file tells.
 pub fn keys_of(want: &Want, config: &Config) -> Vec<String> {
+    let mut keys = specific(want, config);
+    if is_tagged(want) {
+        keys.push("tags.".to_owned());
+    }
+    keys
+}
+
+/// Whether it is made here and takes tags.
+fn is_tagged(want: &Want) -> bool {
+    match want {
+        Want::DbInstance(want) => want.spec.is_some(),
+        Want::DbSubnetGroup(want) => !want.existing,
+        Want::SecurityGroup(want) => !want.existing,
+        Want::SecurityGroupRule(_) | Want::VpcEndpoint(_) | Want::Bucket(_) | Want::Stack(_) | Want::Secret(_) => true,
+        Want::DbCluster(_) | Want::Artifact(_) | Want::Login(_) | Want::Rotation(_) => false,
+    }
+}
+
+fn specific(want: &Want, config: &Config) -> Vec<String> {
     let own = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect();
     match want {
         Want::DbInstance(_) | Want::DbCluster(_) => own(&["database."]),

@@ -4,8 +4,9 @@ use super::text::literal;
 use serde_json::Value;
 
 /// Of keys that have no default, or a table for a value: by path, `[0]` being any of a list.
-const EXAMPLES: [(&str, &str); 28] = [
+const EXAMPLES: &[(&str, &str)] = &[
     ("extends", "\"base.toml\""),
+    ("tags", "{ team = \"shop\", cost-centre = \"4711\" }"),
     ("users[0].logins", "[\"orders_api\", \"orders_worker\"]"),
     ("users[0].secret", "\"{login}_secret\""),
     ("aws.assume_role", "\"arn:aws:iam::123456789012:role/pgrotate\""),

@@ -1,6 +1,7 @@
 //! `bucket`: where the function's zip lies for CloudFormation. One a deployment, account and region.
 
-use super::{Live, LiveError, missing_tags};
+use super::tagging::{Lack, declared};
+use super::{Live, LiveError};
 use crate::aws::{Aws, Look, absent, call};
 use crate::drift::DriftCode;
 use crate::execute::Applied;
@@ -70,7 +71,8 @@ impl Resource for Bucket {
                 return Ok(vec![
                     cx.step("create", Verb::Create, DriftCode::Missing, Change::Create)
                         .set("name", Shown::text(&want.name))
-                        .set("public_access", Shown::text("blocked")),
+                        .set("public_access", Shown::text("blocked"))
+                        .set("declared_tags", declared(&want.mark)),
                 ]);
             }
             Seen::Unobservable(why) => return Err(unobservable(why)),
@@ -82,19 +84,20 @@ impl Resource for Bucket {
         if want.mark.owner(&live.tags) != Owner::Nobody || !live.tags.is_empty() || live.holds_others {
             claim(&want.mark, &live.tags, NEVER_ADOPTED, &format!("the bucket `{}`", want.name))?;
         }
-        let missing = missing_tags(&want.mark.tags(), &live.tags);
-        if missing.is_empty() && live.public_access_blocked {
+        let lack = Lack::of(&want.mark, &live.tags);
+        if lack.is_empty() && live.public_access_blocked {
             return Ok(Vec::new());
         }
         let mut tags = live.tags.clone();
         tags.extend(want.mark.tags());
-        let drift = if live.public_access_blocked { DriftCode::TagsMissing } else { DriftCode::Exposed };
+        let exposed = (!live.public_access_blocked).then_some(DriftCode::Exposed);
+        let mut drift = exposed.into_iter().chain(lack.drift());
+        let first = drift.next().unwrap_or(DriftCode::Exposed);
         let blocked = |yes: bool| Shown::text(if yes { "blocked" } else { "not blocked" });
-        Ok(vec![
-            cx.step("protect", Verb::Update, drift, Change::Protect { tags })
-                .attribute("public_access", blocked(live.public_access_blocked), blocked(true))
-                .set("tags", Shown::list(missing.keys())),
-        ])
+        let step = cx
+            .step("protect", Verb::Update, first, Change::Protect { tags })
+            .attribute("public_access", blocked(live.public_access_blocked), blocked(true));
+        Ok(vec![lack.shown(drift.fold(step, Step::and))])
     }
 
     fn remove(cx: &mut Diff<'_>, want: &Desired, live: Seen<&Observed>) -> Result<Vec<Step<Change>>, Refusal> {

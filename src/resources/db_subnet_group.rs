@@ -1,6 +1,7 @@
 //! `db_subnet_group`: where the instance may stand.
 
-use super::{Live, LiveError, missing_tags};
+use super::tagging::{Lack, declared};
+use super::{Live, LiveError};
 use crate::aws::{self, Aws, Look, NO_SUBNET_GROUP, absent, call};
 use crate::code::Code;
 use crate::drift::DriftCode;
@@ -77,7 +78,8 @@ impl Resource for DbSubnetGroup {
                 return Ok(vec![
                     cx.step("create", Verb::Create, DriftCode::Missing, Change::Create)
                         .set("name", Shown::text(&want.name))
-                        .set("subnets", Shown::list(&want.subnets)),
+                        .set("subnets", Shown::list(&want.subnets))
+                        .set("declared_tags", declared(&want.mark)),
                 ]);
             }
             Seen::Unobservable(why) => return Err(unobservable(why)),
@@ -99,11 +101,8 @@ impl Resource for DbSubnetGroup {
                 Shown::list(&want.subnets),
             ));
         }
-        let missing = missing_tags(&want.mark.tags(), &live.tags);
-        if claim == Claim::Ours && !missing.is_empty() {
-            let change = Change::SetTags { arn: live.arn.clone() };
-            let step = cx.step("set-tags", Verb::Update, DriftCode::TagsMissing, change);
-            steps.push(step.set("tags", Shown::list(missing.keys())));
+        if claim == Claim::Ours {
+            steps.extend(Lack::of(&want.mark, &live.tags).step(cx, || Change::SetTags { arn: live.arn.clone() }));
         }
         Ok(steps)
     }

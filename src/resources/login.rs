@@ -59,7 +59,7 @@ pub struct Desired {
 
 impl Desired {
     pub(super) fn secret_mark(&self) -> Mark {
-        Mark { deployment: self.mark.deployment.clone(), address: self.secret.address().clone() }
+        Mark::new(self.mark.deployment.clone(), self.secret.address().clone())
     }
 
     /// The mark that its role's comment begins with.
@@ -493,7 +493,7 @@ async fn inspect(
 /// Why the functions are not to be invoked; None where they are ours.
 pub(super) async fn stranger(look: &Look<'_>, want: &Desired) -> Result<Option<String>, LiveError> {
     let stack = want.stack.address();
-    let mark = Mark { deployment: want.mark.deployment.clone(), address: stack.clone() };
+    let mark = Mark::new(want.mark.deployment.clone(), stack.clone());
     Ok(match stack::ownership(look, &stack.name, &mark).await? {
         Some(Owner::Us) => None,
         None => Some("the inspection function does not exist yet".to_owned()),

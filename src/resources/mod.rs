@@ -2,7 +2,7 @@
 
 use crate::aws::{Aws, Look, Pace, Rate};
 use crate::execute::{Applied, Pressed, World};
-use crate::model::{Address, Facts, Kind, Seen, Tags};
+use crate::model::{Address, Facts, Kind, Seen};
 use crate::resource::{Diff, Family, Known, NotProduced, Outputs, Refusal, Resource, Settled, Step};
 use futures_util::future::LocalBoxFuture;
 use rounds::Rounds;
@@ -208,6 +208,7 @@ mod postgres_version;
 pub mod recovery;
 mod rounds;
 pub mod tagged;
+mod tagging;
 mod template;
 pub use error::LiveError;
 pub use functions::{FunctionError, FunctionLook, FunctionNames};
@@ -270,9 +271,4 @@ pub trait Live: Resource {
     /// Makes one change. Calling it again after a failure at any point is safe.
     async fn apply(aws: &Aws, want: &Self::Desired, change: &Self::Change, known: &Known)
     -> Result<Applied, LiveError>;
-}
-
-/// The wanted tags that are missing or different; what others added is left alone.
-fn missing_tags(want: &Tags, live: &Tags) -> Tags {
-    want.iter().filter(|(key, value)| live.get(*key) != Some(*value)).map(|(k, v)| (k.clone(), v.clone())).collect()
 }

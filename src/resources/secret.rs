@@ -1,6 +1,7 @@
 //! `secret`: where a login's password lives. It is created empty; its first value is born in the VPC.
 
-use super::{Live, LiveError, missing_tags};
+use super::tagging::{Lack, declared};
+use super::{Live, LiveError};
 use crate::aws::{Aws, Look, Rate, SecretLook, absent, call};
 use crate::drift::DriftCode;
 use crate::execute::Applied;
@@ -115,6 +116,7 @@ impl Resource for Secret {
                         .set("name", Shown::text(&want.name))
                         .set("login", Shown::text(&want.login))
                         .set("passwords", self::shown(&want.passwords))
+                        .set("declared_tags", declared(&want.mark))
                         .set("value", Shown::Withheld)
                         .because("created empty: the provisioning function makes the password"),
                 ]);
@@ -142,17 +144,19 @@ impl Resource for Secret {
                 Shown::text(want.description()),
             ));
         }
-        let mut missing = missing_tags(&want.tags(), &live.tags);
+        let mut lack = Lack::of_all(&want.mark, &want.tags(), &live.tags);
         if want.passwords == PasswordPolicy::default() && !live.tags.contains_key(tag::PASSWORDS) {
             // Without the tag it is the default: secrets older than it are as they should be.
-            missing.remove(tag::PASSWORDS);
+            lack.take(tag::PASSWORDS);
         }
-        if claim == Claim::Ours && !missing.is_empty() {
-            let passwords = missing.remove(tag::PASSWORDS).is_some();
-            // Alone it is an attribute like others, kept in a tag.
-            let drift = if missing.is_empty() { DriftCode::Changed } else { DriftCode::TagsMissing };
-            let mut step =
-                cx.step("set-tags", Verb::Update, drift, Change::SetTags).set("tags", Shown::list(missing.keys()));
+        if claim == Claim::Ours && !lack.is_empty() {
+            // An attribute like others, kept in a tag.
+            let passwords = lack.take(tag::PASSWORDS);
+            let mut step = match lack.step(cx, || Change::SetTags) {
+                Some(step) if passwords => step.and(DriftCode::Changed),
+                Some(step) => step,
+                None => cx.step("set-tags", Verb::Update, DriftCode::Changed, Change::SetTags),
+            };
             if passwords {
                 let before = live.tags.get(tag::PASSWORDS).map(|text| match PasswordPolicy::read_tag(text) {
                     Ok(policy) => policy.to_string(),

@@ -1,7 +1,8 @@
 //! `security_group`: one each for database, functions and endpoint. A new group admits nothing, in or
 //! out: AWS's default allow-all egress rule is taken away.
 
-use super::{Live, LiveError, missing_tags};
+use super::tagging::{Lack, declared};
+use super::{Live, LiveError};
 use crate::aws::{Aws, GroupLook, Look, absent, call, ec2_tags};
 use crate::code::Code;
 use crate::drift::DriftCode;
@@ -112,7 +113,8 @@ impl Resource for SecurityGroup {
                     cx.step("create", Verb::Create, DriftCode::Missing, Change::Create)
                         .set("name", Shown::text(&want.name))
                         .set("vpc", Shown::text(&want.vpc))
-                        .set("description", Shown::text(&want.description)),
+                        .set("description", Shown::text(&want.description))
+                        .set("declared_tags", declared(&want.mark)),
                 ]);
             }
             Seen::Unobservable(why) => return Err(unobservable(why)),
@@ -136,11 +138,8 @@ impl Resource for SecurityGroup {
                     .because("AWS adds this rule to every new group"),
             );
         }
-        let missing = missing_tags(&want.mark.tags(), &live.tags);
-        if claim == Claim::Ours && !missing.is_empty() {
-            let change = Change::SetTags { id: live.id.clone() };
-            let step = cx.step("set-tags", Verb::Update, DriftCode::TagsMissing, change);
-            steps.push(step.set("tags", Shown::list(missing.keys())));
+        if claim == Claim::Ours {
+            steps.extend(Lack::of(&want.mark, &live.tags).step(cx, || Change::SetTags { id: live.id.clone() }));
         }
         if want.revoke_unmanaged && !live.unmanaged.is_empty() {
             let rules = live.unmanaged.keys().cloned().collect();

@@ -2,7 +2,8 @@
 //! its tag says whose it is.
 
 use super::security_group::{self, GroupId, SecurityGroup, create_tags, revoke_egress, revoke_ingress};
-use super::{Live, LiveError, missing_tags};
+use super::tagging::{Lack, declared};
+use super::{Live, LiveError};
 use crate::aws::{Aws, GroupLook, Look, Rate, absent, call, ec2_tags};
 use crate::drift::DriftCode;
 use crate::execute::Applied;
@@ -217,16 +218,12 @@ fn authorize_step(cx: &mut Diff<'_>, want: &Desired) -> Step<Change> {
         .set("port", Shown::text(format!("tcp {}", want.port)))
         .set(peer_name, peer_shown)
         .set("description", Shown::text(&want.description))
+        .set("declared_tags", declared(&want.mark))
 }
 
 fn adjust(cx: &mut Diff<'_>, want: &Desired, group: &str, rule: &Present) -> Vec<Step<Change>> {
-    let mut steps = Vec::new();
-    let missing = missing_tags(&want.mark.tags(), &rule.tags);
-    if !missing.is_empty() {
-        let change = Change::SetTags { id: rule.id.clone() };
-        let step = cx.step("set-tags", Verb::Update, DriftCode::TagsMissing, change);
-        steps.push(step.set("tags", Shown::list(missing.keys())));
-    }
+    let lack = Lack::of(&want.mark, &rule.tags);
+    let mut steps = Vec::from_iter(lack.step(cx, || Change::SetTags { id: rule.id.clone() }));
     if rule.description != want.description {
         let change = Change::Describe { id: rule.id.clone(), group: group.to_owned() };
         steps.push(cx.step("describe", Verb::Update, DriftCode::Changed, change).attribute(
@@ -416,7 +413,7 @@ mod tests {
         let at = SecurityGroup::at("database");
         let address = SecurityGroupRule::at("database-from-10.0.0.0/8").address().clone();
         Desired {
-            mark: Mark { deployment: "shop".to_owned(), address },
+            mark: Mark::new("shop".to_owned(), address),
             vpc: "vpc-1".to_owned(),
             group: Group { name: "db".to_owned(), at, existing: false },
             direction: Direction::Ingress,

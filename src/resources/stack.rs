@@ -8,7 +8,7 @@ use super::database::{Database, MasterSecretArn, Servers};
 use super::secret::{Secret, SecretArn};
 use super::security_group::{GroupId, SecurityGroup};
 use super::template::{self, Inputs};
-use super::missing_tags;
+use super::tagging::{Lack, declared};
 use crate::code::Code;
 use crate::drift::DriftCode;
 use crate::model::{Address, Facts, Kind, Mark, Ref, Seen, Shown, Tags, Val};
@@ -322,7 +322,8 @@ fn create(cx: &mut Diff<'_>, want: &Desired) -> Vec<Step<Change>> {
             .set("subnets", Shown::list(&want.inputs.subnets))
             .set("group", group)
             .set("hosts", hosts)
-            .set("alerts", topic.map_or(Shown::Unset, Shown::text));
+            .set("alerts", topic.map_or(Shown::Unset, Shown::text))
+            .set("declared_tags", declared(&want.mark));
     let mut steps = vec![if topic.is_some() { create.because(TOPIC_POLICY) } else { create }];
     if later {
         steps.push(set_hosts(cx, want, ""));
@@ -356,10 +357,10 @@ fn update(cx: &mut Diff<'_>, want: &Desired, live: &Observed) -> Vec<Step<Change
     let before = CodePlace { bucket: parameter(template::CODE_BUCKET), key: parameter(template::CODE_KEY) };
     let code_changes = differs(&values.code, &before.to_string());
     let template_changes = live.template != template;
-    let missing = missing_tags(&want.mark.tags(), &live.tags);
+    let lack = Lack::of(&want.mark, &live.tags);
 
     let mut steps = Vec::new();
-    if group_changes || secret_changes || code_changes || template_changes || !missing.is_empty() {
+    if group_changes || secret_changes || code_changes || template_changes || !lack.is_empty() {
         if cx.is_settled(want.instance.address()) {
             values.instance = Some(instance(cx, want));
         } else {
@@ -371,13 +372,15 @@ fn update(cx: &mut Diff<'_>, want: &Desired, live: &Observed) -> Vec<Step<Change
         let hosts = values.instance.as_ref().map(|instance| instance.servers.shown());
         let done = hosts.is_some();
         let otherwise = group_changes || secret_changes || code_changes || template_changes;
-        let drift = if otherwise { DriftCode::TemplateChanged } else { DriftCode::TagsMissing };
-        let mut step = cx
-            .step("update", Verb::Update, drift, Change::Update(values))
+        let changed = otherwise.then_some(DriftCode::TemplateChanged);
+        let mut drift = changed.into_iter().chain(lack.drift());
+        let first = drift.next().unwrap_or(DriftCode::TemplateChanged);
+        let step = cx
+            .step("update", Verb::Update, first, Change::Update(values))
             .attribute("group", Shown::text(parameter(template::FUNCTION_GROUP)), group)
             .attribute("admin_secret", Shown::text(parameter(template::ADMIN_SECRET_ARN)), secret)
-            .attribute("code", Shown::text(before), code)
-            .set("tags", Shown::list(missing.keys()));
+            .attribute("code", Shown::text(before), code);
+        let mut step = lack.shown(drift.fold(step, Step::and));
         if let Some(hosts) = hosts {
             let before = parameter(template::HOSTS);
             step = step.attribute("hosts", if before.is_empty() { Shown::Unset } else { Shown::text(before) }, hosts);

@@ -2,7 +2,8 @@
 //! private DNS redirects every client of that service in the whole VPC.
 
 use super::security_group::{GroupId, SecurityGroup, create_tags, named, tagged};
-use super::{Live, LiveError, missing_tags};
+use super::tagging::{Lack, declared};
+use super::{Live, LiveError};
 use crate::aws::{Aws, Look, absent, call, ec2_tags};
 use crate::code::Code;
 use crate::drift::{Drift, DriftCode};
@@ -168,11 +169,8 @@ impl Resource for VpcEndpoint {
                     .attribute("private_dns", Shown::text(live.private_dns), Shown::text(true)),
             );
         }
-        let missing = missing_tags(&want.mark.tags(), &live.tags);
-        if is_ours && !missing.is_empty() {
-            let change = Change::SetTags { id: live.id.clone() };
-            let step = cx.step("set-tags", Verb::Update, DriftCode::TagsMissing, change);
-            steps.push(step.set("tags", Shown::list(missing.keys())));
+        if is_ours {
+            steps.extend(Lack::of(&want.mark, &live.tags).step(cx, || Change::SetTags { id: live.id.clone() }));
         }
         Ok(steps)
     }
@@ -234,6 +232,7 @@ fn create(cx: &mut Diff<'_>, want: &Desired, group: Val<GroupId>) -> Step<Change
         .set("subnets", Shown::list(&want.subnets))
         .set("group", shown)
         .set("private_dns", Shown::text(true))
+        .set("declared_tags", declared(&want.mark))
 }
 
 fn tell_left_out(cx: &mut Diff<'_>, want: &Desired) {

@@ -63,7 +63,7 @@ fn what_is_ours_already() {
 #[test]
 fn an_instance_that_takes_the_place_of_another() {
     let mut live = Scenario::article().realised();
-    let mark = Mark { deployment: "article".to_owned(), address: at("db_instance.the-original") };
+    let mark = Mark::new("article".to_owned(), at("db_instance.the-original"));
     change!(live, DbInstance, "db_instance.my-postgres-instance", |live| live.tags = mark.tags());
     adopting().converges("adopt-restored-instance", &live);
 }
@@ -90,7 +90,7 @@ fn by_address_only_the_tags() {
         live.class = "db.t3.large".to_owned();
     });
     change!(live, Secret, addresses[1], |live| live.deleted = true);
-    let ours = Mark { deployment: "article".to_owned(), address: at(addresses[2]) };
+    let ours = Mark::new("article".to_owned(), at(addresses[2]));
     change!(live, Secret, addresses[2], |live| live.tags = ours.tags());
     let plan = adopt::<Kinds>(&chosen(&addresses), &live).unwrap();
     let document = document(&plan);
@@ -190,7 +190,7 @@ fn somebody_else_is_quicker() {
     let life = Life::of(&scenario);
     let plan = life.plan();
     let mut live = life.live.clone();
-    let theirs = Mark { deployment: "billing".to_owned(), address: at("db_instance.my-postgres-instance") };
+    let theirs = Mark::new("billing".to_owned(), at("db_instance.my-postgres-instance"));
     change!(live, DbInstance, "db_instance.my-postgres-instance", |live| live.tags = theirs.tags());
     let world = Simulation::new(live);
     let report = world.carry_out(&plan);

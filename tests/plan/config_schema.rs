@@ -45,6 +45,9 @@ name = "demo-rotation"
 bucket = "my-bucket"
 [alerts]
 topic = "arn:aws:sns:eu-north-1:123456789012:alerts"
+[tags]
+team = "payments"
+"cost center" = "4711"
 [limits]
 deletes = 3
 prevent_destroy = false
@@ -248,7 +251,7 @@ fn the_same_of(whole: &Value) {
         }
         // With a key more, where it is a table.
         let mut config = whole.clone();
-        let names_its_own = matches!(way.last(), Some(Part::Key(key)) if key == "settings");
+        let names_its_own = matches!(way.last(), Some(Part::Key(key)) if key == "settings" || key == "tags");
         if let Some(table) = at(&mut config, way).as_table_mut().filter(|_| !names_its_own) {
             table.insert("some_key".to_owned(), Value::from("text"));
             asked.ask(&config, &format!("{what} with a key more"));

@@ -53,7 +53,7 @@ fn several_logins_of_other_names() {
 }
 
 fn tags(address: &str) -> Tags {
-    let mark = Mark { deployment: "article".to_owned(), address: crate::scenario::at(address) };
+    let mark = Mark::new("article".to_owned(), crate::scenario::at(address));
     mark.tags()
 }
 

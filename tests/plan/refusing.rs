@@ -17,7 +17,7 @@ pub fn give_away(state: &mut State, other: Option<&str>) {
     for (address, seen) in state.iter_mut() {
         let Seen::Present(live) = seen else { continue };
         let theirs = match other {
-            Some(deployment) => Mark { deployment: deployment.to_owned(), address: address.clone() }.tags(),
+            Some(deployment) => Mark::new(deployment.to_owned(), address.clone()).tags(),
             None => Tags::from([("made-by".to_owned(), "hand".to_owned())]),
         };
         match live {
@@ -76,7 +76,7 @@ fn what_belongs_to_another_deployment() {
 fn what_carries_the_mark_of_something_else() {
     let article = Scenario::article();
     let mut live = article.realised();
-    let mark = Mark { deployment: "article".to_owned(), address: at("db_instance.the-original") };
+    let mark = Mark::new("article".to_owned(), at("db_instance.the-original"));
     change!(live, DbInstance, "db_instance.my-postgres-instance", |live| live.tags = mark.tags());
     article.refuses("refuse-copied-tags", Goal::Converge, &live);
 }

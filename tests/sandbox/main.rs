@@ -40,4 +40,5 @@ mod saving;
 mod scenarios;
 mod stopping;
 mod support;
+mod tags;
 mod watching;

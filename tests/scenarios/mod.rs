@@ -116,7 +116,21 @@ pub fn all() -> Vec<Scenario> {
     all.extend(logins());
     all.extend(passwords());
     all.extend(alerts());
+    all.extend(tags());
     all
+}
+
+/// Two tags for everything, to be put at the end of a file whose last table may be any.
+pub const TAGS: &str = "\n[tags]\ncost-center = \"4711\"\nteam = \"payments\"\n";
+
+/// Tags of all that is made.
+fn tags() -> Vec<Scenario> {
+    let tagged = format!("{ARTICLE}{TAGS}");
+    vec![
+        new("new-with-tags", tagged.clone()),
+        change("tags-added", ARTICLE, tagged.clone()),
+        change("tag-changed", tagged.clone(), with(&tagged, "\"payments\"", "\"search\"")),
+    ]
 }
 
 /// New deployments.

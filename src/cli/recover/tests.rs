@@ -11,7 +11,7 @@ fn now() -> jiff::Timestamp {
 
 fn want(strategy: Strategy) -> Desired {
     Desired {
-        mark: Mark { deployment: "article".to_owned(), address: Login::at("app").address().clone() },
+        mark: Mark::new("article".to_owned(), Login::at("app").address().clone()),
         login: "app".to_owned(),
         duty: Duty::User,
         strategy,

@@ -138,6 +138,7 @@ fn the_article() {
                 ],
                 slow_after_days: 90,
             },
+            tags: {},
             on_remove: Keep,
             admin: Login {
                 login: Located {
@@ -246,8 +247,9 @@ fn a_cluster_is_referred_to() {
 #[test]
 fn defaults_are_safe() {
     let config = good(LEAST);
-    let Config { deployment: _, aws, network, database, function, alerts, limits, lint, on_remove, admin, users } =
+    let Config { deployment: _, aws, network, database, function, alerts, limits, lint, tags, on_remove, admin, users } =
         config;
+    assert!(tags.is_empty());
     assert_eq!(aws.account, None);
     assert_eq!(network.secrets_manager.value, SecretsManagerPath::Endpoint);
     assert_eq!((network.allow, network.endpoint_clients), (vec![], None));

@@ -6,6 +6,7 @@ mod groups;
 mod lints;
 mod overlays;
 mod shape;
+mod tags;
 mod values;
 
 use super::parse;

@@ -287,7 +287,7 @@ fn all_errors_of_all_files_each_in_its_own() {
           |
         2 | [databse]
           |  ^^^^^^^
-        hint: did you mean `database`? Known here: extends, deployment, aws, network, database, function, alerts, limits, lint, rotation, admin, user, users
+        hint: did you mean `database`? Known here: extends, deployment, aws, network, database, function, alerts, limits, lint, tags, rotation, admin, user, users
 
         error[missing-key]: `secret` is missing in [[user]]
          --> prod.toml:4:1

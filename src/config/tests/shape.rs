@@ -87,7 +87,7 @@ fn unknown_keys_are_suggested_or_sent_to_their_table() {
                |
             24 | [netwrok]
                |  ^^^^^^^
-            hint: did you mean `network`? Known here: extends, deployment, aws, network, database, function, alerts, limits, lint, rotation, admin, user, users
+            hint: did you mean `network`? Known here: extends, deployment, aws, network, database, function, alerts, limits, lint, tags, rotation, admin, user, users
         "#]],
     );
 }

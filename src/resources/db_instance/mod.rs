@@ -16,7 +16,7 @@ pub use health::{Age, Certificate};
 
 use standing::{is_optimizing, is_outgrown, is_ready, is_unmanaged, standing};
 use super::db_subnet_group::DbSubnetGroup;
-use super::missing_tags;
+use super::tagging::{Lack, declared};
 use super::security_group::{GroupId, SecurityGroup};
 use crate::code::Code;
 use crate::drift::DriftCode;
@@ -164,11 +164,8 @@ impl Resource for DbInstance {
             Settled::NotYet { saying: why } | Settled::Never { because: why } => steps.push(wait(cx, why)),
         }
         steps.extend(modify(cx, want, spec, live)?);
-        let missing = missing_tags(&want.mark.tags(), &live.tags);
-        if claim == Claim::Ours && !missing.is_empty() {
-            let change = Change::SetTags { arn: live.arn.clone() };
-            let step = cx.step("set-tags", Verb::Update, DriftCode::TagsMissing, change);
-            steps.push(step.set("tags", Shown::list(missing.keys())));
+        if claim == Claim::Ours {
+            steps.extend(Lack::of(&want.mark, &live.tags).step(cx, || Change::SetTags { arn: live.arn.clone() }));
         }
         Ok(steps)
     }
@@ -365,6 +362,7 @@ fn create(cx: &mut Diff<'_>, want: &Desired, spec: &Spec) -> Result<Step<Change>
         .set("backup_days", Shown::text(spec.backup))
         .set("encrypted", Shown::text(spec.encrypted))
         .set("deletion_protection", Shown::text(spec.deletion_protection))
+        .set("declared_tags", declared(&want.mark))
         .set("master_password", Shown::Withheld))
 }
 

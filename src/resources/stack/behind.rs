@@ -3,7 +3,7 @@
 //! (docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/drift-aware-change-sets.html).
 
 use super::Desired;
-use super::live::{parameter_names, tags, updated};
+use super::live::{parameter_names, updated, with_others};
 use crate::aws::{Aws, Look, call};
 use crate::drift::DriftCode;
 use crate::execute::Applied;
@@ -271,7 +271,7 @@ async fn create(aws: &Aws, want: &Desired) -> Result<Applied, LiveError> {
         .description("pgrotate: puts back what was changed behind the stack")
         .use_previous_template(true)
         .set_parameters(Some(parameter_names().map(same).to_vec()))
-        .set_tags(Some(tags(&want.mark)))
+        .set_tags(Some(with_others(aws, want).await?))
         .capabilities(Capability::CapabilityIam)
         .deployment_mode(DeploymentMode::RevertDrift)
         .client_token(uuid::Uuid::new_v4().to_string());

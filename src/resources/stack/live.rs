@@ -36,7 +36,7 @@ impl Live for Stack {
                     .template_body(want.template().to_string())
                     .set_parameters(Some(all_parameters(values, known)?))
                     .capabilities(Capability::CapabilityIam)
-                    .set_tags(Some(tags(&want.mark)))
+                    .set_tags(Some(written(&want.mark.tags())))
                     // A rolled-back stack keeps its events, which say what failed.
                     .on_failure(OnFailure::Rollback)
                     .client_request_token(uuid::Uuid::new_v4().to_string());
@@ -52,7 +52,7 @@ impl Live for Stack {
                     .template_body(want.template().to_string())
                     .set_parameters(Some(all_parameters(values, known)?))
                     .capabilities(Capability::CapabilityIam)
-                    .set_tags(Some(tags(&want.mark)))
+                    .set_tags(Some(with_others(aws, want).await?))
                     .client_request_token(uuid::Uuid::new_v4().to_string());
                 return updated(aws, want, request.send().await.map_err(|error| update.failed(error))).await;
             }
@@ -120,8 +120,18 @@ pub(super) async fn updated<T>(aws: &Aws, want: &Desired, answer: Result<T, AwsE
     }
 }
 
-pub(super) fn tags(mark: &Mark) -> Vec<Tag> {
-    mark.tags().iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
+fn written(tags: &Tags) -> Vec<Tag> {
+    tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
+}
+
+/// The stack's tags as an update gives them: it puts them in the place of all that are there, and what others added
+/// stays. Those of AWS are not for us to give.
+pub(super) async fn with_others(aws: &Aws, want: &Desired) -> Result<Vec<Tag>, LiveError> {
+    let live = Look::new(aws).stack(&want.name).await?;
+    let mut all = live.map(|stack| read_tags(stack.tags())).unwrap_or_default();
+    all.retain(|key, _| !key.starts_with("aws:"));
+    all.extend(want.mark.tags());
+    Ok(written(&all))
 }
 
 /// All that the template takes.
