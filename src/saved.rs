@@ -45,6 +45,9 @@ pub struct SavedPlan {
     function_zip: String,
     /// The document that `plan --format json` prints, without what is only told: what exceeds a limit, and lints.
     plan: Value,
+    /// What of the network was found by its tags: what it is, and its ids.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    found: BTreeMap<String, String>,
     /// What was seen of every address.
     seen: BTreeMap<String, Sight>,
     /// The document, read.
@@ -165,8 +168,29 @@ impl SavedPlan {
             function_zip: function_zip.to_owned(),
             reviewed: own(&plan_document),
             plan: plan_document,
+            found: BTreeMap::new(),
             seen: plan.sights.iter().map(|(address, sight)| (address.to_string(), sight.clone())).collect(),
         }
+    }
+
+    /// The same, of a config that means its network by tags: for what they have led to.
+    #[must_use]
+    pub fn for_what_was_found(mut self, found: &BTreeMap<String, String>) -> Self {
+        self.found.clone_from(found);
+        self
+    }
+
+    /// Whether tags lead to the same network again: otherwise what was reviewed would be made somewhere else.
+    pub fn found_again(&self, found: &BTreeMap<String, String>) -> Result<(), SavedError> {
+        let ids = |of: &BTreeMap<String, String>, what: &String| of.get(what).cloned().unwrap_or_default();
+        let all: BTreeSet<_> = self.found.keys().chain(found.keys()).collect();
+        let moved: Vec<_> = all
+            .into_iter()
+            .map(|what| (what, ids(&self.found, what), ids(found, what)))
+            .filter(|(_, was, is)| was != is)
+            .map(|(what, was, is)| format!("{what} by tags: {was} → {is}"))
+            .collect();
+        if moved.is_empty() { Ok(()) } else { Err(SavedError::Moved(moved)) }
     }
 
     /// The same as another version would have saved it: a test's way to one.

@@ -14,7 +14,7 @@ mod survey;
 pub use error::{AwsError, Call, absent, call};
 pub use groups::{EndpointLook, GroupLook, GroupsLook, TaggedLook, ec2_tags};
 pub use look::{ClusterLook, InstanceLook, Look, SecretLook, StackLook};
-pub use network::{NetworkLook, NetworkQuestion, ServiceEndpoint, SubnetLook, VpcLook, WayOut};
+pub use network::{Candidate, NetworkLook, NetworkQuestion, ServiceEndpoint, SubnetLook, VpcLook, WayOut};
 pub use patience::{Pace, Rate};
 pub use proxies::{ProxyAuth, ProxyLook};
 pub use survey::{DatabaseFound, GroupFound, SubnetFound, SubnetGroupFound, VpcFound, default_region};

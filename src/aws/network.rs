@@ -1,6 +1,7 @@
 //! The network a deployment stands in: nothing of it is ours, all of it must be there.
 
 use super::{Aws, AwsError, absent, call};
+use crate::model::Tags;
 use aws_sdk_ec2::types::{Filter, Route, RouteState, SecurityGroupRule, VpcAttributeName};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -79,6 +80,15 @@ pub struct SubnetLook {
 
 /// Secrets Manager speaks HTTPS.
 const HTTPS: i32 = 443;
+
+/// A VPC, or a subnet of one, that a config may mean by its tags: [`super::VpcFound`] and [`super::SubnetFound`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    pub id: String,
+    /// Of a subnet.
+    pub zone: Option<String>,
+    pub tags: Tags,
+}
 
 pub(super) fn filter(name: &str, values: &[&str]) -> Filter {
     Filter::builder().name(name).set_values(Some(values.iter().map(|value| (*value).to_owned()).collect())).build()

@@ -1,6 +1,7 @@
 //! What an account has that a new deployment could be for: networks and databases, each in one list.
 
-use super::network::{filter, lets_in};
+use super::groups::ec2_tags;
+use super::network::{Candidate, filter, lets_in};
 use super::{Aws, AwsError, absent, call};
 use crate::model::Tags;
 use aws_sdk_ec2::types::Tag;
@@ -15,6 +16,13 @@ pub struct VpcFound {
     /// The first of its IPv4 CIDRs.
     pub cidr: String,
     pub is_default: bool,
+    pub tags: Tags,
+}
+
+impl From<VpcFound> for Candidate {
+    fn from(vpc: VpcFound) -> Self {
+        Self { id: vpc.id, zone: None, tags: vpc.tags }
+    }
 }
 
 /// A subnet, to choose from.
@@ -26,6 +34,13 @@ pub struct SubnetFound {
     pub zone: String,
     /// IPv4.
     pub cidr: String,
+    pub tags: Tags,
+}
+
+impl From<SubnetFound> for Candidate {
+    fn from(subnet: SubnetFound) -> Self {
+        Self { id: subnet.id, zone: Some(subnet.zone), tags: subnet.tags }
+    }
 }
 
 /// A DB instance or a DB cluster, of whatever engine.
@@ -94,6 +109,7 @@ impl Aws {
                     name: name_of(vpc.tags()),
                     cidr: vpc.cidr_block().unwrap_or_default().to_owned(),
                     is_default: vpc.is_default().unwrap_or(false),
+                    tags: ec2_tags(vpc.tags()),
                 })
             })
             .collect();
@@ -115,6 +131,7 @@ impl Aws {
                     name: name_of(subnet.tags()),
                     zone: subnet.availability_zone()?.to_owned(),
                     cidr: subnet.cidr_block().unwrap_or_default().to_owned(),
+                    tags: ec2_tags(subnet.tags()),
                 })
             })
             .collect();

@@ -2,7 +2,7 @@
 //! build the desired model.
 
 use super::{CliError, DeploymentArgs};
-use crate::aws::{Aws, AwsError, NetworkQuestion, ProxyLook};
+use crate::aws::{Aws, AwsError, Candidate, NetworkQuestion, ProxyLook};
 use crate::code::{Code, Coded, LOG};
 use crate::config::{self, Client, Config, Errors, SecretsManagerPath, Source};
 use crate::desired::{self, Around};
@@ -14,7 +14,7 @@ use crate::plan::adopting;
 use crate::plan::limits::{self, Removals};
 use crate::plan::{self, Goal, Plan, PlanError};
 use crate::render::PlanDocument;
-use crate::resource::Family;
+use crate::resource::{Family, Note};
 use crate::resources::artifact::Zip;
 use crate::resources::db_instance::Version;
 use crate::resources::{self, AnyLive, Kinds, Want, login, tagged};
@@ -29,6 +29,8 @@ pub struct Session {
     pub aws: Aws,
     pub wants: Vec<Want>,
     source: Source,
+    /// What of the network was found by its tags: what it is, and its ids.
+    found: BTreeMap<String, String>,
     /// SHA-256 of the functions' zip, lower-case hex.
     function_zip: String,
 }
@@ -60,19 +62,21 @@ impl Session {
         // First of all: in another account nothing of what the config names is found, which would be told instead.
         saved.made_for(&aws.place(), &config.deployment)?;
         let session = Self::with(aws, config, source, zip).await?;
+        saved.found_again(&session.found)?;
         let plan = session.plan(goal).await?;
         saved.check(&plan, &session.aws.place(), &session.config.deployment)?;
         Ok((session, plan))
     }
 
     /// What `config` wants, where AWS is as it is now.
-    pub async fn with(aws: Aws, config: Config, source: Source, zip: Zip) -> Result<Self, CliError> {
+    pub async fn with(aws: Aws, mut config: Config, source: Source, zip: Zip) -> Result<Self, CliError> {
         let began = Instant::now();
+        let found = found_by_tags(&aws, &mut config, &source).await?;
         let around = around(&aws, &config).await?;
         info!(target: LOG, elapsed_ms = milliseconds(began), "network looked at");
         let wants = desired::build(&config, &aws.place(), &around, &zip)
             .map_err(|errors| Errors::new(source.clone(), errors))?;
-        Ok(Self { config, aws, wants, source, function_zip: zip.sha256().to_owned() })
+        Ok(Self { config, aws, wants, source, found, function_zip: zip.sha256().to_owned() })
     }
 
     /// The plan as people and programs read it, with the lints that need no AWS; what goes is not linted.
@@ -142,6 +146,7 @@ impl Session {
             &self.aws.place(),
             &self.config.deployment,
         )
+        .for_what_was_found(&self.found)
     }
 
     /// A declared login by its name in PostgreSQL.
@@ -180,6 +185,14 @@ impl Session {
         Ok(adopting::adopt(&chosen, &live)?)
     }
 
+    /// Which network the tags have led to, for whoever reads the plan: said of the stack, whose functions are in it.
+    fn told_found(&self) -> Option<Note> {
+        let stack = self.wants.iter().find(|want| matches!(want, Want::Stack(_)))?;
+        let found: Vec<_> = self.found.iter().map(|(what, ids)| format!("{what} {ids}")).collect();
+        let text = format!("found by tags: {}", found.join("; "));
+        (!found.is_empty()).then(|| Note { address: Kinds::address(stack), text, remedy: None })
+    }
+
     /// Observes everything and plans.
     pub async fn plan(&self, goal: Goal) -> Result<Plan<Kinds>, CliError> {
         Ok(self.look(goal).await?.0)
@@ -190,7 +203,8 @@ impl Session {
         let began = Instant::now();
         let found = tagged::tagged(&self.aws, &self.config.deployment).await?;
         let mut wants = self.wants.clone();
-        let notes = desired::look_alikes(&self.config, &wants, &found);
+        let mut notes = desired::look_alikes(&self.config, &wants, &found);
+        notes.0.extend(self.told_found());
         let leavers = desired::leavers(&self.config, &self.aws.place(), &mut wants, found, goal == Goal::Converge)
             .map_err(PlanError::Refused)?;
         let all: Vec<_> = wants.iter().chain(leavers.iter().map(|leaver| &leaver.want)).cloned().collect();
@@ -243,10 +257,31 @@ async fn connect(config: &Config) -> Result<Aws, CliError> {
     }
 }
 
+/// Looks up what the config means by tags, and puts it into the config. Answers with what was found, by what it is.
+async fn found_by_tags(aws: &Aws, config: &mut Config, source: &Source) -> Result<BTreeMap<String, String>, CliError> {
+    let at_line = |error| Errors::new(source.clone(), vec![error]);
+    let mut found = BTreeMap::new();
+    if config.network.vpc_id().is_none() {
+        let vpc = desired::choose::vpc(config, &candidates(aws.vpcs().await?)).map_err(at_line)?;
+        found.extend(vpc.map(|vpc| ("vpc".to_owned(), vpc)));
+    }
+    if let (Some(vpc), None) = (config.network.vpc_id(), config.network.subnet_ids()) {
+        let all = candidates(aws.subnets_in(vpc).await?);
+        let subnets = desired::choose::subnets(config, &all).map_err(at_line)?;
+        found.extend(subnets.map(|subnets| ("subnets".to_owned(), subnets.join(", "))));
+    }
+    Ok(found)
+}
+
+fn candidates<T: Into<Candidate>>(found: Vec<T>) -> Vec<Candidate> {
+    found.into_iter().map(Into::into).collect()
+}
+
 /// Looks at what stands around the deployment.
 async fn around(aws: &Aws, config: &Config) -> Result<Around, AwsError> {
     let network = &config.network;
-    let subnets: Vec<_> = network.subnets.iter().map(|subnet| subnet.value.as_str()).collect();
+    let subnets = network.subnet_ids().unwrap_or_default();
+    let subnets: Vec<_> = subnets.iter().map(|subnet| subnet.value.as_str()).collect();
     let groups: Vec<_> = network
         .allow
         .iter()
@@ -257,7 +292,7 @@ async fn around(aws: &Aws, config: &Config) -> Result<Around, AwsError> {
         .collect();
     let service = desired::secrets_manager_service(&config.aws.region);
     let question = NetworkQuestion {
-        vpc: &network.vpc.value,
+        vpc: network.vpc_id().unwrap_or_default(),
         subnets: &subnets,
         groups: &groups,
         routes: network.secrets_manager.value == SecretsManagerPath::Nat,

@@ -19,6 +19,7 @@ mod rhythm;
 mod roles;
 mod schedule;
 mod schema;
+mod schema_rules;
 mod source;
 mod tables;
 mod tags;
@@ -84,9 +85,10 @@ impl Aws {
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Network {
-    pub vpc: Located<String>,
-    /// At least two.
-    pub subnets: Vec<Located<String>>,
+    /// By its id.
+    pub vpc: Located<Choice<String>>,
+    /// By their ids, at least two.
+    pub subnets: Located<Choice<Vec<Located<String>>>>,
     /// Located at the VPC where it is not said.
     pub secrets_manager: Located<SecretsManagerPath>,
     /// Who else may reach the database port.
@@ -98,6 +100,32 @@ pub struct Network {
     pub revoke_unmanaged_rules: bool,
     /// Whether an endpoint, and groups of our names, that others have made are taken over.
     pub adopt: bool,
+}
+
+/// What is named, or what has all of some tags; which that is, AWS has to be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Choice<T> {
+    These(T),
+    /// One tag at least.
+    Tagged(BTreeMap<String, String>),
+}
+
+impl Network {
+    /// None: it has not been looked up.
+    pub fn vpc_id(&self) -> Option<&str> {
+        match &self.vpc.value {
+            Choice::These(id) => Some(id),
+            Choice::Tagged(_) => None,
+        }
+    }
+
+    /// None: they have not been looked up.
+    pub fn subnet_ids(&self) -> Option<&[Located<String>]> {
+        match &self.subnets.value {
+            Choice::These(ids) => Some(ids),
+            Choice::Tagged(_) => None,
+        }
+    }
 }
 
 /// How the functions reach Secrets Manager.

@@ -474,7 +474,7 @@ impl<'p, 't> Table<'p, 't> {
     }
 
     /// Records a missing key, unless its whole table is missing: that was said already.
-    fn required(&self, key: &'static str, example: &str) {
+    pub fn required(&self, key: &'static str, example: &str) {
         if self.entries.is_none() || self.has(key) {
             return;
         }

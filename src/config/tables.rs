@@ -12,8 +12,8 @@ use super::roles;
 use super::tags;
 use super::users::{self, Read};
 use super::{
-    Allow, Aws, Client, Config, Database, Declared, Function, Instance, Located, Network, OnRemove, SecretsManagerPath,
-    Storage, SubnetGroup,
+    Allow, Aws, Choice, Client, Config, Database, Declared, Function, Instance, Located, Network, OnRemove,
+    SecretsManagerPath, Storage, SubnetGroup,
 };
 use crate::code::Code;
 use function_contract::Strategy;
@@ -124,14 +124,26 @@ fn aws(problems: &Problems<'_>, mut table: Table<'_, '_>) -> Option<Aws> {
 }
 
 fn network(problems: &Problems<'_>, mut table: Table<'_, '_>) -> Option<Network> {
-    let vpc = table.string("vpc", "\"vpc-0123456789abcdef0\"");
-    if let Some(vpc) = &vpc {
-        check::ec2_id(problems, vpc, "vpc-");
-    }
-    let subnets = table.strings("subnets", "[\"subnet-0123456789abcdef0\", \"subnet-0fedcba9876543210\"]");
-    check::subnets(problems, &subnets);
+    let vpc = match by_tags(problems, &mut table, "vpc", "{ tags = { Name = \"prod\" } }") {
+        Some(tags) => tags,
+        None => {
+            let vpc = table.string("vpc", "\"vpc-0123456789abcdef0\"");
+            if let Some(vpc) = &vpc {
+                check::ec2_id(problems, vpc, "vpc-");
+            }
+            vpc.map(|vpc| Located { value: Choice::These(vpc.value), span: vpc.span })
+        }
+    };
+    let subnets = match by_tags(problems, &mut table, "subnets", "{ tags = { Tier = \"private\" } }") {
+        Some(tags) => tags,
+        None => {
+            let subnets = table.strings("subnets", "[\"subnet-0123456789abcdef0\", \"subnet-0fedcba9876543210\"]");
+            check::subnets(problems, &subnets);
+            subnets.map(|subnets| Located { value: Choice::These(subnets.value), span: subnets.span })
+        }
+    };
     let path = table.optional_string("secrets_manager", "\"endpoint\"");
-    let said_at = path.as_ref().or(vpc.as_ref()).map(|at| at.span.clone());
+    let said_at = path.as_ref().map(|path| path.span.clone()).or(vpc.as_ref().map(|vpc| vpc.span.clone()));
     let secrets_manager = match path {
         Some(path) => check::choice(problems, "secrets_manager", &path, &PATHS),
         None => Some(SecretsManagerPath::Endpoint),
@@ -159,13 +171,38 @@ fn network(problems: &Problems<'_>, mut table: Table<'_, '_>) -> Option<Network>
     table.finish();
     Some(Network {
         vpc: vpc?,
-        subnets: subnets?.value,
+        subnets: subnets?,
         secrets_manager: Located { value: secrets_manager?, span: said_at? },
         allow: allow.into_iter().map(|(rule, _)| rule).collect(),
         endpoint_clients,
         revoke_unmanaged_rules: revoke_unmanaged_rules?,
         adopt,
     })
+}
+
+/// What `{ tags = { … } }` means; None: something else stands there.
+fn by_tags<T>(
+    problems: &Problems<'_>,
+    table: &mut Table<'_, '_>,
+    key: &'static str,
+    example: &str,
+) -> Option<Option<Located<Choice<T>>>> {
+    if !table.is_table(key) {
+        return None;
+    }
+    let mut inner = table.optional_table(key, example);
+    let (span, before) = (inner.span().clone(), problems.count());
+    let there = inner.has("tags");
+    inner.required("tags", "{ Name = \"prod\" }");
+    let tags = inner.named_strings("tags", "{ Name = \"prod\" }");
+    if there && tags.is_empty() && problems.count() == before {
+        let message = format!("the tags of `{key}` are empty: they would mean all there are");
+        problems
+            .add(ConfigError::at(Code::BadValue, &span, message).hint(format!("write for example: {key} = {example}")));
+    }
+    inner.finish();
+    let tags = tags.into_iter().map(|(key, value)| (key.value, value.value)).collect();
+    Some((there && problems.count() == before).then_some(Located { value: Choice::Tagged(tags), span }))
 }
 
 /// Who an entry of `allow` lets in, and where that is said.

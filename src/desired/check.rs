@@ -4,36 +4,43 @@
 use super::Around;
 use crate::aws::{NetworkLook, ServiceEndpoint, WayOut};
 use crate::code::Code;
-use crate::config::{Client, Config, ConfigError, SecretsManagerPath};
+use crate::config::{Client, Config, ConfigError, Located, SecretsManagerPath};
 use crate::model::Place;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-pub(super) fn check(config: &Config, place: &Place, around: &Around) -> Vec<ConfigError> {
+/// `vpc` and `declared` are the ids of the VPC and of its subnets.
+pub(super) fn check(
+    config: &Config,
+    place: &Place,
+    around: &Around,
+    vpc: &str,
+    declared: &[Located<String>],
+) -> Vec<ConfigError> {
     let network = &around.network;
-    let mut errors = vpc(config, place, network);
+    let mut errors = self::vpc(config, place, network, vpc);
     let vpc_is_there = errors.is_empty() && network.vpc.is_some();
-    errors.extend(subnets(config, place, network));
-    errors.extend(clients(config, network));
+    errors.extend(subnets(config, place, network, vpc, declared));
+    errors.extend(clients(config, network, vpc));
     errors.extend(topic(config, place));
     if vpc_is_there && errors.is_empty() {
         match config.network.secrets_manager.value {
             SecretsManagerPath::Endpoint => {}
-            SecretsManagerPath::ExistingEndpoint => errors.extend(existing_endpoint(config, network)),
-            SecretsManagerPath::Nat => errors.extend(nat(config, network)),
+            SecretsManagerPath::ExistingEndpoint => errors.extend(existing_endpoint(config, network, vpc, declared)),
+            SecretsManagerPath::Nat => errors.extend(nat(network, declared)),
         }
     }
     errors
 }
 
-fn vpc(config: &Config, place: &Place, network: &NetworkLook) -> Vec<ConfigError> {
-    let vpc = &config.network.vpc;
+fn vpc(config: &Config, place: &Place, network: &NetworkLook, vpc: &str) -> Vec<ConfigError> {
+    let span = &config.network.vpc.span;
     let Some(look) = &network.vpc else {
         return vec![
             ConfigError::at(
                 Code::NotThere,
-                &vpc.span,
-                format!("there is no VPC {} in {} of account {}", vpc.value, place.region, place.account),
+                span,
+                format!("there is no VPC {} in {} of account {}", vpc, place.region, place.account),
             )
             .hint("check the id, the region in [aws], and which account your credentials are of"),
         ];
@@ -50,19 +57,24 @@ fn vpc(config: &Config, place: &Place, network: &NetworkLook) -> Vec<ConfigError
     .map(|(_, attribute, switch)| {
         ConfigError::at(
             Code::UnfitNetwork,
-            &vpc.span,
-            format!("{attribute} is off in {}: an endpoint's private DNS needs it", vpc.value),
+            span,
+            format!("{attribute} is off in {}: an endpoint's private DNS needs it", vpc),
         )
-        .hint(format!("aws ec2 modify-vpc-attribute --vpc-id {} --{switch}", vpc.value))
+        .hint(format!("aws ec2 modify-vpc-attribute --vpc-id {} --{switch}", vpc))
     })
     .collect()
 }
 
-fn subnets(config: &Config, place: &Place, network: &NetworkLook) -> Vec<ConfigError> {
-    let vpc = &config.network.vpc;
+fn subnets(
+    config: &Config,
+    place: &Place,
+    network: &NetworkLook,
+    vpc: &str,
+    declared: &[Located<String>],
+) -> Vec<ConfigError> {
     let mut errors = Vec::new();
     let mut zones = BTreeSet::new();
-    for subnet in &config.network.subnets {
+    for subnet in declared {
         match network.subnets.get(&subnet.value) {
             None => errors.push(
                 ConfigError::at(
@@ -70,15 +82,15 @@ fn subnets(config: &Config, place: &Place, network: &NetworkLook) -> Vec<ConfigE
                     &subnet.span,
                     format!("there is no subnet {} in {}", subnet.value, place.region),
                 )
-                .hint(format!("aws ec2 describe-subnets --filters Name=vpc-id,Values={}", vpc.value)),
+                .hint(format!("aws ec2 describe-subnets --filters Name=vpc-id,Values={}", vpc)),
             ),
             // Without the VPC, where its subnets are tells nothing more.
             Some(_) if network.vpc.is_none() => {}
-            Some(look) if look.vpc != vpc.value => errors.push(
+            Some(look) if look.vpc != vpc => errors.push(
                 ConfigError::at(
                     Code::UnfitNetwork,
                     &subnet.span,
-                    format!("subnet {} is in {}, not in {}", subnet.value, look.vpc, vpc.value),
+                    format!("subnet {} is in {}, not in {}", subnet.value, look.vpc, vpc),
                 )
                 .hint("name subnets of the VPC above"),
             ),
@@ -94,7 +106,7 @@ fn subnets(config: &Config, place: &Place, network: &NetworkLook) -> Vec<ConfigE
         errors.push(
             ConfigError::at(
                 Code::UnfitNetwork,
-                &config.network.subnets[0].span,
+                &config.network.subnets.span,
                 format!("all subnets are in {}: RDS wants two availability zones", zones.join(", ")),
             )
             .hint("add a subnet of another zone"),
@@ -103,7 +115,7 @@ fn subnets(config: &Config, place: &Place, network: &NetworkLook) -> Vec<ConfigE
     errors
 }
 
-fn clients(config: &Config, network: &NetworkLook) -> Vec<ConfigError> {
+fn clients(config: &Config, network: &NetworkLook, vpc: &str) -> Vec<ConfigError> {
     config
         .network
         .allow
@@ -111,10 +123,7 @@ fn clients(config: &Config, network: &NetworkLook) -> Vec<ConfigError> {
         .filter_map(|allow| match &allow.from {
             Client::Group(group) if !network.groups.contains(&group.value) => Some(
                 ConfigError::at(Code::NotThere, &group.span, format!("there is no security group {}", group.value))
-                    .hint(format!(
-                        "aws ec2 describe-security-groups --filters Name=vpc-id,Values={}",
-                        config.network.vpc.value
-                    )),
+                    .hint(format!("aws ec2 describe-security-groups --filters Name=vpc-id,Values={vpc}")),
             ),
             _ => None,
         })
@@ -144,9 +153,9 @@ fn topic(config: &Config, place: &Place) -> Option<ConfigError> {
 }
 
 /// A function in a VPC has no public address: only a NAT, or what else stands between, brings it out.
-fn nat(config: &Config, network: &NetworkLook) -> Vec<ConfigError> {
+fn nat(network: &NetworkLook, declared: &[Located<String>]) -> Vec<ConfigError> {
     let mut errors = Vec::new();
-    for subnet in &config.network.subnets {
+    for subnet in declared {
         let way = network.ways_out.get(&subnet.value).cloned().unwrap_or(WayOut { table: None, target: None });
         let table = way.table.map_or_else(|| "no route table".to_owned(), |table| format!("the route table {table}"));
         let why = match way.target {
@@ -169,8 +178,13 @@ fn nat(config: &Config, network: &NetworkLook) -> Vec<ConfigError> {
     errors
 }
 
-fn existing_endpoint(config: &Config, network: &NetworkLook) -> Option<ConfigError> {
-    let (vpc, span) = (&config.network.vpc.value, &config.network.secrets_manager.span);
+fn existing_endpoint(
+    config: &Config,
+    network: &NetworkLook,
+    vpc: &str,
+    declared: &[Located<String>],
+) -> Option<ConfigError> {
+    let span = &config.network.secrets_manager.span;
     let usable: Vec<_> = network.endpoints.iter().filter(|endpoint| endpoint.is_usable()).collect();
     if usable.is_empty() {
         let why = match network.endpoints.first() {
@@ -188,8 +202,7 @@ fn existing_endpoint(config: &Config, network: &NetworkLook) -> Option<ConfigErr
                 .hint("set `secrets_manager = \"endpoint\"` to have one made"),
         );
     }
-    let subnets: Vec<_> =
-        config.network.subnets.iter().filter_map(|subnet| network.subnets.get(&subnet.value)).collect();
+    let subnets: Vec<_> = declared.iter().filter_map(|subnet| network.subnets.get(&subnet.value)).collect();
     // A group or a prefix list may hold the functions; whether it does cannot be told from here.
     let may_admit = |endpoint: &ServiceEndpoint| {
         endpoint.admits.iter().any(|client| !client.contains('/'))

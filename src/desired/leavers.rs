@@ -147,6 +147,7 @@ impl Leaving<'_> {
     }
 
     fn rules(&mut self, rules: Vec<rule::Tagged>, endpoints: &[EndpointLook]) {
+        let Some(vpc) = self.config.network.vpc_id() else { return };
         for rule::Tagged { tags, standing } in rules {
             let Some(name) = self.stray(&tags, SecurityGroupRule::KIND) else { continue };
             let Some(group) = self.groups.get(&standing.group).cloned() else { continue };
@@ -159,7 +160,7 @@ impl Leaving<'_> {
             let after = self.before_rule_goes(&group, &peer, standing.direction, endpoints);
             let want = rule::Desired {
                 mark: self.mark(at.address()),
-                vpc: self.config.network.vpc.value.clone(),
+                vpc: vpc.to_owned(),
                 group,
                 direction: standing.direction,
                 port: standing.port,

@@ -158,7 +158,7 @@ impl Told<'_> {
             let Some(address) = address_of(&self.config.deployment, &look.tags) else { continue };
             let Some(part) = address.strip_prefix("security_group.") else { continue };
             let is_named_so = look.name == super::group_name(&self.config.deployment, part);
-            let elsewhere = self.declared.contains(&address) && look.vpc != self.config.network.vpc.value;
+            let elsewhere = self.declared.contains(&address) && Some(look.vpc.as_str()) != self.config.network.vpc_id();
             if !is_named_so || elsewhere {
                 let what = format!("the security group `{}` ({} in {})", look.name, look.id, look.vpc);
                 self.copy(SecurityGroup::at(part).address().clone(), &what, &untag_in_ec2(&look.id));
@@ -171,7 +171,7 @@ impl Told<'_> {
         for look in found {
             let Some(address) = address_of(&self.config.deployment, &look.tags) else { continue };
             let Some(name) = address.strip_prefix("vpc_endpoint.") else { continue };
-            let elsewhere = self.declared.contains(&address) && look.vpc != self.config.network.vpc.value;
+            let elsewhere = self.declared.contains(&address) && Some(look.vpc.as_str()) != self.config.network.vpc_id();
             if look.service != service || elsewhere {
                 let what = format!("the endpoint {} for {} in {}", look.id, look.service, look.vpc);
                 self.copy(VpcEndpoint::at(name).address().clone(), &what, &untag_in_ec2(&look.id));

@@ -2,7 +2,8 @@
 //! resources is a typed reference made here.
 
 use crate::aws::NetworkLook;
-use crate::config::{Client, Config, ConfigError, Declared, Login as LoginConfig, SecretsManagerPath};
+use crate::code::{Code, REPORT_IT};
+use crate::config::{Client, Config, ConfigError, Declared, Located, Login as LoginConfig, SecretsManagerPath};
 use crate::model::{Address, Mark, Place, Ref};
 use crate::resource::Resource;
 use crate::resources::artifact::{self, Artifact, Zip};
@@ -23,6 +24,7 @@ use function_contract::{DatabaseId, Duty};
 use std::collections::BTreeSet;
 
 mod check;
+pub mod choose;
 mod leavers;
 mod look_alikes;
 
@@ -46,12 +48,17 @@ const HTTPS: u16 = 443;
 /// Everything a deployment wants, each resource after those it refers to. The errors are what the config
 /// says that does not fit what is there, each at its line.
 pub fn build(config: &Config, place: &Place, around: &Around, zip: &Zip) -> Result<Vec<Want>, Vec<ConfigError>> {
-    let errors = check::check(config, place, around);
+    let (Some(vpc), Some(subnets)) = (config.network.vpc_id(), config.network.subnet_ids()) else {
+        let error =
+            ConfigError::at(Code::Internal, &config.network.vpc.span, "the network was not looked up by its tags");
+        return Err(vec![error.hint(REPORT_IT)]);
+    };
+    let errors = check::check(config, place, around, vpc, subnets);
     if !errors.is_empty() {
         return Err(errors);
     }
-    let mut model =
-        Model { config, place, names: FunctionNames::derive(&config.function.name.value), wants: Vec::new() };
+    let names = FunctionNames::derive(&config.function.name.value);
+    let mut model = Model { config, place, vpc, subnets, names, wants: Vec::new() };
     model.build(around, zip);
     Ok(model.wants)
 }
@@ -59,6 +66,10 @@ pub fn build(config: &Config, place: &Place, around: &Around, zip: &Zip) -> Resu
 struct Model<'a> {
     config: &'a Config,
     place: &'a Place,
+    /// Its id.
+    vpc: &'a str,
+    /// Ids, in the order in which they are meant.
+    subnets: &'a [Located<String>],
     names: FunctionNames,
     wants: Vec<Want>,
 }
@@ -162,7 +173,7 @@ impl Model<'_> {
             let want = security_group::Desired {
                 mark: self.mark(group.at.address()),
                 name: group.name.clone(),
-                vpc: config.network.vpc.value.clone(),
+                vpc: self.vpc.to_owned(),
                 description: format!("{what} of pgrotate deployment {}", config.deployment),
                 existing: group.existing,
                 adopt: config.network.adopt,
@@ -192,7 +203,7 @@ impl Model<'_> {
         }
         let want = rule::Desired {
             mark: self.mark(at.address()),
-            vpc: self.config.network.vpc.value.clone(),
+            vpc: self.vpc.to_owned(),
             group: group.clone(),
             direction,
             port,
@@ -275,14 +286,14 @@ impl Model<'_> {
     }
 
     fn subnets(&self) -> BTreeSet<String> {
-        self.config.network.subnets.iter().map(|subnet| subnet.value.clone()).collect()
+        self.subnets.iter().map(|subnet| subnet.value.clone()).collect()
     }
 
     /// An endpoint has one subnet in a zone at the most (DuplicateSubnetsInSameZone): the first that the file names. The
     /// functions in the others of that zone reach it there.
     fn one_of_each_zone(&self, network: &NetworkLook) -> (BTreeSet<String>, BTreeSet<String>) {
         let mut zones = BTreeSet::new();
-        let subnets = self.config.network.subnets.iter().map(|subnet| subnet.value.clone());
+        let subnets = self.subnets.iter().map(|subnet| subnet.value.clone());
         subnets.partition(|subnet| network.subnets.get(subnet).is_none_or(|look| zones.insert(look.zone.as_str())))
     }
 
@@ -306,7 +317,7 @@ impl Model<'_> {
             let (subnets, left_out) = self.one_of_each_zone(network);
             let want = vpc_endpoint::Desired {
                 mark: self.mark(at.address()),
-                vpc: self.config.network.vpc.value.clone(),
+                vpc: self.vpc.to_owned(),
                 service: secrets_manager_service(&self.place.region),
                 subnets,
                 left_out,

@@ -98,7 +98,8 @@ fn lines(source: &Source, keys: &[String]) -> Vec<ConfigLine> {
     let meant = |path: &str| {
         keys.iter().any(|key| match key.strip_suffix('.') {
             Some(_) => path.starts_with(key.as_str()),
-            None => path == key,
+            // Also where it is a table with a header of its own.
+            None => path.strip_prefix(key.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')),
         })
     };
     let own: BTreeSet<_> = keys.iter().filter(|key| all.iter().any(|one| one.path == **key)).collect();

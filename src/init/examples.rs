@@ -6,9 +6,9 @@ use serde_json::Value;
 /// Of keys that have no default, or a table for a value: by path, `[0]` being any of a list.
 const EXAMPLES: &[(&str, &str)] = &[
     ("extends", "\"base.toml\""),
-    ("tags", "{ team = \"shop\", cost-centre = \"4711\" }"),
     ("users[0].logins", "[\"orders_api\", \"orders_worker\"]"),
     ("users[0].secret", "\"{login}_secret\""),
+    ("tags", "{ team = \"payments\", cost-center = \"4711\" }"),
     ("aws.assume_role", "\"arn:aws:iam::123456789012:role/pgrotate\""),
     ("aws.account", "\"123456789012\""),
     ("network.endpoint_clients", "[\"10.0.0.0/16\"]"),

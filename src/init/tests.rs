@@ -263,7 +263,7 @@ fn an_answer_is_asked_of_the_config() {
 }
 
 fn subnet(id: &str, zone: &str) -> SubnetFound {
-    SubnetFound { id: id.to_owned(), name: None, zone: zone.to_owned(), cidr: String::new() }
+    SubnetFound { id: id.to_owned(), name: None, zone: zone.to_owned(), cidr: String::new(), tags: Default::default() }
 }
 
 fn ways(ways: &[(&str, &str)]) -> BTreeMap<String, WayOut> {

@@ -24,6 +24,38 @@ fn no_such_subnet() {
     of(&Account::new(), &ARTICLE.replace("subnet-0cf57825fcf0c3cbd", "subnet-0123456789abcdef0"), "no-such-subnet");
 }
 
+/// The article, with its network meant by tags.
+fn by_tags() -> String {
+    let vpc = ARTICLE.lines().find(|line| line.starts_with("vpc = ")).unwrap();
+    let subnets = ARTICLE.lines().find(|line| line.starts_with("subnets = ")).unwrap();
+    ARTICLE
+        .replace(vpc, "vpc = { tags = { Name = \"prod\" } }")
+        .replace(subnets, "subnets = { tags = { Tier = \"private\" } }")
+}
+
+#[test]
+fn no_vpc_of_the_tags() {
+    of(&Account::new(), &by_tags(), "no-vpc-of-the-tags");
+}
+
+/// One is meant, and which of them nobody can say; nor where only one subnet is.
+#[test]
+fn two_vpcs_of_the_tags() {
+    let account = Account::new();
+    let prod = json!([{ "Key": "Name", "Value": "prod" }]);
+    let made = account.call("ec2", "create_vpc", json!({ "CidrBlock": "10.9.0.0/16" }));
+    let other = made["Vpc"]["VpcId"].as_str().unwrap().to_owned();
+    account.call("ec2", "create_tags", json!({ "Resources": ["vpc-02294c945121da772", other], "Tags": prod }));
+    account.config(&by_tags());
+    let done = account.command(&["plan", "deployment.toml"]).output().unwrap();
+    check(&done, &[(&other, "vpc-0bbbbbbbbbbbbbbbb"), (&account.number, "[ACCOUNT]")], "two-vpcs-of-the-tags");
+
+    account.call("ec2", "delete_tags", json!({ "Resources": [other], "Tags": prod }));
+    let private = json!([{ "Key": "Tier", "Value": "private" }]);
+    account.call("ec2", "create_tags", json!({ "Resources": ["subnet-05a8a2c78756260ed"], "Tags": private }));
+    of(&account, &by_tags(), "one-subnet-of-the-tags");
+}
+
 #[test]
 fn a_vpc_without_dns() {
     let account = Account::new();

@@ -345,6 +345,20 @@ fn every_config_of_ours_fits() {
 }
 
 #[test]
+fn a_network_by_its_tags() {
+    let vpc = "\"vpc-02294c945121da772\"";
+    let subnets = "[\"subnet-05a8a2c78756260ed\", \"subnet-0cf57825fcf0c3cbd\"]";
+    let text = WHOLE
+        .replace(vpc, "{ tags = { Name = \"prod\" } }")
+        .replace(subnets, "{ tags = { Tier = \"private\", Of = \"a\" } }");
+    the_same_of(&parsed(&text));
+    let schema = schema(Subject::Config);
+    for broken in [text.replace("{ Name = \"prod\" }", "{}"), text.replace("tags = { Name = \"prod\" }", "")] {
+        assert!(schema.check(&json(&parsed(&broken))).is_err(), "tags that mean nothing pass");
+    }
+}
+
+#[test]
 fn broken_ones_do_not() {
     let schema = schema(Subject::Config);
     for (old, new) in [

@@ -63,6 +63,24 @@ fn a_saved_config_is_whole() {
     assert_eq!(config, scenario.config());
 }
 
+/// Tags that lead to another network than when it was reviewed.
+#[test]
+fn what_was_found_by_tags_is_found_again() {
+    let scenario = Scenario::article();
+    let plan = scenario.plan(Goal::Converge, &scenario.nothing()).unwrap();
+    let found = |vpc: &str| BTreeMap::from([("vpc".to_owned(), vpc.to_owned())]);
+    let text = saved(&plan).for_what_was_found(&found("vpc-1")).text();
+    let read = SavedPlan::parse("plan.json", &text).unwrap();
+    read.found_again(&found("vpc-1")).unwrap();
+    for (now, told) in [(found("vpc-2"), "vpc by tags: vpc-1 → vpc-2"), (BTreeMap::new(), "vpc by tags: vpc-1 → ")]
+    {
+        match read.found_again(&now) {
+            Err(SavedError::Moved(lines)) => assert_eq!(lines, [told]),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
 #[test]
 fn read_as_it_was_written() {
     let (scenario, live) = second_user();

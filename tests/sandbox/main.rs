@@ -40,5 +40,6 @@ mod saving;
 mod scenarios;
 mod stopping;
 mod support;
+mod tagged_network;
 mod tags;
 mod watching;

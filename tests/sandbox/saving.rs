@@ -5,6 +5,32 @@ use crate::stopping::killed_when;
 use crate::support::{ARTICLE, Account, path};
 use serde_json::json;
 
+/// Of a config in two files and a variable, neither of which is there when it is applied.
+#[test]
+fn whole_without_its_files_and_variables() {
+    let account = Account::new();
+    account.delays("none");
+    let config =
+        account.config("extends = \"base.toml\"\ndeployment = \"${env.STAGE}\"\n[database]\nbackup_days = 3\n");
+    let base = config.with_file_name("base.toml");
+    std::fs::write(&base, ARTICLE).expect("the base");
+    let file = config.with_file_name("plan.json");
+    let plan = |stage: &str| {
+        let mut command = account.command(&["plan", path(&config), "--out", path(&file)]);
+        command.env("STAGE", stage).output().expect("pgrotate runs")
+    };
+    let told = plan("prod");
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+    std::fs::remove_file(&config).expect("the config");
+    std::fs::remove_file(&base).expect("its base");
+    let applied = account.command(&["apply", path(&file)]).env("STAGE", "test").output().expect("pgrotate runs");
+    assert!(applied.status.success(), "{}", String::from_utf8_lossy(&applied.stderr));
+    let found = account.call("rds", "describe_db_instances", json!({}));
+    assert_eq!(found["DBInstances"][0]["BackupRetentionPeriod"], 3);
+    assert!(found.to_string().contains("prod"), "it is that deployment's: {found}");
+    assert!(account.login("test_user1_secret", "AWSCURRENT").starts_with("test_user1"));
+}
+
 #[test]
 fn applied_as_reviewed_or_not_at_all() {
     let account = Account::new();

@@ -283,7 +283,7 @@ impl Survey<'_> {
         let mut chosen = init::choose_subnets(&found, &network.ways_out);
         if is_new && self.asker.asks() {
             let told = |subnet: &SubnetFound| {
-                let SubnetFound { id, name, zone, cidr } = subnet;
+                let SubnetFound { id, name, zone, cidr, tags: _ } = subnet;
                 let name = name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
                 (format!("{id}{name} ({zone}, {cidr})"), chosen.contains(id))
             };
@@ -400,7 +400,7 @@ fn unfit(found: &DatabaseFound, is_cluster: bool) -> Option<(String, String)> {
 }
 
 fn told_vpc(vpc: &VpcFound) -> String {
-    let VpcFound { id, name, cidr, is_default } = vpc;
+    let VpcFound { id, name, cidr, is_default, tags: _ } = vpc;
     let name = name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
     format!("{id}{name} ({cidr}{})", if *is_default { ", the default VPC" } else { "" })
 }

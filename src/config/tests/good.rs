@@ -24,16 +24,22 @@ fn the_article() {
             },
             network: Network {
                 vpc: Located {
-                    value: "vpc-02294c945121da772",
+                    value: These(
+                        "vpc-02294c945121da772",
+                    ),
                 },
-                subnets: [
-                    Located {
-                        value: "subnet-05a8a2c78756260ed",
-                    },
-                    Located {
-                        value: "subnet-0cf57825fcf0c3cbd",
-                    },
-                ],
+                subnets: Located {
+                    value: These(
+                        [
+                            Located {
+                                value: "subnet-05a8a2c78756260ed",
+                            },
+                            Located {
+                                value: "subnet-0cf57825fcf0c3cbd",
+                            },
+                        ],
+                    ),
+                },
                 secrets_manager: Located {
                     value: Endpoint,
                 },

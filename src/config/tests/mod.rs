@@ -4,6 +4,7 @@ mod any;
 mod good;
 mod groups;
 mod lints;
+mod network;
 mod overlays;
 mod shape;
 mod tags;

@@ -84,7 +84,7 @@ every = "12 hours"
     let config = based(&base).config(overlay);
     assert_eq!(config.deployment, "prod");
     assert_eq!((config.aws.region.as_str(), config.aws.account.as_deref()), ("eu-north-1", Some("123456789012")));
-    let subnets: Vec<_> = config.network.subnets.iter().map(|subnet| subnet.value.as_str()).collect();
+    let subnets: Vec<_> = config.network.subnet_ids().unwrap().iter().map(|subnet| subnet.value.as_str()).collect();
     assert_eq!(subnets, ["subnet-0cf57825fcf0c3cbd", "subnet-05a8a2c78756260ed"]);
     let instance = config.database.instance.as_ref().unwrap();
     assert_eq!(
@@ -451,6 +451,18 @@ fn a_variable_may_choose_the_base_and_what_is_replaced_needs_none() {
         Memory::of(&[("prod-base.toml", &LEAST.replace("\"eu-north-1\"", "\"${env.NOT_SET}\""))]).with("STAGE", "prod");
     let config = memory.config("extends = \"${env.STAGE}-base.toml\"\naws.region = \"eu-west-1\"\n");
     assert_eq!(config.aws.region, "eu-west-1");
+}
+
+/// The one beside the others, as its folder has it.
+#[test]
+fn the_scenario_of_an_overlay() {
+    let text = include_str!("../../../configs/scenarios/overlay.toml");
+    let memory = Memory::of(&[("private.toml", include_str!("../../../configs/scenarios/private.toml"))]);
+    let config = memory.with("STAGE", "prod").config(text);
+    assert_eq!(config.deployment, "private-prod");
+    let secrets: Vec<_> = config.users.iter().map(|user| user.secret.value.as_str()).collect();
+    assert_eq!(secrets, ["prod/app", "prod/tenant_a", "prod/tenant_b", "prod/tenant_c"]);
+    assert_eq!(config.tags["stage"], "prod");
 }
 
 #[test]
