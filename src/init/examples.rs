@@ -4,7 +4,7 @@ use super::text::literal;
 use serde_json::Value;
 
 /// Of keys that have no default, or a table for a value: by path, `[0]` being any of a list.
-const EXAMPLES: [(&str, &str); 29] = [
+const EXAMPLES: &[(&str, &str)] = &[
     ("extends", "\"base.toml\""),
     ("users[0].logins", "[\"orders_api\", \"orders_worker\"]"),
     ("users[0].secret", "\"{login}_secret\""),

@@ -3,7 +3,6 @@ use super::text::{literal, plain};
 use super::*;
 use crate::aws::{GroupFound, ServiceEndpoint, SubnetFound, WayOut};
 use crate::config::{self, Client as Allowed};
-use crate::model::Tags;
 use expect_test::{expect, expect_file};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -78,7 +77,7 @@ fn what_stands_behind_a_hash_is_a_config_too() {
         let mut tried = 0;
         for (number, line) in lines.iter().enumerate() {
             let Some(key) = key_behind(line) else { continue };
-            // A database has the one name or the other; and the other file is not there.
+            // A database has the one name or the other; and another file is not there.
             if ["cluster", "extends"].contains(&key) {
                 continue;
             }
@@ -89,19 +88,16 @@ fn what_stands_behind_a_hash_is_a_config_too() {
             match heading {
                 Some(heading) if lines[heading].starts_with('#') => {
                     lines[heading] = &lines[heading][2..];
+                    // Of two ways to say when, a table has one.
+                    let other = if key == "cron" { "every" } else { "cron" };
                     for line in &mut lines[heading..end] {
-                        *line = key_behind(line).map_or(*line, |_| &line[2..]);
-                    }
-                    // Two ways to say when, of which a group has one.
-                    let other = if key == "cron" { "every = " } else { "cron = " };
-                    if lines[heading] == "[[users]]" {
-                        let group = lines.split_off(heading);
-                        lines.extend(group.into_iter().filter(|line| !line.starts_with(other)));
+                        if key_behind(line).is_some_and(|key| key != other) {
+                            *line = &line[2..];
+                        }
                     }
                 }
                 heading => {
                     lines[number] = &lines[number][2..];
-                    // Two ways to say when, of which a table has one.
                     if key == "cron" && heading.is_some_and(|heading| lines[heading] == "[rotation]") {
                         lines.retain(|line| !line.starts_with("every = "));
                     }
@@ -267,7 +263,7 @@ fn an_answer_is_asked_of_the_config() {
 }
 
 fn subnet(id: &str, zone: &str) -> SubnetFound {
-    SubnetFound { id: id.to_owned(), name: None, zone: zone.to_owned(), cidr: String::new(), tags: Tags::new() }
+    SubnetFound { id: id.to_owned(), name: None, zone: zone.to_owned(), cidr: String::new(), tags: Default::default() }
 }
 
 fn ways(ways: &[(&str, &str)]) -> BTreeMap<String, WayOut> {

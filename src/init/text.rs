@@ -112,6 +112,8 @@ pub(super) fn body(schema: &Value, filled: &Filled) -> String {
     let root = schema["properties"].as_object().unwrap_or(&empty);
     for (key, of) in root {
         if let Shape::Key = body.shape(of) {
+            let gap = if out.is_empty() { "" } else { "\n" };
+            out.push_str(gap);
             body.key(&mut out, key, key, of);
         }
     }

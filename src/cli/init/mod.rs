@@ -133,7 +133,7 @@ async fn work(args: &InitArgs, target: &Target, asker: Asker) -> Result<u8, CliE
     let text = init::render(&answers, &place, &[]);
     // What cannot be read is no config.
     let config = config::parse(&format!("{name} (not written)"), &text)?;
-    let (text, checked) = match checked(&aws, args, config, source(&name, &text)).await {
+    let (text, checked) = match checked(&aws, args, config, Source::new(name.clone(), text.clone())).await {
         Err(error) => {
             let told = init::render(&answers, &place, &obstacles(&error));
             let error = moved(error, &name, &text, &told);
@@ -215,11 +215,7 @@ fn moved(error: CliError, name: &str, was: &str, is: &str) -> CliError {
         error.span = error.span.map(|span| span.start + by..span.end + by);
         error
     });
-    CliError::Config(Errors::new(source(name, is), moved.collect()))
-}
-
-fn source(name: &str, text: &str) -> Source {
-    Source::new(name, text)
+    CliError::Config(Errors::new(Source::new(name, is), moved.collect()))
 }
 
 /// Where the config goes.
