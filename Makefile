@@ -22,6 +22,7 @@ demo: tools ## The article's deployment, planned, applied, rotated and destroyed
 
 .PHONY: test
 test: function ## All tests: the sandbox's own, then those of cargo
+	@command -v jq > /dev/null || { echo "there is no jq, which a page of docs/ uses; on Debian: apt-get install jq" >&2; exit 1; }
 	@sandbox/ctl install --postgres 16,17,18
 	@demo/quietly "Building the tests" -- cargo test --locked --workspace --no-run
 	sandbox/test

@@ -83,7 +83,7 @@ pub fn load(path: &Path) -> Result<(Config, Source), Errors> {
     let of_file = |error: ConfigError| Errors::new(Source::new(name.clone(), ""), vec![error]);
     let bytes = bytes(path).map_err(|error| {
         let hint = match error.kind() {
-            io::ErrorKind::NotFound => "check the path; configs/article.toml of this project is a file to start from",
+            io::ErrorKind::NotFound => "check the path; a first config is written by: pgrotate init",
             io::ErrorKind::IsADirectory => "name a file in it",
             _ => unread_hint(&error),
         };

@@ -4,11 +4,10 @@ use crate::adopting;
 use crate::clusters;
 use crate::lives::make;
 use crate::scenarios::There;
-use crate::support::{Account, Run, path, root, until};
+use crate::support::{Account, Run, path, until};
 use expect_test::{Expect, expect};
 use serde_json::{Value, json};
 use std::path::PathBuf;
-use std::process::Command;
 
 const VPC: &str = "vpc-02294c945121da772";
 
@@ -202,33 +201,4 @@ fn an_instance_that_is_not_fit_yet() {
         (kept["DBInstanceStatus"] == "available" && kept["MasterUserSecret"]["SecretStatus"] == "active").then_some(())
     });
     account.plan(&config).exits(2);
-}
-
-/// `demo/quick-start`: what a new user types, from nothing to a login and back. Each of its lines is run as it is shown.
-#[test]
-fn the_quick_start() {
-    let done = Command::new(root().join("demo/quick-start")).output().expect("it runs");
-    let shown = String::from_utf8_lossy(&done.stdout);
-    assert!(done.status.success(), "{shown}\n{}", String::from_utf8_lossy(&done.stderr));
-    let commands: Vec<_> = shown.lines().filter(|line| line.starts_with("$ ")).collect();
-    expect![[r#"
-        $ sandbox/ctl up --dir target/quick-start --parent $$ --delays none
-        $ eval "$(sandbox/ctl env --dir target/quick-start)"
-        $ export PATH="$PWD/target/debug:$PATH"
-        $ cd target/quick-start
-        $ pgrotate init --identifier shop-db --vpc vpc-02294c945121da772 --engine-version 16 --user app
-        $ grep -Ev '^ *(#|$)' pgrotate.toml
-        $ pgrotate validate pgrotate.toml
-        $ pgrotate plan pgrotate.toml
-        $ pgrotate apply --yes pgrotate.toml
-        $ ../../demo/login app_secret
-        $ pgrotate status pgrotate.toml
-        $ pgrotate drift pgrotate.toml
-        $ sed -i 's/^# deletion_protection = true /deletion_protection = false /' pgrotate.toml
-        $ pgrotate destroy --yes pgrotate.toml
-    "#]]
-    .assert_eq(&(commands.join("\n") + "\n"));
-    for told in ["AWSCURRENT of app_secret logs in", "are as declared", "What remains:"] {
-        assert!(shown.contains(told), "{told}\n{shown}");
-    }
 }
