@@ -61,6 +61,19 @@ struct Lines {
 #[derive(Debug, Default, Clone)]
 struct Fields(Vec<(&'static str, Value)>);
 
+impl Fields {
+    /// Each name once: what an event says of itself stands in the place of what its span does.
+    fn distinct(self) -> Vec<(&'static str, Value)> {
+        let Self(all) = self;
+        let is_last = |number: usize, name: &str| !all[number + 1..].iter().any(|(later, _)| *later == name);
+        all.iter()
+            .enumerate()
+            .filter(|(number, (name, _))| is_last(*number, name))
+            .map(|(_, field)| field.clone())
+            .collect()
+    }
+}
+
 impl Visit for Fields {
     fn record_str(&mut self, field: &Field, value: &str) {
         self.0.push((field.name(), value.into()));
@@ -106,6 +119,7 @@ impl<S: Subscriber + for<'span> LookupSpan<'span>> Layer<S> for Lines {
             all.0.extend(span.extensions().get::<Fields>().into_iter().flat_map(|fields| fields.0.clone()));
         }
         event.record(&mut all);
+        let mut all = Fields(all.distinct());
         let message = |(name, _): &(&'static str, Value)| *name == "message";
         let said = all.0.iter().find(|field| message(field)).map(|(_, said)| said.clone()).unwrap_or_default();
         all.0.retain(|field| !message(field) && field.1 != "");

@@ -126,7 +126,7 @@ pub(super) async fn each(
 
 /// Whose line it is that is logged.
 fn of(file: &Path) -> Span {
-    info_span!(target: LOG, "deployment", of = %file.display())
+    info_span!(target: LOG, "deployment", file = %file.display())
 }
 
 /// A deployment that several files declare.
