@@ -255,6 +255,7 @@ impl CliError {
             message,
             because: Vec::new(),
             hint,
+            file: None,
             line: None,
             column: None,
             address: None,
@@ -270,7 +271,9 @@ impl CliError {
             Self::Config(errors) => {
                 let each = errors.iter().map(|error| {
                     let place = error.span.as_ref().map(|span| errors.file().position(span.start));
+                    let base = error.span.as_ref().and_then(|span| errors.file().line(span.start).base);
                     ErrorDocument {
+                        file: base.map(str::to_owned),
                         line: place.map(|(line, _)| line),
                         column: place.map(|(_, column)| column),
                         ..of(error.code, error.message.clone(), error.hint.clone())

@@ -89,6 +89,9 @@ pub struct ErrorDocument {
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// The file it is in, where that is one that the config extends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
     /// Where the config is to blame: from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<usize>,

@@ -228,9 +228,13 @@ fn section(one: &DeploymentDocument, Commands { again, apply }: &Commands, space
 }
 
 fn error(error: &ErrorDocument) -> String {
-    let ErrorDocument { code: which, message, because, hint, line, column: _, address } = error;
+    let ErrorDocument { code: which, message, because, hint, file, line, column: _, address } = error;
     let at = address.as_ref().map(|address| format!(" {}", code(&address.to_string()))).unwrap_or_default();
-    let line = line.map(|line| format!(" (line {line})")).unwrap_or_default();
+    let line = line.map(|line| match file {
+        Some(file) => format!(" ({}:{line})", code(file)),
+        None => format!(" (line {line})"),
+    });
+    let line = line.unwrap_or_default();
     let because: String = because.iter().map(|cause| format!(": {}", cell_prose(cause))).collect();
     let hint = hint.as_ref().map(|hint| format!("; hint: {}", cell_prose(hint))).unwrap_or_default();
     format!("- **{}**{at}{line}: {}{because}{hint}\n", prose(&which.heading().to_string()), cell_prose(message))

@@ -67,8 +67,13 @@ fn some_are_valid() {
 
 #[test]
 fn a_validation_as_json() {
-    let folder = folder(&[("app.toml", &named("app")), ("broken.toml", &broken())]);
-    for (file, name) in [("app.toml", "a-valid-config-json"), ("broken.toml", "a-bad-config-json")] {
+    let above = "extends = \"broken.toml\"\n[database]\nclass = \"micro\"\n";
+    let folder = folder(&[("app.toml", &named("app")), ("broken.toml", &broken()), ("above.toml", above)]);
+    for (file, name) in [
+        ("app.toml", "a-valid-config-json"),
+        ("broken.toml", "a-bad-config-json"),
+        ("above.toml", "a-bad-config-below-json"),
+    ] {
         let done = bare(folder.path(), &["validate", "--format", "json", file]).output().unwrap();
         fits(Subject::Validation, &serde_json::from_slice(&done.stdout).unwrap());
         check(&done, &[], name);

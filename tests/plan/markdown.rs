@@ -172,6 +172,7 @@ fn deployment(file: &str, document: Option<PlanDocument>, errors: &[&str]) -> De
         message: (*message).to_owned(),
         because: Vec::new(),
         hint: Some("remove it".to_owned()),
+        file: None,
         line: Some(7),
         column: Some(1),
         address: None,
