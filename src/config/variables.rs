@@ -15,19 +15,20 @@ const ENV: &str = "env.";
 const ESCAPED: &str = "$${";
 
 /// Words of a name, between underscores, that are said of secrets.
-const SECRET_WORDS: [&str; 16] = [
+const SECRET_WORDS: [&str; 17] = [
     "APIKEY",
+    "AUTH",
     "CREDENTIAL",
     "CREDENTIALS",
     "CREDS",
+    "DSN",
+    "JWT",
     "KEY",
     "KEYS",
     "PASS",
     "PASSPHRASE",
     "PASSWD",
-    "PASSWORD",
-    "PASSWORDS",
-    "PGPASSWORD",
+    "PAT",
     "SECRET",
     "SECRETS",
     "TOKEN",
@@ -89,7 +90,9 @@ fn is_name(name: &str) -> bool {
 }
 
 fn is_secret(name: &str) -> bool {
-    name.split('_').any(|word| SECRET_WORDS.contains(&word.to_ascii_uppercase().as_str()))
+    let name = name.to_ascii_uppercase();
+    // Written together with other words, as in PGPASSWORD.
+    name.contains("PASSWORD") || name.split('_').any(|word| SECRET_WORDS.contains(&word))
 }
 
 /// Adds the names of the variables that a string uses and may use.
@@ -215,9 +218,17 @@ mod tests {
 
     #[test]
     fn names_of_secrets() {
-        for name in
-            ["PASSWORD", "DB_PASSWORD", "aws_secret_access_key", "TOKEN", "GITHUB_TOKEN", "MY_KEYS", "PGPASSWORD"]
-        {
+        for name in [
+            "PASSWORD",
+            "DB_PASSWORD",
+            "aws_secret_access_key",
+            "TOKEN",
+            "GITHUB_TOKEN",
+            "MY_KEYS",
+            "PGPASSWORD",
+            "dbpassword_prod",
+            "DATABASE_DSN",
+        ] {
             assert!(is_secret(name), "{name}");
             assert_eq!(replaced(&format!("${{env.{name}}}"), &values()).unwrap_err().code, Code::BadValue);
             let mut used = Vec::new();

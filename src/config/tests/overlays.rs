@@ -2,6 +2,7 @@
 
 use super::super::{Client, Config, Errors, Key, Outside, Rule, Source, keys, load_text, read};
 use super::LEAST;
+use crate::code::Code;
 use expect_test::{Expect, expect};
 use std::collections::BTreeMap;
 use std::io;
@@ -353,6 +354,14 @@ fn syntax_is_told_of_all_files() {
         hint: a line is key = value, strings stand in double quotes, a table starts with [name]
     "#]],
     );
+}
+
+#[test]
+fn a_base_nested_without_end_is_refused() {
+    for text in [format!("{}x = 1", "a.".repeat(200_000)), format!("a = {}", "[".repeat(200_000))] {
+        let errors = based(&text).load("extends = \"base.toml\"\n").expect_err("a bad file");
+        assert!(errors.iter().all(|error| error.code == Code::TomlSyntax), "{errors}");
+    }
 }
 
 #[test]
