@@ -481,7 +481,7 @@ impl<F: Family, W: World<F>> Run<'_, F, W> {
         let mut last_seen = asked;
         loop {
             let live = self.world.observe(&action.want, known).await.map_err(ActionError::world)?;
-            if !matches!(live, Seen::Absent) {
+            if !F::is_gone(&action.want, &live) {
                 last_seen = self.world.now();
             }
             let settled = match action.verb {

@@ -357,6 +357,9 @@ pub trait Resource: Sized + 'static {
     /// has answered for it.
     const REMOVED_UNSEEN: bool = false;
 
+    /// Why it cannot be looked at where what it stands on was deleted: that is as good as absent, and passes as little.
+    const WITHOUT_GROUND: Option<&'static str> = None;
+
     fn address(want: &Self::Desired) -> Address;
     /// What it refers to. Deletion runs against these edges.
     fn needs(want: &Self::Desired) -> Vec<Address>;
@@ -583,6 +586,8 @@ pub trait Family: Clone + fmt::Debug + 'static {
     fn realised(want: &Self::Want, known: &Known) -> Result<Self::Live, NotProduced>;
     fn leaving(want: &Self::Want, live: &Self::Live) -> Settled<()>;
     fn removed_unseen(want: &Self::Want) -> bool;
+    /// Whether it is not there, or cannot be for what it stands on is not.
+    fn is_gone(want: &Self::Want, live: &Seen<Self::Live>) -> bool;
     fn facts(live: &Self::Live) -> Facts;
 }
 

@@ -119,10 +119,14 @@ impl Login {
     }
 }
 
+/// Inspection logs in with what secrets hold.
+const NO_SECRET: &str = "its secret does not exist yet";
+
 impl Resource for Login {
     const KIND: Kind = Kind("login");
     /// The admin that may no longer log in can no longer look either.
     const REMOVED_UNSEEN: bool = true;
+    const WITHOUT_GROUND: Option<&'static str> = Some(NO_SECRET);
     type Desired = Desired;
     type Observed = Observed;
     type Outputs = ();
@@ -519,7 +523,7 @@ async fn provision(aws: &Aws, want: &Desired, request: &ProvisioningRequest) -> 
 /// of ours to try.
 pub(super) async fn secret_of(look: &Look<'_>, want: &Desired) -> Result<Result<SecretLook, String>, LiveError> {
     Ok(match look.secret(&want.secret_name).await? {
-        None => Err("its secret does not exist yet".to_owned()),
+        None => Err(NO_SECRET.to_owned()),
         Some(secret) if secret.deleted.is_some() => Err("its secret is pending deletion".to_owned()),
         Some(secret) if want.secret_mark().owner(&secret.tags) != Owner::Us => {
             Err("its secret is not this deployment's".to_owned())

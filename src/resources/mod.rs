@@ -107,6 +107,15 @@ macro_rules! kinds {
                 match want { $(Want::$kind(_) => $kind::REMOVED_UNSEEN),+ }
             }
 
+            fn is_gone(want: &Want, live: &Seen<AnyLive>) -> bool {
+                let without_ground = match want { $(Want::$kind(_) => $kind::WITHOUT_GROUND),+ };
+                match live {
+                    Seen::Present(_) => false,
+                    Seen::Absent => true,
+                    Seen::Unobservable(why) => without_ground == Some(why.as_str()),
+                }
+            }
+
             fn facts(live: &AnyLive) -> Facts {
                 match live { $(AnyLive::$kind(live) => $kind::facts(live)),+ }
             }

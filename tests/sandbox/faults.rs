@@ -483,11 +483,12 @@ fn every_call_is_the_last() {
 
 /// Holds an apply at its first `call`, lets somebody else `meddle`, and lets it go on: it is done, or says what is
 /// wrong, and the next one makes it whole.
-fn meddled_with(call: &str, meddle: impl Fn(&Account)) {
+fn meddled_with(held: &[&str], meddle: impl Fn(&Account)) -> String {
+    let call = held[0];
     let account = Account::new();
     account.delays("none");
     let config = account.config(ARTICLE);
-    account.fault(&[call, "hold", "--client"]);
+    account.fault(&[held, &["hold"]].concat());
     let mut apply = account.command(&["apply", "--yes", path(&config)]);
     let apply = apply.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("pgrotate runs");
     until(call, || account.troubled("held").first().cloned());
@@ -502,22 +503,36 @@ fn meddled_with(call: &str, meddle: impl Fn(&Account)) {
         code => panic!("{call}: exit code {code:?}\n{said}"),
     }
     made_whole(&account);
+    said
 }
 
 /// It is missed after a minute, not after all the time that a rotation may take.
 #[test]
 fn somebody_deletes_a_secret_meanwhile() {
     let began = Instant::now();
-    meddled_with("secretsmanager.RotateSecret", |account| {
+    meddled_with(&["secretsmanager.RotateSecret", "--client"], |account| {
         let asked = json!({ "SecretId": "test_user1_secret", "ForceDeleteWithoutRecovery": true });
         account.call("secretsmanager", "delete_secret", asked);
     });
     assert!(began.elapsed().as_secs() < 5 * 60, "{:?}", began.elapsed());
 }
 
+/// So is the secret of a login that has just been provisioned, which then cannot be looked at any more.
+#[test]
+fn somebody_deletes_a_provisioned_secret() {
+    // Each of the two logins is looked at before and after it is provisioned.
+    let last = ["--function", "pgpasslambda-inspection", "--skip", "3"];
+    let said = meddled_with(&[&["secretsmanager.DescribeSecret"], &last[..]].concat(), |account| {
+        let asked = json!({ "SecretId": "test_user1_secret", "ForceDeleteWithoutRecovery": true });
+        account.call("secretsmanager", "delete_secret", asked);
+    });
+    assert!(said.contains("it did not settle within 1 min"), "{said}");
+    assert!(said.contains("its secret does not exist yet; somebody may have deleted it"), "{said}");
+}
+
 #[test]
 fn somebody_changes_a_secret_and_a_rule_meanwhile() {
-    meddled_with("secretsmanager.RotateSecret", |account| {
+    meddled_with(&["secretsmanager.RotateSecret", "--client"], |account| {
         let asked = json!({ "SecretId": "test_user1_secret", "Description": "mine" });
         account.call("secretsmanager", "update_secret", asked);
         let asked = json!({
