@@ -356,8 +356,7 @@ pub trait Resource: Sized + 'static {
     /// Whether a removal that was accepted is done even where nothing can be seen of it afterwards: whoever made it
     /// has answered for it.
     const REMOVED_UNSEEN: bool = false;
-
-    /// Why it cannot be looked at where what it stands on was deleted: that is as good as absent, and passes as little.
+    /// Why it cannot be looked at where what it stands on was deleted, which is as good as absent.
     const WITHOUT_GROUND: Option<&'static str> = None;
 
     fn address(want: &Self::Desired) -> Address;

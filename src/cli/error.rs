@@ -6,7 +6,7 @@ use crate::code::{Code, Coded, REPORT_IT};
 use crate::command::{FILE, File};
 use crate::config::{Errors, LintCode};
 use crate::function_zip::ZipError;
-use crate::model::Address;
+use crate::model::{Address, one_line};
 use crate::plan::PlanError;
 use crate::render::ErrorDocument;
 use crate::render::document::chain;
@@ -40,7 +40,7 @@ pub enum CliError {
     #[error("the directory {} cannot be read", path.display())]
     FolderUnreadable { path: PathBuf, source: std::io::Error },
     /// Each apply of one file would undo the other's.
-    #[error("the deployment `{deployment}`{} is declared by {}", at(account.as_deref(), region.as_deref()), files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(" and "))]
+    #[error("the deployment `{deployment}`{} is declared by {}", at(account.as_deref(), region.as_deref()), files.iter().map(|file| one_line(&file.display().to_string())).collect::<Vec<_>>().join(" and "))]
     DeclaredTwice { deployment: String, account: Option<String>, region: Option<String>, files: Vec<PathBuf> },
     #[error("a matrix of GitHub's has at most {most} jobs, and there are {count} deployments")]
     TooManyJobs { count: usize, most: usize },

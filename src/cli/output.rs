@@ -28,13 +28,20 @@ pub fn print(text: &str) -> Result<(), CliError> {
 /// Prints what is for people: in colour where standard output is a terminal that has any. NO_COLOR, CLICOLOR, CLICOLOR_FORCE
 /// and TERM=dumb are heeded.
 pub fn print_human(text: &str) -> Result<(), CliError> {
-    if console::colors_enabled() { print(&paint(text)) } else { print(text) }
+    let text = harmless(text);
+    if console::colors_enabled() { print(&paint(&text)) } else { print(&text) }
 }
 
 /// The same for standard error, where nobody is left to tell when it is closed.
 pub fn print_error(text: &str) {
     let mut err = std::io::stderr().lock();
-    let _ = if console::colors_enabled_stderr() { write!(err, "{}", paint(text)) } else { write!(err, "{text}") };
+    let text = harmless(text);
+    let _ = if console::colors_enabled_stderr() { write!(err, "{}", paint(&text)) } else { write!(err, "{text}") };
+}
+
+/// What is told holds names that nobody has checked, files' among them: none of them commands the terminal.
+fn harmless(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && !['\n', '\t'].contains(&c) { '\u{fffd}' } else { c }).collect()
 }
 
 /// What came of writing to standard output.

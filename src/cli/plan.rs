@@ -128,7 +128,11 @@ async fn several(wanted: Wanted, files: Vec<PathBuf>, functions: &FunctionArgs) 
     let commands =
         |file: &Path, document: Option<&OneDocument>| wanted.commands(file, document.and_then(out).as_deref());
     let all = many::each(files, functions, planned, commands).await?;
-    let saved = all.iter().filter(|one| one.error.is_none()).count();
+    let saved = match all.iter().filter(|one| one.error.is_none()).count() {
+        0 => None,
+        1 => Some("1 plan; it is".to_owned()),
+        more => Some(format!("{more} plans; exactly one of them is")),
+    };
     let exit = many::tell("plan", wanted.format, all, |document| match document {
         OneDocument::Plan(plan) => wanted.is_pending(plan),
         OneDocument::Drift(_) | OneDocument::Status(_) | OneDocument::Validation(_) => false,
@@ -138,8 +142,12 @@ async fn several(wanted: Wanted, files: Vec<PathBuf>, functions: &FunctionArgs) 
         // As with one.
         let _ = writeln!(
             std::io::stderr().lock(),
-            "saved to {} as {saved} plans; exactly one of them is carried out by: pgrotate {command} PLAN",
-            folder.display()
+            "{}",
+            match saved {
+                Some(saved) =>
+                    format!("saved to {} as {saved} carried out by: pgrotate {command} PLAN", folder.display()),
+                None => format!("nothing was saved to {}", folder.display()),
+            }
         );
     }
     Ok(exit)

@@ -168,6 +168,11 @@ fn odd() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 0..6).prop_map(|pieces| pieces.concat())
 }
 
+/// As it stands in a config, where `${` begins a variable.
+fn written_as(name: &str) -> String {
+    name.replace("${", "$${")
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -193,22 +198,22 @@ proptest! {
         let name = answers.vpc.clone();
         let text = render(&answers, &Place { name, has_schema: false }, &[obstacle]);
         let read: toml::Table = toml::from_str(&text).map_err(|error| TestCaseError::fail(format!("{error}\n{text}")))?;
-        prop_assert_eq!(read["deployment"].as_str(), Some(answers.deployment.as_str()));
-        prop_assert_eq!(read["aws"]["region"].as_str(), Some(answers.region.as_str()));
-        prop_assert_eq!(read["network"]["vpc"].as_str(), Some(answers.vpc.as_str()));
+        prop_assert_eq!(read["deployment"].as_str(), Some(&*written_as(&answers.deployment)));
+        prop_assert_eq!(read["aws"]["region"].as_str(), Some(&*written_as(&answers.region)));
+        prop_assert_eq!(read["network"]["vpc"].as_str(), Some(&*written_as(&answers.vpc)));
         for (read, answer) in read["network"]["subnets"].as_array().into_iter().flatten().zip(&answers.subnets) {
-            prop_assert_eq!(read.as_str(), Some(answer.as_str()));
+            prop_assert_eq!(read.as_str(), Some(&*written_as(answer)));
         }
-        prop_assert_eq!(read["network"]["allow"][0]["description"].as_str(), Some(answers.allow[0].description.as_str()));
-        prop_assert_eq!(read["database"]["identifier"].as_str(), Some(answers.database.identifier()));
-        prop_assert_eq!(read["user"][0]["login"].as_str(), Some(answers.users[0].login.as_str()));
+        prop_assert_eq!(read["network"]["allow"][0]["description"].as_str(), Some(&*written_as(&answers.allow[0].description)));
+        prop_assert_eq!(read["database"]["identifier"].as_str(), Some(&*written_as(answers.database.identifier())));
+        prop_assert_eq!(read["user"][0]["login"].as_str(), Some(&*written_as(&answers.users[0].login)));
         prop_assert_eq!(read.len(), 7, "{}", text);
     }
 }
 
 #[test]
 fn a_login_that_postgresql_takes_is_declared_as_it_is() {
-    for login in ["app", "my \"app\"", "back\\slash", "it's", "Ünïcødé", "trailing#hash"] {
+    for login in ["app", "my \"app\"", "back\\slash", "it's", "Ünïcødé", "trailing#hash", "a${b", "${env.HOME}"] {
         let secret = secret_name(login);
         let users = vec![Login { login: login.to_owned(), secret: secret.clone(), is_taken: false }];
         let text = written(&Answers { users, ..good() });

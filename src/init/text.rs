@@ -62,7 +62,8 @@ impl Filled {
 
 /// A string as TOML, on one line: a line's end in it would end a comment that the key stands in.
 pub(super) fn literal(text: &str) -> String {
-    TomlStringBuilder::new(text).as_basic().to_toml_value()
+    // In a config `${` begins a variable, and nothing that was found or answered is one.
+    TomlStringBuilder::new(&text.replace("${", "$${")).as_basic().to_toml_value()
 }
 
 /// A list of strings as TOML.

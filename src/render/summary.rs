@@ -7,6 +7,7 @@ use super::document::StatusDocument;
 use super::drift::DriftDocument;
 use super::markdown::{self, LONGEST, cell, code, prose};
 use super::{drift, human};
+use crate::model::one_line;
 use std::fmt::Write;
 
 /// What becomes of one deployment, in a few words.
@@ -58,14 +59,14 @@ fn row(one: &DeploymentDocument) -> [String; 5] {
         }
         None => (NOT_KNOWN, NOT_KNOWN, NOT_KNOWN),
     };
-    [deployment.to_owned(), one.file.clone(), account.to_owned(), region.to_owned(), result(one)]
+    [deployment.to_owned(), one_line(&one.file), account.to_owned(), region.to_owned(), result(one)]
 }
 
 const TITLES: [&str; 5] = ["deployment", "file", "account", "region", "result"];
 
 /// What stands above the output of one deployment among several.
 pub fn heading(file: &str) -> String {
-    format!("=== {file}\n\n")
+    format!("=== {}\n\n", one_line(file))
 }
 
 /// All deployments, a line each.
@@ -82,7 +83,7 @@ pub fn table(all: &DeploymentsDocument) -> String {
 pub fn targets(all: &TargetsDocument) -> String {
     let known = |text: &Option<String>| text.clone().unwrap_or_else(|| NOT_KNOWN.to_owned());
     let rows = all.targets.iter().map(|Target { deployment, file, region, account, role }| {
-        [deployment.clone(), file.clone(), known(account), region.clone(), known(role)]
+        [deployment.clone(), one_line(file), known(account), region.clone(), known(role)]
     });
     columns(["deployment", "file", "account", "region", "role"], &rows.collect::<Vec<_>>())
 }

@@ -4,7 +4,7 @@ use crate::adopting;
 use crate::clusters;
 use crate::lives::make;
 use crate::scenarios::There;
-use crate::support::{Account, Run, path, until};
+use crate::support::{ARTICLE, Account, Deployment, Run, path, until};
 use expect_test::{Expect, expect};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -201,4 +201,25 @@ fn an_instance_that_is_not_fit_yet() {
         (kept["DBInstanceStatus"] == "available" && kept["MasterUserSecret"]["SecretStatus"] == "active").then_some(())
     });
     account.plan(&config).exits(2);
+}
+
+/// A first config of what has one already would take away what that one declares.
+#[test]
+fn what_has_a_config_already() {
+    let Deployment { account, config } = Deployment::new(ARTICLE);
+    let out = config.with_file_name("second.toml");
+    let begin = |flags: &[&str]| {
+        let rest = ["--vpc", VPC, "--user", "report", "--engine-version", "16", "--out", path(&out)];
+        account.pgrotate(&[&["init"], flags, &rest[..]].concat())
+    };
+    let run = begin(&["--identifier", "My-Postgres-Instance"]);
+    run.exits(1);
+    let run = begin(&["--identifier", "my-postgres-instance"]);
+    run.exits(4);
+    assert!(run.stderr.contains("there is a DB instance `my-postgres-instance` already"), "{}", run.stderr);
+    let run = begin(&["--identifier", "another", "--deployment", "article"]);
+    run.exits(4);
+    assert!(run.stderr.contains("there is a deployment `article` already"), "{}", run.stderr);
+    assert!(!out.exists());
+    account.is_empty(&config);
 }

@@ -173,6 +173,19 @@ fn a_pull_request_is_planned_reviewed_and_applied() {
     let (code, log, _) = apply();
     assert_eq!(code, Some(3), "{log}");
     assert!(github.comments()[1].0.contains("error[stale]"), "{:?}", github.comments());
+
+    // A file that the config extends counts as the config does.
+    let base = account.config(&ARTICLE.replace("backup_days = 7", "backup_days = 2"));
+    std::fs::rename(&base, base.with_file_name("base.toml")).expect("renamed");
+    repository(&account, "extends = \"base.toml\"\n");
+    assert_eq!(plan().0, Some(0));
+    let text = std::fs::read_to_string(base.with_file_name("base.toml")).expect("the base");
+    std::fs::write(base.with_file_name("base.toml"), text.replace("\"office\"", "\"offices\"")).expect("a file");
+    let (code, log, _) = apply();
+    assert_eq!(code, Some(4), "{log}");
+    std::fs::write(base.with_file_name("base.toml"), text).expect("a file");
+    let (code, log, _) = apply();
+    assert_eq!(code, Some(0), "{log}");
 }
 
 #[test]

@@ -9,11 +9,12 @@ use super::session::Session;
 use super::stop::Stops;
 use super::{CliError, output};
 use crate::aws::{self, Aws};
-use crate::code::exit;
+use crate::code::{Code, exit};
 use crate::config::{self, Config, Errors, SecretsManagerPath, Source};
 use crate::function_zip;
 use crate::init::{self, Answers, Obstacle, Place, Question, SCHEMA};
 use crate::plan::{Goal, PlanError};
+use crate::resource::Verb;
 use crate::saved::{write_new, write_whole};
 use ask::Asker;
 use clap::{Args, ValueEnum};
@@ -134,6 +135,7 @@ async fn work(args: &InitArgs, target: &Target, asker: Asker) -> Result<u8, CliE
     // What cannot be read is no config.
     let config = config::parse(&format!("{name} (not written)"), &text)?;
     let (text, checked) = match checked(&aws, args, config, Source::new(name.clone(), text.clone())).await {
+        Err(error @ CliError::NoStart { .. }) => return Err(error),
         Err(error) => {
             let told = init::render(&answers, &place, &obstacles(&error));
             let error = moved(error, &name, &text, &told);
@@ -186,7 +188,22 @@ fn nothing_missing(args: &InitArgs, region: Option<&str>) -> Result<(), CliError
 async fn checked(aws: &Aws, args: &InitArgs, config: Config, source: Source) -> Result<(), CliError> {
     let zip = function_zip::load(args.function_zip.as_deref(), None)?;
     let session = Session::with(aws.clone(), config, source, zip).await?;
-    session.plan(Goal::Converge).await.map(|_| ())
+    let plan = session.plan(Goal::Converge).await?;
+    let taken: Vec<_> = plan.actions.iter().filter(|action| action.verb == Verb::Delete).collect();
+    match taken.first() {
+        None => Ok(()),
+        // A first config takes nothing away: what is there is of a deployment of that name.
+        Some(first) => Err(CliError::NoStart {
+            code: Code::NotOurs,
+            cause: format!(
+                "there is a deployment `{}` already, and this config would take away {} of its things, {} among them",
+                session.config.deployment,
+                taken.len(),
+                first.address
+            ),
+            hint: "name another by --deployment, or change the config of that one".to_owned(),
+        }),
+    }
 }
 
 /// What of an error is for the file to tell: not that AWS could not be asked.

@@ -91,6 +91,8 @@ impl Survey<'_> {
     async fn purpose(&self) -> Result<Purpose, CliError> {
         let InitArgs { identifier, from_instance, from_cluster, .. } = self.args;
         if let Some(identifier) = identifier {
+            good("--identifier", Question::Identifier, identifier)?;
+            self.not_there(identifier).await?;
             return Ok(Purpose::New(identifier.clone()));
         }
         if let Some(named) = from_instance {
@@ -113,13 +115,31 @@ impl Survey<'_> {
         match self.asker.one("What for", &items, 0).await? {
             0 => {
                 let check = |answer: &str| init::check(Question::Identifier, answer);
-                self.asker.text("Identifier of the new DB instance", None, check).await.map(Purpose::New)
+                let identifier = self.asker.text("Identifier of the new DB instance", None, check).await?;
+                self.not_there(&identifier).await?;
+                Ok(Purpose::New(identifier))
             }
             chosen => {
                 let (found, is_cluster) = all.swap_remove(chosen - 1);
                 Ok(Purpose::Existing { found: Box::new(found), is_cluster })
             }
         }
+    }
+
+    /// Refuses to begin anew with what is there: a config that declares it otherwise would change it, or take away what the
+    /// deployment that made it has.
+    async fn not_there(&self, identifier: &str) -> Result<(), CliError> {
+        let mut instances = self.aws.instances().await?;
+        let Some(at) = instances.iter().position(|found| found.identifier.eq_ignore_ascii_case(identifier)) else {
+            return Ok(());
+        };
+        let found = instances.swap_remove(at);
+        let hint = match unfit(&found, false) {
+            Some((cause, hint)) => format!("{cause}: {hint}"),
+            None => format!("to refer to it: --from-instance {identifier}; or name another by --identifier"),
+        };
+        let cause = format!("there is a DB instance `{}` already", found.identifier);
+        Err(CliError::NoStart { code: Code::UnfitInstance, cause, hint })
     }
 
     /// The database of that name, among those that were found.
@@ -329,7 +349,13 @@ impl Survey<'_> {
                 hint,
             })?;
         }
-        Ok(self.args.user.clone())
+        let mut users: Vec<String> = Vec::new();
+        for user in self.args.user.iter().map(|user| user.trim()).filter(|user| !user.is_empty()) {
+            if users.iter().all(|known| known != user) {
+                users.push(user.to_owned());
+            }
+        }
+        Ok(users)
     }
 
     /// Asked of a new instance alone: into one that is there its clients get already.
@@ -396,6 +422,15 @@ fn unfit(found: &DatabaseFound, is_cluster: bool) -> Option<(String, String)> {
             format!("the DB {kind} `{identifier}` was made by pgrotate, for the deployment `{deployment}`"),
             "its logins belong into the config of that one".to_owned(),
         )
+    })
+}
+
+/// Refuses a flag's value for what an answer would be refused for.
+fn good(what: &str, question: Question<'_>, value: &str) -> Result<(), CliError> {
+    init::check(question, value).map_err(|hint| CliError::NoStart {
+        code: Code::BadValue,
+        cause: format!("{what}: {value:?} cannot stand in a config"),
+        hint,
     })
 }
 

@@ -377,7 +377,7 @@ fn files_that_cannot_be_read() {
     expect![[r#"
         error[config-unreadable]: the config cannot be read: No such file or directory (os error 2)
          --> FOLDER/missing.toml
-        hint: check the path; configs/article.toml of this project is a file to start from
+        hint: check the path; a first config is written by: pgrotate init
     "#]]
     .assert_eq(&error("missing.toml"));
     expect![[r#"
