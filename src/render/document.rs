@@ -211,6 +211,18 @@ pub struct ReportDocument {
     pub outcomes: Vec<OutcomeDocument>,
     /// What deletions have left behind.
     pub remains: Vec<String>,
+    /// The chain of actions that took longest, each of which waited for the one before it: to be faster, be faster here.
+    pub critical_path: Vec<CriticalDocument>,
+}
+
+/// An action of the critical path.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct CriticalDocument {
+    pub address: Address,
+    /// Which of the address's changes it was.
+    pub change: &'static str,
+    /// Seconds.
+    pub took: f64,
 }
 
 /// What has become of one action.
@@ -263,12 +275,23 @@ impl ReportDocument {
             .filter(|(_, outcome)| outcome.is_done())
             .filter_map(|(action, _)| action.leaves.clone())
             .collect();
+        let ran = |outcome: &Outcome| match outcome {
+            Outcome::Done(took) => Some(*took),
+            _ => None,
+        };
+        let durations: Vec<_> = report.outcomes.iter().map(|outcome| ran(outcome).unwrap_or_default()).collect();
+        let (path, _) = plan.order.critical_path(&durations);
+        let critical_path = path.into_iter().filter_map(|number| {
+            let (action, took) = (&plan.actions[number], ran(&report.outcomes[number])?);
+            Some(CriticalDocument { address: action.address.clone(), change: action.key, took: took.as_secs_f64() })
+        });
         Self {
             head: Head::new(Title::Report, deployment, place),
             goal: plan.goal,
             took: report.took.as_secs_f64(),
             outcomes: outcomes.collect(),
             remains,
+            critical_path: critical_path.collect(),
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use super::deployments::ValidationDocument;
 use super::document::{
-    ActionDocument, Ending, Exceeds, Goal, Head, Lint, PlanDocument, ReportDocument, StatusDocument, ToBeNamed,
+    ActionDocument, CriticalDocument, Ending, Exceeds, Goal, Head, Lint, PlanDocument, ReportDocument, StatusDocument,
+    ToBeNamed,
 };
 use super::drift::{DriftDocument, Finding, Moved, Trouble};
 use super::explanation::{
@@ -115,13 +116,21 @@ fn text_diff(out: &mut String, before: &str, after: &str) {
     }
 }
 
+/// Seconds. Less of an action is shown as nothing.
+const WORTH_TELLING: f64 = 0.05;
+
+/// Which of an address's changes it was, where that has to be said.
+fn which(change: &str) -> String {
+    if change == "create" { String::new() } else { format!(" {change}") }
+}
+
 /// What became of everything, and what remains.
 pub fn report(report: &ReportDocument) -> String {
     let mut out = String::new();
     let width = report.outcomes.iter().map(|outcome| outcome.outcome.text().len()).max().unwrap_or(0);
     for outcome in &report.outcomes {
         let took = outcome.took.map(|took| format!(" ({})", seconds(took))).unwrap_or_default();
-        let which = if outcome.change == "create" { String::new() } else { format!(" {}", outcome.change) };
+        let which = which(outcome.change);
         line(&mut out, format_args!("  {:width$}  {}{which}{took}", outcome.outcome, outcome.address));
         let mut heading = outcome.code.map(|code| format!("{}: ", code.heading())).unwrap_or_default();
         for cause in &outcome.because {
@@ -140,6 +149,14 @@ pub fn report(report: &ReportDocument) -> String {
         .collect();
     let rest = if rest.is_empty() { String::new() } else { format!(", {}", rest.join(", ")) };
     line(&mut out, format_args!("\n{done} of {} done{rest}, in {}.", report.outcomes.len(), seconds(report.took)));
+    let told: Vec<_> = report.critical_path.iter().filter(|action| action.took >= WORTH_TELLING).collect();
+    // One alone is no chain.
+    if told.len() > 1 {
+        let each = told.iter().map(|CriticalDocument { address, change, took }| {
+            format!("{address}{} ({})", which(change), seconds(*took))
+        });
+        line(&mut out, format_args!("Critical path: {}.", each.collect::<Vec<_>>().join(", then ")));
+    }
     out
 }
 

@@ -152,7 +152,7 @@ pub(super) fn drift_within(drift: &DriftDocument, command: &str, all: usize) -> 
 
 /// What became of everything.
 pub fn report(report: &ReportDocument) -> String {
-    let ReportDocument { head: Head { deployment, .. }, goal: _, took, outcomes, remains } = report;
+    let ReportDocument { head: Head { deployment, .. }, goal: _, took, outcomes, remains, critical_path: _ } = report;
     let (mut out, mut space) = (String::new(), Space::new());
     let done = outcomes.iter().filter(|outcome| outcome.outcome.is_done()).count();
     let head = format!(
