@@ -77,10 +77,21 @@ mod tests {
 
     #[test]
     fn each_with_its_line() {
-        let text = "a = 1 # one\nb.c = 2\n[t]\nx = { y = 1 }\nl = [\n  { z = 1 },\n  { z = 2 },\n]\n[[u]]\nn = \"\u{1b}\"\n[[u]]\nn = 2\n[t.s]\nq = [1, 2]\n";
+        let text = "a = 1 # one\nb.c = 2\n[t]\nx = { y = 1 }\nl = [\n  { z = 1 },\n  { z = 2 },\n]\n[[u]]\nn = \"\u{85}\"\n[[u]]\nn = 2\n[t.s]\nq = [1, 2]\n";
         let source = Source::new("a.toml", text);
         let told: String =
             keys(&source).iter().map(|key| format!("{}: {}: {}\n", key.line, key.path, key.text)).collect();
-        expect![""].assert_eq(&told);
+        expect![[r#"
+            1: a: a = 1 # one
+            2: b.c: b.c = 2
+            4: t.x: x = { y = 1 }
+            5: t.l: l = [
+            6: t.l[0]: { z = 1 },
+            7: t.l[1]: { z = 2 },
+            10: u[0].n: n = "�"
+            12: u[1].n: n = 2
+            14: t.s.q: q = [1, 2]
+        "#]]
+        .assert_eq(&told);
     }
 }
